@@ -1,0 +1,3 @@
+//! The `lathe` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Mailboxes, supervision and shutdown.

@@ -1,0 +1,1 @@
+//! Proofs that many validators signed one message.

@@ -1,0 +1,611 @@
+//! What goes into the engine and what comes out of it.
+//!
+//! Every effect that needs an answer carries a [`JobId`] or [`RequestId`]; its documentation names the input that
+//! answers it. Drivers may answer late, out of order or with a failure, but they answer every job exactly once.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use lathe_types::{
+    AttestationData, Block, Checkpoint, Interval, MultiMessageAggregate, PublicKey, Root, Signature,
+    SignedAggregatedAttestation, SignedAttestation, SignedBlock, SingleMessageAggregate, Slot, State, Status, SubnetId,
+    ValidatorIndex,
+};
+
+/// Milliseconds since genesis; negative before it. The engine's only notion of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Millis(pub i64);
+
+/// Names a job handed to a worker or to the signer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub u64);
+
+/// Names a request for blocks sent to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// A peer, as the driver numbers it. A peer that reconnects may keep its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer(pub u64);
+
+/// Position in the order of persisted batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence(pub u64);
+
+/// Gossip message id (20 bytes of SHA-256).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(pub [u8; 20]);
+
+/// Where an object came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From a gossip topic; answered by [`Effect::GossipVerdict`] within three seconds.
+    Gossip {
+        /// The message, for the verdict.
+        id: MessageId,
+        /// The peer that forwarded it.
+        peer: Peer,
+    },
+    /// A chunk of an answer to [`Effect::Fetch`].
+    Response {
+        /// The request that it answers.
+        request: RequestId,
+        /// The peer that sent it.
+        peer: Peer,
+    },
+}
+
+/// Something that happened outside.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Time passed: `now` has reached an interval boundary or [`crate::Engine::next_timeout`].
+    Tick,
+    /// A block arrived.
+    Block {
+        /// The block.
+        block: Arc<SignedBlock>,
+        /// Where from.
+        origin: Origin,
+    },
+    /// A vote arrived.
+    Attestation {
+        /// The vote.
+        attestation: SignedAttestation,
+        /// Where from.
+        origin: Origin,
+    },
+    /// An aggregated vote arrived.
+    Aggregate {
+        /// The vote and its proof.
+        aggregate: Arc<SignedAggregatedAttestation>,
+        /// Where from.
+        origin: Origin,
+    },
+    /// Answers [`Effect::Verify`].
+    Verified {
+        /// The job.
+        job: JobId,
+        /// One verdict per checked item, in the request's order: true means that it verifies.
+        verdicts: Vec<bool>,
+    },
+    /// Answers [`Effect::Aggregate`].
+    Aggregated {
+        /// The job.
+        job: JobId,
+        /// The proof over the union of the participants.
+        proof: SingleMessageAggregate,
+    },
+    /// Answers [`Effect::Prepare`].
+    Prepared {
+        /// The job.
+        job: JobId,
+        /// The unsigned block with everything that its proof needs.
+        prepared: Arc<PreparedBlock>,
+    },
+    /// Answers [`Effect::Sign`]. Whatever was signed is already recorded durably.
+    Signed {
+        /// The job.
+        job: JobId,
+        /// One outcome per request, in order.
+        signatures: Vec<Result<Signature, SignFailure>>,
+    },
+    /// Answers [`Effect::Seal`].
+    Sealed {
+        /// The job.
+        job: JobId,
+        /// The proof of the block.
+        proof: MultiMessageAggregate,
+    },
+    /// Answers [`Effect::Split`].
+    Split {
+        /// The job.
+        job: JobId,
+        /// The components that could be taken out, each with its data.
+        proofs: Vec<(AttestationData, SingleMessageAggregate)>,
+    },
+    /// A worker did not do what was asked; answers any effect with a job except [`Effect::Sign`].
+    JobFailed {
+        /// The job.
+        job: JobId,
+        /// Why.
+        failure: JobFailure,
+    },
+    /// Answers [`Effect::Persist`]: this batch and all before it survive a power loss.
+    Durable {
+        /// The batch.
+        sequence: Sequence,
+    },
+    /// A peer is connected; its status follows.
+    PeerConnected {
+        /// The peer.
+        peer: Peer,
+    },
+    /// A peer said what its chain is.
+    PeerStatus {
+        /// The peer.
+        peer: Peer,
+        /// Its chain.
+        status: Status,
+    },
+    /// A peer is gone. Its open requests end with [`Input::FetchEnded`] as well.
+    PeerDisconnected {
+        /// The peer.
+        peer: Peer,
+    },
+    /// Answers [`Effect::Fetch`] after its last block.
+    FetchEnded {
+        /// The request.
+        request: RequestId,
+        /// How it ended. Blocks may have arrived before a failure.
+        outcome: Result<(), FetchFailure>,
+    },
+    /// The operator turns the aggregator role on or off.
+    SetAggregator {
+        /// The role.
+        enabled: bool,
+    },
+}
+
+/// Something to be done outside.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Check signatures or a proof on a worker. Answered by [`Input::Verified`] or [`Input::JobFailed`].
+    Verify {
+        /// The job.
+        job: JobId,
+        /// What to check.
+        request: VerifyRequest,
+    },
+    /// Aggregate raw signatures and child proofs of one message. Answered by [`Input::Aggregated`] or
+    /// [`Input::JobFailed`].
+    Aggregate {
+        /// The job.
+        job: JobId,
+        /// What to aggregate.
+        request: AggregateRequest,
+        /// Not worth finishing after this.
+        deadline: Millis,
+    },
+    /// Build the next block without signing it. Answered by [`Input::Prepared`] or [`Input::JobFailed`].
+    Prepare {
+        /// The job.
+        job: JobId,
+        /// What to build on and from.
+        request: Arc<PrepareRequest>,
+        /// Not worth finishing after this.
+        deadline: Millis,
+    },
+    /// Record and sign. Answered by [`Input::Signed`].
+    Sign {
+        /// The job.
+        job: JobId,
+        /// All that is to be signed at once, so that it shares one write to the ledger.
+        requests: Vec<SignRequest>,
+    },
+    /// Merge the prepared components and the proposer's signature into the block's proof. Answered by
+    /// [`Input::Sealed`] or [`Input::JobFailed`].
+    Seal {
+        /// The job.
+        job: JobId,
+        /// The block and its components.
+        prepared: Arc<PreparedBlock>,
+        /// The proposer's signature over the block root.
+        signature: Signature,
+    },
+    /// Take votes out of a block's proof. Answered by [`Input::Split`] or [`Input::JobFailed`].
+    Split {
+        /// The job.
+        job: JobId,
+        /// The block.
+        block: Arc<SignedBlock>,
+        /// State before the block; holds the voters' keys.
+        parent_state: Arc<State>,
+        /// The data wanted, at most four.
+        wanted: Vec<AttestationData>,
+    },
+    /// Write a batch, in sequence order. Answered by [`Input::Durable`].
+    Persist {
+        /// Its position.
+        sequence: Sequence,
+        /// What to write.
+        batch: Batch,
+    },
+    /// Send our own message to the network.
+    Publish {
+        /// The message.
+        message: Publication,
+        /// Batch that must be durable first, if any.
+        after: Option<Sequence>,
+    },
+    /// Tell the network what to do with a gossip message.
+    GossipVerdict {
+        /// The message.
+        id: MessageId,
+        /// The peer that forwarded it.
+        peer: Peer,
+        /// Relay it, drop it, or drop it and blame the peer.
+        verdict: GossipVerdict,
+    },
+    /// Ask a peer for blocks. Answered by [`Input::Block`] per block, then [`Input::FetchEnded`].
+    Fetch {
+        /// The request.
+        request: RequestId,
+        /// The peer to ask.
+        peer: Peer,
+        /// Which blocks.
+        what: FetchWhat,
+    },
+    /// Ask a peer for its status. Answered by [`Input::PeerStatus`], if at all.
+    RequestStatus {
+        /// The peer.
+        peer: Peer,
+    },
+    /// A peer broke a rule.
+    Penalise {
+        /// The peer.
+        peer: Peer,
+        /// How badly.
+        offence: Offence,
+    },
+    /// Something worth telling an operator, a metric or a subscriber. Needs no answer.
+    Announce(Event),
+}
+
+/// What a worker checks.
+#[derive(Clone, Debug)]
+pub enum VerifyRequest {
+    /// Single signatures; one verdict each.
+    Attestations(Vec<SignatureCheck>),
+    /// An aggregate; one verdict.
+    Aggregate {
+        /// The vote and its proof; every participant is in the registry.
+        aggregate: Arc<SignedAggregatedAttestation>,
+        /// Post-state of the target block; holds the voters' keys.
+        state: Arc<State>,
+    },
+    /// A block's proof; one verdict.
+    Block {
+        /// The block; its proposer and every participant are in the registry.
+        block: Arc<SignedBlock>,
+        /// State before the block; holds the keys.
+        parent_state: Arc<State>,
+    },
+}
+
+/// One XMSS signature to check.
+#[derive(Clone, Debug)]
+pub struct SignatureCheck {
+    /// The signer's key.
+    pub public_key: PublicKey,
+    /// The slot that it signed at.
+    pub slot: Slot,
+    /// What it signed.
+    pub message: Root,
+    /// The signature.
+    pub signature: Signature,
+}
+
+/// What an aggregator folds together.
+#[derive(Clone, Debug)]
+pub struct AggregateRequest {
+    /// The vote; its root is the message and its slot the slot.
+    pub data: AttestationData,
+    /// State that holds the voters' keys.
+    pub state: Arc<State>,
+    /// Proofs to fold in.
+    pub children: Vec<Arc<SingleMessageAggregate>>,
+    /// Signatures to fold in, ascending by validator, none of them covered by a child.
+    pub signatures: Vec<(ValidatorIndex, Signature)>,
+}
+
+/// What a block is built on and from.
+#[derive(Clone, Debug)]
+pub struct PrepareRequest {
+    /// Slot of the block.
+    pub slot: Slot,
+    /// Who proposes it.
+    pub proposer_index: ValidatorIndex,
+    /// The head that it extends.
+    pub parent_root: Root,
+    /// State after the parent.
+    pub parent_state: Arc<State>,
+    /// Blocks that votes may name as their head.
+    pub known_block_roots: HashSet<Root>,
+    /// Votes at hand with their proofs.
+    pub candidates: Vec<(AttestationData, Vec<Arc<SingleMessageAggregate>>)>,
+}
+
+/// A finished block that lacks only the proposer's signature.
+#[derive(Clone, Debug)]
+pub struct PreparedBlock {
+    /// The block, with its state root.
+    pub block: Block,
+    /// Its root: the message that the proposer signs.
+    pub root: Root,
+    /// State before it; holds the keys.
+    pub parent_state: Arc<State>,
+    /// State after it.
+    pub post_state: Arc<State>,
+    /// One proof per attestation, in body order.
+    pub components: Vec<SingleMessageAggregate>,
+}
+
+/// Which of a validator's two keys signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyRole {
+    /// Signs votes.
+    Attestation,
+    /// Signs block roots.
+    Proposal,
+}
+
+/// One signature wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignRequest {
+    /// Whose.
+    pub validator: ValidatorIndex,
+    /// Which key.
+    pub role: KeyRole,
+    /// At which slot; a key signs one message per slot, ever.
+    pub slot: Slot,
+    /// What.
+    pub message: Root,
+}
+
+/// Why a signature was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SignFailure {
+    /// The ledger holds another message for that key and slot.
+    Refused,
+    /// The slot lies outside the key's range.
+    KeyExhausted,
+    /// That part of the key is not computed yet.
+    NotPrepared,
+    /// There is no such key here.
+    UnknownKey,
+    /// The ledger could not be written.
+    Ledger,
+    /// The signer had too much to do.
+    Overloaded,
+}
+
+/// Why a worker gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JobFailure {
+    /// Refused at the door: it could not be done in time, or the queue was full.
+    Refused,
+    /// The deadline passed.
+    Deadline,
+    /// The backend reported an error.
+    Backend,
+    /// The backend panicked; the panic was contained.
+    Panicked,
+}
+
+/// Why a fetch ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FetchFailure {
+    /// No answer in time.
+    Timeout,
+    /// The connection failed; says nothing about the peer's protocols.
+    Transport,
+    /// The peer does not speak the protocol.
+    Unsupported,
+    /// The peer says that it does not hold the range.
+    Unavailable,
+    /// The peer answered with an error or with bytes that do not decode.
+    Invalid,
+    /// Our own limit on the answer's size was reached; what came before it counts.
+    Truncated,
+}
+
+/// Which blocks to fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchWhat {
+    /// By root.
+    ByRoot(Vec<Root>),
+    /// Canonical blocks of a range of slots.
+    ByRange {
+        /// First slot.
+        start: Slot,
+        /// Number of slots.
+        count: u64,
+    },
+}
+
+/// Our own messages.
+#[derive(Clone, Debug)]
+pub enum Publication {
+    /// A block that we propose.
+    Block(Arc<SignedBlock>),
+    /// A vote of ours.
+    Attestation {
+        /// The vote.
+        attestation: SignedAttestation,
+        /// Its subnet.
+        subnet: SubnetId,
+    },
+    /// An aggregate that we made.
+    Aggregate(Arc<SignedAggregatedAttestation>),
+}
+
+/// What the network does with a gossip message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GossipVerdict {
+    /// Relay it.
+    Accept,
+    /// Do not relay it; nobody is to blame.
+    Ignore,
+    /// Do not relay it; the peer that sent it is.
+    Reject,
+}
+
+/// How a peer misbehaved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Offence {
+    /// Sent something that no honest node sends.
+    Invalid,
+    /// Answered a request with something that was not asked for.
+    Unrequested,
+    /// Keeps failing to answer.
+    Unresponsive,
+}
+
+/// What one import or head change writes. All of it or none of it becomes durable.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Imported blocks with their roots and post-states.
+    pub blocks: Vec<(Root, Arc<SignedBlock>, Arc<State>)>,
+    /// Slots whose canonical block changed; `None` empties a slot.
+    pub canonical: Vec<(Slot, Option<Root>)>,
+    /// The new head, if it changed.
+    pub head: Option<Checkpoint>,
+    /// The new justified checkpoint, if it changed.
+    pub justified: Option<Checkpoint>,
+    /// The new finalized checkpoint, if it changed.
+    pub finalized: Option<Checkpoint>,
+    /// States that nothing needs any more.
+    pub drop_states: Vec<Root>,
+}
+
+/// What the engine announces.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// An interval began; its duties were started.
+    Interval(Interval),
+    /// A block entered the store.
+    BlockImported {
+        /// The block.
+        block: Checkpoint,
+        /// Who proposed it.
+        proposer: ValidatorIndex,
+        /// When it reached us, in milliseconds after its slot began; `None` when it came by request.
+        arrival_ms: Option<i64>,
+        /// Votes that it carries, summed over its attestations.
+        votes: usize,
+        /// Votes for the previous slot among them, each validator counted once.
+        previous_slot_votes: usize,
+    },
+    /// The head moved.
+    Head {
+        /// The new head.
+        head: Checkpoint,
+        /// Blocks of the old chain that are no longer canonical.
+        reorg_depth: u64,
+    },
+    /// The highest justified checkpoint moved.
+    Justified(Checkpoint),
+    /// The finalized checkpoint moved.
+    Finalized(Checkpoint),
+    /// The safe target moved.
+    SafeTarget(Checkpoint),
+    /// Our vote left for the network.
+    Attested {
+        /// The voter.
+        validator: ValidatorIndex,
+        /// Its slot.
+        slot: Slot,
+    },
+    /// Our block left for the network.
+    Proposed {
+        /// The block.
+        block: Checkpoint,
+        /// When, in milliseconds after its slot began.
+        at_ms: i64,
+    },
+    /// Our aggregate left for the network.
+    AggregatePublished {
+        /// Slot of the vote.
+        slot: Slot,
+        /// Validators in it.
+        participants: usize,
+    },
+    /// A duty was not done.
+    DutyMissed {
+        /// Which.
+        duty: Duty,
+        /// Of whom; `None` for the node's own aggregation.
+        validator: Option<ValidatorIndex>,
+        /// Its slot.
+        slot: Slot,
+        /// Why.
+        reason: MissReason,
+    },
+    /// An input was refused by a rule.
+    Rejected {
+        /// What kind of object.
+        kind: ObjectKind,
+        /// The specification's reason, or the engine's own.
+        reason: &'static str,
+    },
+    /// The network has no aggregator that we can see: votes arrive, aggregates do not.
+    NoAggregator {
+        /// Slots without any aggregate.
+        slots: u64,
+    },
+    /// The sync gate opened or closed.
+    Syncing(bool),
+}
+
+/// A validator's or a node's duty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Duty {
+    /// Vote.
+    Attestation,
+    /// Propose.
+    Proposal,
+    /// Aggregate.
+    Aggregation,
+}
+
+/// Why a duty was not done. The names are label values of the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum MissReason {
+    /// The node was not in sync.
+    NotSynced,
+    /// The clock jumped over the duty's time.
+    LateTick,
+    /// The block was not prepared in time.
+    NotPrepared,
+    /// The signer refused or failed.
+    Signer(SignFailure),
+    /// A worker refused or failed.
+    Worker(JobFailure),
+    /// The head moved after the block was signed.
+    HeadMoved,
+    /// The slot ended before the duty was done.
+    OutOfTime,
+}
+
+/// Kinds of objects that come from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKind {
+    /// A block.
+    Block,
+    /// A single vote.
+    Attestation,
+    /// An aggregated vote.
+    Aggregate,
+}

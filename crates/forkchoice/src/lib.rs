@@ -1,0 +1,1 @@
+//! The fork-choice store: block tree, votes, weights, safe target.

@@ -1,0 +1,1 @@
+//! XMSS signatures over KoalaBear and Poseidon1, byte-compatible with leanSig.

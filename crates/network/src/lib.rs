@@ -1,0 +1,1 @@
+//! libp2p QUIC: gossip, requests and responses, the peer book.

@@ -1,0 +1,1 @@
+//! The wiring: one folder per actor.

@@ -1,0 +1,1 @@
+//! What must survive a restart: blocks, states and the chain's metadata.

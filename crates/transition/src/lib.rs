@@ -1,0 +1,1 @@
+//! The state transition of Lean Ethereum as free functions.

@@ -1,0 +1,226 @@
+//! Newtypes for the scalars of the chain, so that a slot is never passed where an index is meant.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use ssz::{Decode, DecodeError, Encode};
+use tree_hash::{Hash256, PackedEncoding, TreeHash, TreeHashType};
+
+use crate::constants::{IMMEDIATE_JUSTIFICATION_WINDOW, INTERVALS_PER_SLOT};
+
+/// A 32-byte hash tree root. `Display` and serde print `0x` and 64 hex digits.
+pub type Root = alloy_primitives::B256;
+
+macro_rules! uint64_newtype {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<u64> for $name {
+            fn from(value: u64) -> Self {
+                Self(value)
+            }
+        }
+
+        impl From<$name> for u64 {
+            fn from(value: $name) -> Self {
+                value.0
+            }
+        }
+
+        impl Encode for $name {
+            fn is_ssz_fixed_len() -> bool {
+                true
+            }
+            fn ssz_fixed_len() -> usize {
+                8
+            }
+            fn ssz_bytes_len(&self) -> usize {
+                8
+            }
+            fn ssz_append(&self, buf: &mut Vec<u8>) {
+                self.0.ssz_append(buf);
+            }
+        }
+
+        impl Decode for $name {
+            fn is_ssz_fixed_len() -> bool {
+                true
+            }
+            fn ssz_fixed_len() -> usize {
+                8
+            }
+            fn from_ssz_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+                u64::from_ssz_bytes(bytes).map(Self)
+            }
+        }
+
+        impl TreeHash for $name {
+            fn tree_hash_type() -> TreeHashType {
+                TreeHashType::Basic
+            }
+            fn tree_hash_packed_encoding(&self) -> PackedEncoding {
+                self.0.tree_hash_packed_encoding()
+            }
+            fn tree_hash_packing_factor() -> usize {
+                u64::tree_hash_packing_factor()
+            }
+            fn tree_hash_root(&self) -> Hash256 {
+                self.0.tree_hash_root()
+            }
+        }
+    };
+}
+
+uint64_newtype! {
+    /// A slot number since genesis.
+    Slot
+}
+uint64_newtype! {
+    /// A count of 800 ms intervals since genesis.
+    Interval
+}
+uint64_newtype! {
+    /// A validator's position in the registry.
+    ValidatorIndex
+}
+uint64_newtype! {
+    /// An attestation subnet.
+    SubnetId
+}
+
+impl Slot {
+    /// Position of this slot in a bitfield that starts one past `finalized`; `None` at or before it.
+    pub fn justified_index_after(self, finalized: Self) -> Option<usize> {
+        let distance = self.0.checked_sub(finalized.0)?;
+        usize::try_from(distance.checked_sub(1)?).ok()
+    }
+
+    /// Whether 3SF-mini lets this slot be justified once `finalized` is final: its distance is at most five, a
+    /// perfect square, or a pronic number. A slot before the finalized one never is.
+    pub fn is_justifiable_after(self, finalized: Self) -> bool {
+        let Some(delta) = self.0.checked_sub(finalized.0) else {
+            return false;
+        };
+        if delta <= IMMEDIATE_JUSTIFICATION_WINDOW {
+            return true;
+        }
+        let root = delta.isqrt();
+        // Pronic numbers are n(n+1), and n is then the integer square root.
+        root * root == delta || root.checked_mul(root + 1) == Some(delta)
+    }
+}
+
+impl Interval {
+    /// First interval of `slot`; saturates far beyond any reachable time.
+    pub fn from_slot(slot: Slot) -> Self {
+        Self(slot.0.saturating_mul(INTERVALS_PER_SLOT))
+    }
+
+    /// The slot that this interval belongs to.
+    pub fn slot(self) -> Slot {
+        Slot(self.0 / INTERVALS_PER_SLOT)
+    }
+
+    /// Position within the slot, 0 to 4.
+    pub fn within_slot(self) -> u64 {
+        self.0 % INTERVALS_PER_SLOT
+    }
+}
+
+impl ValidatorIndex {
+    /// The validator that proposes in `slot`: round robin over the registry, `None` when it is empty.
+    pub fn proposer_for_slot(slot: Slot, validator_count: u64) -> Option<Self> {
+        slot.0.checked_rem(validator_count).map(Self)
+    }
+
+    /// Whether this index addresses a validator in a registry of `validator_count`.
+    pub fn is_within_registry(self, validator_count: u64) -> bool {
+        self.0 < validator_count
+    }
+
+    /// The attestation subnet of this validator among `committee_count` (at least one).
+    pub fn subnet(self, committee_count: u64) -> SubnetId {
+        SubnetId(self.0 % committee_count.max(1))
+    }
+}
+
+/// An XMSS public key: Merkle root (32 bytes) and parameter (20 bytes), each little-endian field elements.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PublicKey(pub [u8; Self::LEN]);
+
+impl PublicKey {
+    /// Length in bytes.
+    pub const LEN: usize = 52;
+}
+
+impl Default for PublicKey {
+    fn default() -> Self {
+        Self([0; Self::LEN])
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "0x{}", alloy_primitives::hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Encode for PublicKey {
+    fn is_ssz_fixed_len() -> bool {
+        true
+    }
+    fn ssz_fixed_len() -> usize {
+        Self::LEN
+    }
+    fn ssz_bytes_len(&self) -> usize {
+        Self::LEN
+    }
+    fn ssz_append(&self, buf: &mut Vec<u8>) {
+        buf.extend_from_slice(&self.0);
+    }
+}
+
+impl Decode for PublicKey {
+    fn is_ssz_fixed_len() -> bool {
+        true
+    }
+    fn ssz_fixed_len() -> usize {
+        Self::LEN
+    }
+    fn from_ssz_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| DecodeError::InvalidByteLength { len: bytes.len(), expected: Self::LEN })
+    }
+}
+
+impl TreeHash for PublicKey {
+    fn tree_hash_type() -> TreeHashType {
+        TreeHashType::Vector
+    }
+    fn tree_hash_packed_encoding(&self) -> PackedEncoding {
+        unreachable!("a vector is never packed")
+    }
+    fn tree_hash_packing_factor() -> usize {
+        unreachable!("a vector is never packed")
+    }
+    fn tree_hash_root(&self) -> Hash256 {
+        tree_hash::merkle_root(&self.0, 2)
+    }
+}

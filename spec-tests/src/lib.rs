@@ -1,0 +1,1 @@
+//! The leanSpec conformance suite.
