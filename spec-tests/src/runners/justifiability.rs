@@ -1,0 +1,30 @@
+//! `justifiability` fixtures: which slots may be justified after a finalized one.
+
+use serde::Deserialize;
+
+use lathe_types::Slot;
+
+use crate::fixtures::Case;
+use crate::outcome::{Outcome, expect_eq};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Body {
+    slot: Slot,
+    finalized_slot: Slot,
+    output: Output,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Output {
+    delta: u64,
+    is_justifiable: bool,
+}
+
+pub(super) fn run(case: &Case) -> Outcome {
+    let Body { slot, finalized_slot, output } = case.body()?;
+    expect_eq("delta", &Some(output.delta), &slot.0.checked_sub(finalized_slot.0))?;
+    expect_eq("is_justifiable", &output.is_justifiable, &slot.is_justifiable_after(finalized_slot))?;
+    case.expect_rejection(None)
+}

@@ -1,0 +1,8 @@
+//! `poseidon_permutation` fixtures.
+
+use crate::fixtures::Case;
+use crate::outcome::{Outcome, Verdict};
+
+pub(super) fn run(_case: &Case) -> Outcome {
+    Ok(Verdict::NotRun)
+}

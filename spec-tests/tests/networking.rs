@@ -1,0 +1,11 @@
+//! Families about the wire, one test each.
+
+#[test]
+fn gossipsub_handler() {
+    println!("{}", lathe_spec_tests::run_family("gossipsub_handler").unwrap());
+}
+
+#[test]
+fn networking_codec() {
+    println!("{}", lathe_spec_tests::run_family("networking_codec").unwrap());
+}
