@@ -1,0 +1,90 @@
+//! What the engine is told when it starts.
+
+use std::sync::Arc;
+
+use lathe_types::{Rejection, Root, SignedBlock, SubnetId, ValidatorIndex};
+
+/// Default of [`EngineConfig::sign_lead_ms`].
+pub const DEFAULT_SIGN_LEAD_MS: u64 = 60;
+/// Default of [`EngineConfig::aggregate_capacity`]: how many production signatures fit into one 512 KiB proof.
+pub const DEFAULT_AGGREGATE_CAPACITY: usize = 206;
+
+/// The engine's settings. Nothing here changes while it runs, except the aggregator role
+/// ([`crate::Input::SetAggregator`]).
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Validators whose keys are here, ascending.
+    pub local_validators: Vec<ValidatorIndex>,
+    /// Whether this node aggregates.
+    pub is_aggregator: bool,
+    /// Attestation committees, that is subnets; at least one.
+    pub committee_count: u64,
+    /// Subnets that reach this node: those of its validators, and those that it aggregates. An aggregator expects
+    /// the votes of exactly these.
+    pub subnets: Vec<SubnetId>,
+    /// How long before the start of its slot a block is signed, in milliseconds.
+    ///
+    /// Signing spends the slot's one-time leaf, so it waits until the block can hardly change any more; but ledger
+    /// record, fsync, XMSS signature and final merge must be over at the boundary. On two busy cores these take about
+    /// 10 + 10 + 25 + 5 ms with raw proofs, so 60 ms leaves room for one slow fsync and still lets any block of the
+    /// slot before, which reaches us up to 3.9 s late, move the head first. A backend whose final merge is dear needs
+    /// a longer lead: its estimate plus 50 ms.
+    pub sign_lead_ms: u64,
+    /// Raw signatures that one aggregate may fold; more are folded into further, disjoint aggregates.
+    pub aggregate_capacity: usize,
+    /// Votes that may be taken out of one imported block's proof. Splitting raw parts is free; with a proving backend
+    /// each takes seconds, so four.
+    pub splits_per_block: usize,
+}
+
+impl Default for EngineConfig {
+    /// An observer of a network with one subnet and raw proofs.
+    fn default() -> Self {
+        Self {
+            local_validators: Vec::new(),
+            is_aggregator: false,
+            committee_count: 1,
+            subnets: Vec::new(),
+            sign_lead_ms: DEFAULT_SIGN_LEAD_MS,
+            aggregate_capacity: DEFAULT_AGGREGATE_CAPACITY,
+            splits_per_block: lathe_types::MAX_ATTESTATIONS_DATA,
+        }
+    }
+}
+
+/// Where the chain starts for this run.
+#[derive(Clone, Debug)]
+pub struct Anchor {
+    /// The genesis block, or the newest finalized block that is held.
+    pub block: Arc<SignedBlock>,
+    /// State after it.
+    pub state: Arc<lathe_types::State>,
+    /// Blocks after the anchor with their post-states, every parent before its children. They were verified before
+    /// they were stored and are not verified again.
+    pub later: Vec<(Arc<SignedBlock>, Arc<lathe_types::State>)>,
+    /// The head when the node stopped; only a hint for what to announce, as fork choice decides anew.
+    pub head: Option<Root>,
+}
+
+impl Anchor {
+    /// A chain that has nothing after its anchor.
+    pub fn new(block: Arc<SignedBlock>, state: Arc<lathe_types::State>) -> Self {
+        Self { block, state, later: Vec::new(), head: None }
+    }
+}
+
+/// Why an engine could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Anchor block and state do not belong together.
+    #[error("the anchor block and its state do not belong together: {0}")]
+    Anchor(Rejection),
+    /// A stored block does not fit onto the anchor.
+    #[error("stored block {root} does not fit onto the chain: {source}")]
+    Resume {
+        /// The block.
+        root: Root,
+        /// Why.
+        source: Rejection,
+    },
+}
