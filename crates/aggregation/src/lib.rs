@@ -1,1 +1,28 @@
-//! Proofs that many validators signed one message.
+//! Proofs that many validators signed: one trait over proof systems, and the backend that carries raw signatures.
+//!
+//! A proof never says what was signed, at which slot, or by whose key: the caller takes all of that from the vote or
+//! from the block, and the proof only has to hold for it. Every function is synchronous and meant for a worker. Bytes
+//! from outside end in a typed [`AggregationError`], never in a panic; structure is checked before any cryptography.
+
+mod backend;
+mod block;
+mod budget;
+mod container;
+mod error;
+mod raw;
+mod signers;
+mod verifier;
+
+#[cfg(test)]
+mod tests;
+
+pub use backend::{
+    Backend, Cancellation, Capabilities, Component, Evidence, KeyRole, Message, Registry, Statement,
+    participants_of,
+};
+pub use block::{block_statements, seal_block, split_votes, verify_block, verify_vote};
+pub use budget::{MAX_BLOCK_VOTES, MAX_SINGLE_SIGNATURES, RawBudget};
+pub use container::{FORMAT_VERSION, MAX_COMPONENTS, MAX_PARTS};
+pub use error::AggregationError;
+pub use raw::{RAW_BACKEND_ID, RawBackend};
+pub use verifier::{SignatureCheck, Verifier};

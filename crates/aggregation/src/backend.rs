@@ -1,0 +1,182 @@
+//! The surface of a proof system.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lathe_types::{
+    AggregationBits, MultiMessageAggregate, Participation, Root, Signature, SingleMessageAggregate, Slot,
+    ValidatorIndex, Validators,
+};
+
+use crate::error::AggregationError;
+
+/// The validators whose keys proofs are about.
+pub type Registry = Validators;
+
+/// What was signed. Always the caller's knowledge, never the proof's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Message {
+    /// Root of the vote's data or of the block.
+    pub root: Root,
+    /// Slot of the vote's data or of the block.
+    pub slot: Slot,
+}
+
+/// Which of a validator's two keys signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyRole {
+    /// Signs votes.
+    Attestation,
+    /// Signs block roots.
+    Proposal,
+}
+
+/// What one component of a multi-message proof has to show: these participants signed that message with that key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The message.
+    pub message: Message,
+    /// The key.
+    pub role: KeyRole,
+    /// Who signed.
+    pub participants: AggregationBits,
+}
+
+/// One component to be merged into a multi-message proof.
+#[derive(Clone, Copy, Debug)]
+pub struct Component<'a> {
+    /// The message.
+    pub message: Message,
+    /// The key.
+    pub role: KeyRole,
+    /// What shows that it was signed.
+    pub evidence: Evidence<'a>,
+}
+
+/// Evidence for a component.
+#[derive(Clone, Copy, Debug)]
+pub enum Evidence<'a> {
+    /// A proof that was verified or made here.
+    Proof(&'a SingleMessageAggregate),
+    /// Signatures still held, strictly ascending by validator.
+    Signatures(&'a [(ValidatorIndex, Signature)]),
+}
+
+/// What callers may rely on when they plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Signers that one single-message proof can hold.
+    pub max_single_signers: usize,
+    /// Votes that one block can hold over all its data, beside the proposer.
+    pub max_block_votes: usize,
+    /// Whether signers can be taken out of a proof, see [`Backend::trim`].
+    pub trims: bool,
+    /// Whether merging and splitting cost next to nothing, so that a proposer may merge at the slot boundary and every
+    /// vote of a block may be split out of it.
+    pub merges_freely: bool,
+}
+
+/// Set by whoever waits for a proof and no longer wants it. Backends look at it between steps of work.
+#[derive(Clone, Debug, Default)]
+pub struct Cancellation(Arc<AtomicBool>);
+
+impl Cancellation {
+    /// Asks the work to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// [`AggregationError::Cancelled`] once somebody asked.
+    pub fn check(&self) -> Result<(), AggregationError> {
+        if self.0.load(Ordering::Relaxed) { Err(AggregationError::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// A proof system. Networks agree on one; formats do not interoperate.
+///
+/// Synchronous and possibly slow: call it on a worker. Inputs that come from outside (`verify_*`, `split`) end in an
+/// error, never in a panic. Raw signatures and proofs handed to [`Self::aggregate`] and [`Self::merge`] were verified
+/// before, or made here.
+pub trait Backend: Send + Sync {
+    /// Name of the system; part of what makes a network's digest.
+    fn id(&self) -> &'static str;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Does whatever set-up would otherwise delay the first proof.
+    fn warm_up(&self) -> Result<(), AggregationError> {
+        Ok(())
+    }
+
+    /// How long aggregating that much is going to take.
+    fn estimate(&self, n_raw: usize, children: usize) -> Duration;
+
+    /// Folds `children` and `raw` signatures over one vote into one proof. `raw` is strictly ascending by validator; a
+    /// raw signer that is already covered is dropped.
+    fn aggregate(
+        &self,
+        registry: &Registry,
+        children: &[&SingleMessageAggregate],
+        raw: &[(ValidatorIndex, Signature)],
+        message: Message,
+        cancellation: &Cancellation,
+    ) -> Result<SingleMessageAggregate, AggregationError>;
+
+    /// Whether exactly the participants signed `message` with their attestation keys.
+    fn verify_single(
+        &self,
+        registry: &Registry,
+        aggregate: &SingleMessageAggregate,
+        message: Message,
+    ) -> Result<(), AggregationError>;
+
+    /// Merges components, in order, into one proof.
+    fn merge(
+        &self,
+        registry: &Registry,
+        components: &[Component<'_>],
+        cancellation: &Cancellation,
+    ) -> Result<MultiMessageAggregate, AggregationError>;
+
+    /// Whether the proof shows all `statements`, in order.
+    fn verify_multi(
+        &self,
+        registry: &Registry,
+        statements: &[Statement],
+        proof: &MultiMessageAggregate,
+    ) -> Result<(), AggregationError>;
+
+    /// Takes the component about `message` out of a verified proof.
+    fn split(
+        &self,
+        registry: &Registry,
+        statements: &[Statement],
+        proof: &MultiMessageAggregate,
+        message: Message,
+    ) -> Result<SingleMessageAggregate, AggregationError>;
+
+    /// Reduces a verified proof to those of its participants that are in `keep`.
+    fn trim(
+        &self,
+        registry: &Registry,
+        aggregate: &SingleMessageAggregate,
+        keep: &AggregationBits,
+    ) -> Result<SingleMessageAggregate, AggregationError>;
+}
+
+/// The participants of `bits`, each inside the registry; an error if there are none.
+pub fn participants_of(
+    bits: &AggregationBits,
+    registry: &Registry,
+) -> Result<Vec<ValidatorIndex>, AggregationError> {
+    let participants: Vec<ValidatorIndex> = bits.indices().collect();
+    match participants.last() {
+        None => Err(AggregationError::NoParticipants),
+        Some(highest) if !highest.is_within_registry(registry.len() as u64) => {
+            Err(AggregationError::SignerOutsideRegistry { index: highest.0, registry: registry.len() })
+        }
+        Some(_) => Ok(participants),
+    }
+}

@@ -1,0 +1,119 @@
+//! Why a proof was not made or not believed.
+
+/// Everything that can go wrong with a proof.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AggregationError {
+    /// The bytes end before the encoding does.
+    #[error("proof ends in the middle of a field")]
+    Truncated,
+    /// Bytes follow the encoding.
+    #[error("{0} bytes follow the proof")]
+    TrailingBytes(usize),
+    /// The format is newer than this build, or not a proof at all.
+    #[error("unknown proof format version {0}")]
+    UnknownVersion(u8),
+    /// A single-message proof stands where a multi-message proof belongs, or the reverse.
+    #[error("proof has layout {found}, expected {expected}")]
+    WrongLayout {
+        /// The layout that the context asks for.
+        expected: u8,
+        /// The layout that the bytes name.
+        found: u8,
+    },
+    /// A proof must cover at least one message.
+    #[error("proof has {found} components, expected {expected}")]
+    WrongComponentCount {
+        /// Messages that the caller wants covered.
+        expected: usize,
+        /// Components in the proof.
+        found: usize,
+    },
+    /// A message's proof has no parts.
+    #[error("a message has no parts")]
+    NoParts,
+    /// A message's proof has more parts than are allowed.
+    #[error("a message has {found} parts, at most {max} are allowed")]
+    TooManyParts {
+        /// Parts in the proof.
+        found: usize,
+        /// The cap.
+        max: usize,
+    },
+    /// This build cannot read that kind of part.
+    #[error("unknown kind of part {0}")]
+    UnknownPartKind(u8),
+    /// A part covers nobody.
+    #[error("a part covers no signer")]
+    EmptyPart,
+    /// A set of signers is not in its one canonical encoding.
+    #[error("signers are not in canonical form: {0}")]
+    NonCanonicalSigners(&'static str),
+    /// A raw part must carry one signature per signer.
+    #[error("a part names {signers} signers and carries {signatures} signatures")]
+    SignatureCountMismatch {
+        /// Bits set.
+        signers: usize,
+        /// Signatures announced.
+        signatures: usize,
+    },
+    /// A signature inside the proof is not an encoding of the scheme in force.
+    #[error("the signature of validator {0} is malformed")]
+    MalformedSignature(u64),
+    /// A signer does not exist.
+    #[error("validator {index} is outside the registry of {registry}")]
+    SignerOutsideRegistry {
+        /// The index.
+        index: u64,
+        /// Validators in the registry.
+        registry: usize,
+    },
+    /// A raw signer is also covered elsewhere.
+    #[error("validator {0} is covered twice")]
+    OverlappingSigner(u64),
+    /// The parts together do not cover exactly the participants that are claimed.
+    #[error("the parts cover other validators than the participants that are claimed")]
+    ParticipantsMismatch,
+    /// There is nobody to prove anything about.
+    #[error("there are no participants")]
+    NoParticipants,
+    /// Signatures handed in are not strictly ascending by validator.
+    #[error("signatures are not strictly ascending by validator")]
+    UnorderedSignatures,
+    /// The result would exceed what a proof may hold.
+    #[error("proof would hold {signatures} signatures, at most {max} fit")]
+    TooLarge {
+        /// Signatures wanted.
+        signatures: usize,
+        /// Signatures that fit.
+        max: usize,
+    },
+    /// No component is about the message that was asked for.
+    #[error("no component is about that message")]
+    UnknownMessage,
+    /// Structure is sound, but a signature does not verify.
+    #[error("the signature of validator {0} does not verify")]
+    InvalidSignature(u64),
+    /// Structure is sound, but the proof does not verify.
+    #[error("the proof does not verify")]
+    InvalidProof,
+    /// The backend cannot do that.
+    #[error("the backend cannot {0}")]
+    Unsupported(&'static str),
+    /// The caller gave up.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl AggregationError {
+    /// Whether the bytes or the claim are malformed, as opposed to well-formed and false, or not tried.
+    pub fn is_structural(&self) -> bool {
+        !matches!(
+            self,
+            Self::InvalidSignature(_)
+                | Self::InvalidProof
+                | Self::Unsupported(_)
+                | Self::Cancelled
+                | Self::TooLarge { .. }
+        )
+    }
+}
