@@ -105,8 +105,8 @@ pub struct FixtureFile {
 }
 
 impl FixtureFile {
-    /// The cases. One with an unknown header is a failure of that case alone.
-    pub fn cases(&self) -> Result<Vec<Result<Case, (String, Failure)>>, FixtureError> {
+    /// The cases by their ids. One with an unknown header is a failure of that case alone.
+    pub fn cases(&self) -> Result<Vec<NamedCase>, FixtureError> {
         let text =
             fs::read(&self.path).map_err(|source| FixtureError::Io { path: self.path.clone(), source })?;
         let cases: Map<String, Value> = serde_json::from_slice(&text).map_err(|error| {
@@ -116,11 +116,14 @@ impl FixtureFile {
             .into_iter()
             .map(|(name, value)| {
                 let id = format!("{}/{}/{name}", self.set, self.kind);
-                Case::parse(id.clone(), &self.kind, value).map_err(|failure| (id, failure))
+                (id.clone(), Case::parse(id, &self.kind, value))
             })
             .collect())
     }
 }
+
+/// A case under its id, or what is wrong with its header.
+pub type NamedCase = (String, Result<Case, Failure>);
 
 /// The signature scheme that a case was made with (`leanEnv`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use ssz_types::{BitList, BitVector, FixedVector, VariableList};
 use typenum::Unsigned;
 
 use lathe_types::{
-    AggregatedAttestation, Attestation, AttestationData, Block, BlockBody, BlockHeader, BlocksByRootRequest,
-    Checkpoint, Decode, GenesisConfig, Interval, MultiMessageAggregate, PublicKey, Root, Signature,
-    SignedAggregatedAttestation, SignedAttestation, SignedBlock, SingleMessageAggregate, Slot, State, Status,
-    SubnetId, Validator, ValidatorIndex,
+    AggregatedAttestation, Attestation, AttestationData, Block, BlockBody, BlockHeader, BlocksByRangeRequest,
+    BlocksByRootRequest, Checkpoint, Decode, GenesisConfig, Interval, MultiMessageAggregate, PublicKey, Root,
+    Signature, SignedAggregatedAttestation, SignedAttestation, SignedBlock, SingleMessageAggregate, Slot,
+    State, Status, SubnetId, Validator, ValidatorIndex, check_registry,
 };
 
 /// Why a JSON value is not what it should be.
@@ -152,6 +152,19 @@ impl FromJson for u64 {
     }
 }
 
+macro_rules! narrow_integers {
+    ($($name:ident),+) => {
+        $(impl FromJson for $name {
+            fn from_json(value: &Value) -> Result<Self, JsonError> {
+                Self::try_from(u64::from_json(value)?).map_err(|error| JsonError::new(error.to_string()))
+            }
+        })+
+    };
+}
+
+// Not u8: a list of bytes is spelled as hex, not as a list of numbers.
+narrow_integers!(u16, u32);
+
 impl FromJson for bool {
     fn from_json(value: &Value) -> Result<Self, JsonError> {
         value.as_bool().ok_or_else(|| JsonError::new(format!("expected true or false, found {value}")))
@@ -234,13 +247,21 @@ impl<N: Unsigned> FromJson for VariableList<u8, N> {
     }
 }
 
+/// A vector of bytes is a hex string.
+impl<N: Unsigned> FromJson for FixedVector<u8, N> {
+    fn from_json(value: &Value) -> Result<Self, JsonError> {
+        Self::new(Bytes::from_json(value)?.0).map_err(limit_error)
+    }
+}
+
 macro_rules! containers {
-    ($($name:ident { $($field:ident),+ $(,)? })+) => {
+    ($($name:ident { $($field:ident),+ $(,)? } $(=> $check:path)?)+) => {
         $(impl FromJson for $name {
             fn from_json(value: &Value) -> Result<Self, JsonError> {
                 let mut fields = Fields::of(value)?;
                 let container = Self { $($field: fields.take(stringify!($field))?),+ };
                 fields.finish()?;
+                $($check(&container)?;)?
                 Ok(container)
             }
         })+
@@ -254,6 +275,7 @@ containers! {
     Block { slot, proposer_index, parent_root, state_root, body }
     BlockBody { attestations }
     BlockHeader { slot, proposer_index, parent_root, state_root, body_root }
+    BlocksByRangeRequest { start_slot, count }
     BlocksByRootRequest { roots }
     Checkpoint { root, slot }
     GenesisConfig { genesis_time }
@@ -265,7 +287,11 @@ containers! {
     State {
         config, slot, latest_block_header, latest_justified, latest_finalized, historical_block_hashes, justified_slots,
         validators, justifications_roots, justifications_validators,
-    }
+    } => check_state
     Status { finalized, head }
     Validator { attestation_public_key, proposal_public_key, index }
+}
+
+fn check_state(state: &State) -> Result<(), JsonError> {
+    check_registry(&state.validators).map_err(|error| limit_error(error).below("validators"))
 }

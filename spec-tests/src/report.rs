@@ -40,11 +40,8 @@ impl Report {
         let runner = runners::of(kind);
         self.rows.push(Row { kind: kind.to_owned(), ..Row::default() });
         for file in fixtures.files(kind)? {
-            for case in file.cases()? {
-                match case {
-                    Ok(case) => self.record(case.id.clone(), runner(&case)),
-                    Err((id, failure)) => self.record(id, Err(failure)),
-                }
+            for (id, case) in file.cases()? {
+                self.record(id, case.and_then(|case| runner(&case)));
             }
         }
         Ok(())

@@ -8,7 +8,20 @@ use crate::primitives::{Root, Slot};
 
 /// A block named by its root and slot.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode, TreeHash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Encode,
+    Decode,
+    TreeHash,
+    Serialize,
+    Deserialize,
 )]
 pub struct Checkpoint {
     /// Root of the block.

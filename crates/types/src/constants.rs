@@ -1,6 +1,6 @@
 //! Chain constants of the `lstar` fork (leanSpec `spec/forks/lstar/config.py`).
 
-use typenum::{U262144, U4096, U524288, U1073741824};
+use typenum::{U4096, U262144, U524288, U1073741824};
 
 /// Length of a slot in seconds.
 pub const SECONDS_PER_SLOT: u64 = 4;

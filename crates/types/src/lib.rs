@@ -7,27 +7,35 @@ mod aggregate;
 mod attestation;
 mod block;
 mod checkpoint;
+mod clock;
 mod constants;
 mod genesis;
 mod primitives;
 mod reason;
+mod registry;
 mod signature;
 mod state;
 mod status;
 
-pub use aggregate::{AggregationBits, MultiMessageAggregate, Participation, ProofBytes, SingleMessageAggregate};
+pub use aggregate::{
+    AggregationBits, MultiMessageAggregate, Participation, ProofBytes, SingleMessageAggregate,
+};
 pub use attestation::{
-    AggregatedAttestation, AggregatedAttestations, Attestation, SignedAggregatedAttestation, SignedAttestation,
+    AggregatedAttestation, AggregatedAttestations, Attestation, SignedAggregatedAttestation,
+    SignedAttestation,
 };
 pub use block::{Block, BlockBody, BlockHeader, SignedBlock};
 pub use checkpoint::{AttestationData, Checkpoint};
+pub use clock::SlotClock;
 pub use constants::*;
 pub use genesis::{Genesis, GenesisConfig};
 pub use primitives::{Interval, PublicKey, Root, Slot, SubnetId, ValidatorIndex};
 pub use reason::{Rejection, RejectionReason};
+pub use registry::{check_registry, decode_registry};
 pub use signature::{Signature, SignatureShape};
 pub use state::{
-    HistoricalBlockHashes, JustificationRoots, JustificationValidators, JustifiedSlots, State, Validator, Validators,
+    HistoricalBlockHashes, JustificationRoots, JustificationValidators, JustifiedSlots, State, Validator,
+    Validators,
 };
 pub use status::{BlocksByRangeRequest, BlocksByRootRequest, Status};
 

@@ -109,7 +109,8 @@ impl Decode for Signature {
         expect_offset(0, FIXED_LEN)?;
         expect_offset(4 + RHO_LEN, shape.hashes_offset())?;
         expect_offset(FIXED_LEN, PATH_OFFSET_LEN)?;
-        let limbs = bytes[4..4 + RHO_LEN].chunks_exact(4).chain(bytes[FIXED_LEN + PATH_OFFSET_LEN..].chunks_exact(4));
+        let limbs =
+            bytes[4..4 + RHO_LEN].chunks_exact(4).chain(bytes[FIXED_LEN + PATH_OFFSET_LEN..].chunks_exact(4));
         for limb in limbs {
             if read_u32(limb, 0).is_none_or(|value| value >= KOALA_BEAR_PRIME) {
                 return Err(DecodeError::BytesInvalid("field element is not canonical".into()));
@@ -150,4 +151,3 @@ impl TreeHash for Signature {
         merkle_root(&fields.map(|root| root.0).concat(), fields.len())
     }
 }
-

@@ -12,6 +12,7 @@ use crate::checkpoint::Checkpoint;
 use crate::constants::{HistoricalRootsLimit, JustificationValidatorsLimit, ValidatorRegistryLimit};
 use crate::genesis::GenesisConfig;
 use crate::primitives::{PublicKey, Root, Slot, ValidatorIndex};
+use crate::registry;
 
 /// A registry entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, TreeHash)]
@@ -52,10 +53,19 @@ pub struct State {
     pub historical_block_hashes: HistoricalBlockHashes,
     /// Which slots after the finalized one are justified.
     pub justified_slots: JustifiedSlots,
-    /// The registry.
+    /// The registry; bytes in which an index is not its validator's position do not decode.
+    #[ssz(with = "registry")]
     pub validators: Validators,
     /// Targets with pending votes.
     pub justifications_roots: JustificationRoots,
     /// Who voted for each of them.
     pub justifications_validators: JustificationValidators,
+}
+
+impl State {
+    /// Whether a downloaded state can serve as an anchor (leanSpec `verify_checkpoint_state`): without validators
+    /// nothing can be proposed or justified. The upper bound of the registry holds by its type.
+    pub fn verify_checkpoint_state(&self) -> bool {
+        !self.validators.is_empty()
+    }
 }
