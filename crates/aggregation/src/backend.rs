@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lathe_types::{
-    AggregationBits, MultiMessageAggregate, Participation, Root, Signature, SingleMessageAggregate, Slot,
-    ValidatorIndex, Validators,
+    AggregationBits, KeyRole, MultiMessageAggregate, Participation, Root, Signature, SingleMessageAggregate,
+    Slot, ValidatorIndex, Validators,
 };
 
 use crate::error::AggregationError;
@@ -21,15 +21,6 @@ pub struct Message {
     pub root: Root,
     /// Slot of the vote's data or of the block.
     pub slot: Slot,
-}
-
-/// Which of a validator's two keys signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyRole {
-    /// Signs votes.
-    Attestation,
-    /// Signs block roots.
-    Proposal,
 }
 
 /// What one component of a multi-message proof has to show: these participants signed that message with that key.

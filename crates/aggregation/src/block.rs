@@ -1,12 +1,12 @@
 //! The statements that votes and blocks make, in the words of the specification.
 
 use lathe_types::{
-    AggregationBits, AttestationData, Block, MultiMessageAggregate, Participation, Rejection,
+    AggregationBits, AttestationData, Block, KeyRole, MultiMessageAggregate, Participation, Rejection,
     RejectionReason, Root, Signature, SignedAggregatedAttestation, SignedBlock, SingleMessageAggregate,
     TreeHash, ValidatorIndex,
 };
 
-use crate::backend::{Backend, Cancellation, Component, Evidence, KeyRole, Message, Registry, Statement};
+use crate::backend::{Backend, Cancellation, Component, Evidence, Message, Registry, Statement};
 use crate::error::AggregationError;
 
 /// What a block's proof has to show: every attestation in body order, then the proposer over the block `root`.

@@ -17,12 +17,13 @@ mod verifier;
 mod tests;
 
 pub use backend::{
-    Backend, Cancellation, Capabilities, Component, Evidence, KeyRole, Message, Registry, Statement,
-    participants_of,
+    Backend, Cancellation, Capabilities, Component, Evidence, Message, Registry, Statement, participants_of,
 };
 pub use block::{block_statements, seal_block, split_votes, verify_block, verify_vote};
 pub use budget::{MAX_BLOCK_VOTES, MAX_SINGLE_SIGNATURES, RawBudget};
 pub use container::{FORMAT_VERSION, MAX_COMPONENTS, MAX_PARTS};
 pub use error::AggregationError;
 pub use raw::{RAW_BACKEND_ID, RawBackend};
-pub use verifier::{SignatureCheck, Verifier};
+pub use verifier::{Leansig, SignatureCheck, Verifier};
+
+pub use lathe_types::KeyRole;

@@ -6,14 +6,13 @@
 use std::time::Duration;
 
 use lathe_types::{
-    AggregationBits, MultiMessageAggregate, Participation, ProofBytes, PublicKey, Signature,
+    AggregationBits, KeyRole, MultiMessageAggregate, Participation, ProofBytes, PublicKey, Signature,
     SingleMessageAggregate, ValidatorIndex,
 };
 use rayon::prelude::*;
 
 use crate::backend::{
-    Backend, Cancellation, Capabilities, Component, Evidence, KeyRole, Message, Registry, Statement,
-    participants_of,
+    Backend, Cancellation, Capabilities, Component, Evidence, Message, Registry, Statement, participants_of,
 };
 use crate::budget::RawBudget;
 use crate::container::{self, Context, Part, RawPart};

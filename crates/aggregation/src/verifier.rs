@@ -1,5 +1,8 @@
 //! The signature check that backends rest on.
 
+use std::marker::PhantomData;
+
+use lathe_leansig::{Claim, Prod, Scheme};
 use lathe_types::{PublicKey, Root, Signature, SignatureShape, Slot};
 
 /// One XMSS signature to check.
@@ -22,4 +25,37 @@ pub trait Verifier: Send + Sync {
 
     /// One verdict per check, in order. Called from several threads with batches of moderate size; must not panic.
     fn verify_batch(&self, checks: &[SignatureCheck<'_>]) -> Vec<bool>;
+}
+
+/// Checks XMSS signatures of the parameter set `S`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Leansig<S = Prod>(PhantomData<S>);
+
+impl<S: Scheme> Verifier for Leansig<S> {
+    fn shape(&self) -> SignatureShape {
+        SignatureShape { siblings: usize::from(S::LOG_LIFETIME), chains: S::DIMENSION }
+    }
+
+    fn verify_batch(&self, checks: &[SignatureCheck<'_>]) -> Vec<bool> {
+        let decoded: Vec<_> = checks
+            .iter()
+            .map(|check| {
+                let public_key = lathe_leansig::PublicKey::decode(&check.public_key.0).ok()?;
+                let signature = lathe_leansig::Signature::<S>::decode(check.signature.as_bytes()).ok()?;
+                Some((check, public_key, signature))
+            })
+            .collect();
+        let claims: Vec<_> = decoded
+            .iter()
+            .flatten()
+            .map(|(check, public_key, signature)| Claim {
+                public_key,
+                slot: check.slot.0,
+                message: &check.message.0,
+                signature,
+            })
+            .collect();
+        let mut verdicts = lathe_leansig::verify_batch(&claims).into_iter();
+        decoded.iter().map(|claim| claim.is_some() && verdicts.next().unwrap_or(false)).collect()
+    }
 }

@@ -29,7 +29,7 @@ pub use checkpoint::{AttestationData, Checkpoint};
 pub use clock::SlotClock;
 pub use constants::*;
 pub use genesis::{Genesis, GenesisConfig};
-pub use primitives::{Interval, PublicKey, Root, Slot, SubnetId, ValidatorIndex};
+pub use primitives::{Interval, KeyRole, PublicKey, Root, Slot, SubnetId, ValidatorIndex};
 pub use reason::{Rejection, RejectionReason};
 pub use registry::{check_registry, decode_registry};
 pub use signature::{Signature, SignatureShape};

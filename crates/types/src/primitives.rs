@@ -153,6 +153,15 @@ impl ValidatorIndex {
     }
 }
 
+/// Which of a validator's two keys signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyRole {
+    /// Signs votes.
+    Attestation,
+    /// Signs block roots.
+    Proposal,
+}
+
 /// An XMSS public key: Merkle root (32 bytes) and parameter (20 bytes), each little-endian field elements.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublicKey(pub [u8; Self::LEN]);

@@ -1,0 +1,178 @@
+//! Seeded random values of every container.
+
+use lathe_types::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use ssz_types::{BitList, VariableList};
+use typenum::Unsigned;
+
+const PRIME: u32 = (1 << 31) - (1 << 24) + 1;
+
+/// Draws values; the same seed draws the same ones.
+pub struct Random(ChaCha8Rng);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    pub fn below(&mut self, end: usize) -> usize {
+        self.0.random_range(0..end)
+    }
+
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.0.random()).collect()
+    }
+
+    fn many<T>(&mut self, end: usize, mut draw: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        (0..self.below(end)).map(|_| draw(self)).collect()
+    }
+
+    /// Small, large and extreme numbers alike.
+    fn number(&mut self) -> u64 {
+        let bits: u32 = self.0.random_range(0..=64);
+        self.0.random::<u64>().checked_shr(bits).unwrap_or(0)
+    }
+
+    fn slot(&mut self) -> Slot {
+        Slot(self.number())
+    }
+
+    fn root(&mut self) -> Root {
+        Root::new(self.0.random())
+    }
+
+    fn public_key(&mut self) -> PublicKey {
+        PublicKey(self.0.random())
+    }
+
+    fn bits<N: Unsigned + Clone>(&mut self, end: usize) -> BitList<N> {
+        let len = self.below(end);
+        let mut bits = BitList::with_capacity(len).unwrap();
+        for index in 0..len {
+            bits.set(index, self.0.random()).unwrap();
+        }
+        bits
+    }
+
+    pub fn field_elements(&mut self, count: usize) -> Vec<u32> {
+        (0..count).map(|_| self.0.random_range(0..PRIME)).collect()
+    }
+
+    /// A signature of the shape, with random field elements.
+    pub fn signature(&mut self, shape: SignatureShape) -> Signature {
+        let elements = self.field_elements(7 + 8 * (shape.siblings + shape.chains));
+        let (rho, digests) = elements.split_at(7);
+        let words =
+            |elements: &[u32]| elements.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
+        let hashes_offset = 40 + 32 * shape.siblings as u32;
+        let bytes = [words(&[36]), words(rho), words(&[hashes_offset]), words(&[4]), words(digests)].concat();
+        Signature::from_ssz_bytes(&bytes).unwrap()
+    }
+
+    pub fn checkpoint(&mut self) -> Checkpoint {
+        Checkpoint { root: self.root(), slot: self.slot() }
+    }
+
+    pub fn attestation_data(&mut self) -> AttestationData {
+        AttestationData {
+            slot: self.slot(),
+            head: self.checkpoint(),
+            target: self.checkpoint(),
+            source: self.checkpoint(),
+        }
+    }
+
+    pub fn attestation(&mut self) -> Attestation {
+        Attestation { validator_index: ValidatorIndex(self.number()), data: self.attestation_data() }
+    }
+
+    pub fn signed_attestation(&mut self, shape: SignatureShape) -> SignedAttestation {
+        let Attestation { validator_index, data } = self.attestation();
+        SignedAttestation { validator_index, data, signature: self.signature(shape) }
+    }
+
+    fn proof(&mut self) -> ProofBytes {
+        let len = self.below(200);
+        VariableList::new(self.bytes(len)).unwrap()
+    }
+
+    pub fn single_message_aggregate(&mut self) -> SingleMessageAggregate {
+        SingleMessageAggregate { participants: self.bits(600), proof: self.proof() }
+    }
+
+    pub fn multi_message_aggregate(&mut self) -> MultiMessageAggregate {
+        MultiMessageAggregate { proof: self.proof() }
+    }
+
+    pub fn aggregated_attestation(&mut self) -> AggregatedAttestation {
+        AggregatedAttestation { aggregation_bits: self.bits(600), data: self.attestation_data() }
+    }
+
+    pub fn signed_aggregated_attestation(&mut self) -> SignedAggregatedAttestation {
+        SignedAggregatedAttestation { data: self.attestation_data(), proof: self.single_message_aggregate() }
+    }
+
+    pub fn block(&mut self) -> Block {
+        let attestations = self.many(10, Self::aggregated_attestation);
+        Block {
+            slot: self.slot(),
+            proposer_index: ValidatorIndex(self.number()),
+            parent_root: self.root(),
+            state_root: self.root(),
+            body: BlockBody { attestations: VariableList::new(attestations).unwrap() },
+        }
+    }
+
+    pub fn block_header(&mut self) -> BlockHeader {
+        BlockHeader { body_root: self.root(), ..self.block().header() }
+    }
+
+    pub fn signed_block(&mut self) -> SignedBlock {
+        SignedBlock { block: self.block(), proof: self.multi_message_aggregate() }
+    }
+
+    pub fn validator(&mut self) -> Validator {
+        Validator {
+            attestation_public_key: self.public_key(),
+            proposal_public_key: self.public_key(),
+            index: ValidatorIndex(self.number()),
+        }
+    }
+
+    /// A registry that keeps its rule.
+    fn validators(&mut self) -> Validators {
+        let mut validators = self.many(20, Self::validator);
+        for (position, validator) in validators.iter_mut().enumerate() {
+            validator.index = ValidatorIndex(position as u64);
+        }
+        Validators::new(validators).unwrap()
+    }
+
+    pub fn state(&mut self) -> State {
+        State {
+            config: GenesisConfig { genesis_time: self.number() },
+            slot: self.slot(),
+            latest_block_header: self.block_header(),
+            latest_justified: self.checkpoint(),
+            latest_finalized: self.checkpoint(),
+            historical_block_hashes: HistoricalBlockHashes::new(self.many(70, Self::root)).unwrap(),
+            justified_slots: self.bits(600),
+            validators: self.validators(),
+            justifications_roots: JustificationRoots::new(self.many(10, Self::root)).unwrap(),
+            justifications_validators: self.bits(600),
+        }
+    }
+
+    pub fn status(&mut self) -> Status {
+        Status { finalized: self.checkpoint(), head: self.checkpoint() }
+    }
+
+    pub fn blocks_by_root_request(&mut self) -> BlocksByRootRequest {
+        BlocksByRootRequest { roots: VariableList::new(self.many(1025, Self::root)).unwrap() }
+    }
+
+    pub fn blocks_by_range_request(&mut self) -> BlocksByRangeRequest {
+        BlocksByRangeRequest { start_slot: self.slot(), count: self.number() }
+    }
+}
