@@ -1,6 +1,8 @@
 //! The containers declared a second time, for another SSZ library. Values are carried over field by field, so that two
 //! fields in the wrong order are seen.
 
+#![allow(unused_qualifications, reason = "the derive macro spells out every name")]
+
 use lathe_types as ours;
 use ssz_rs::prelude::*;
 
