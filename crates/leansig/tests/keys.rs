@@ -1,0 +1,91 @@
+//! Keys of all kinds of ranges sign for every slot of theirs, and for no other.
+
+use lathe_leansig::{Error, Prod, Scheme, SecretKey, Test, verify};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+fn key<S: Scheme>(slots: std::ops::Range<u64>) -> SecretKey<S> {
+    SecretKey::generate(&mut ChaCha20Rng::seed_from_u64(slots.start * 1000 + slots.end), slots, |_, _| ())
+        .unwrap()
+}
+
+fn signs_everywhere<S: Scheme>(slots: std::ops::Range<u64>, step: usize) {
+    let mut key = key::<S>(slots.clone());
+    assert_eq!(key.slots(), slots);
+    for slot in slots.clone().step_by(step).chain([slots.end - 1]) {
+        let message = std::array::from_fn(|i| (slot as usize * 31 + i) as u8);
+        let signature = key.sign_with_build(slot, &message).unwrap();
+        assert!(verify(&key.public_key(), slot, &message, &signature), "slot {slot} of {slots:?}");
+        assert_eq!(key.sign(slot, &message).as_ref(), Ok(&signature), "signing is deterministic");
+        assert!(!verify(&key.public_key(), slot ^ 1, &message, &signature));
+    }
+    for outside in [slots.end, slots.start.wrapping_sub(1), u64::MAX] {
+        let expected = Error::OutOfRange { slot: outside, start: slots.start, end: slots.end };
+        assert_eq!(key.sign(outside, &[0; 32]), Err(expected.clone()));
+        assert_eq!(key.sign_with_build(outside, &[0; 32]), Err(expected));
+        assert!(key.prepare(outside).is_none());
+    }
+}
+
+#[test]
+fn test_scheme_keys_of_every_shape() {
+    for slots in [0..1, 0..256, 255..256, 3..5, 15..17, 17..40, 16..48, 1..255, 100..101, 0..32, 5..11] {
+        signs_everywhere::<Test>(slots, 1);
+    }
+}
+
+#[test]
+fn production_keys_of_short_ranges() {
+    signs_everywhere::<Prod>(0..124, 41);
+    signs_everywhere::<Prod>(65_500..65_600, 17);
+    signs_everywhere::<Prod>(u64::from(u32::MAX) - 3..1 << 32, 1);
+}
+
+#[test]
+fn ranges_that_are_none_are_refused() {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    for (slots, lifetime) in [(5..5, 256), (9..3, 256), (0..257, 256), (256..257, 256)] {
+        let expected = Error::Range { start: slots.start, end: slots.end, lifetime };
+        assert_eq!(SecretKey::<Test>::generate(&mut rng, slots, |_, _| ()).map(|_| ()), Err(expected));
+    }
+    assert!(SecretKey::<Prod>::generate(&mut rng, 1 << 32..(1 << 32) + 1, |_, _| ()).is_err());
+}
+
+#[test]
+fn a_key_says_when_it_is_not_prepared_and_what_it_needs() {
+    let mut key = key::<Test>(0..48);
+    assert_eq!(key.sign(5, &[0; 32]), Err(Error::NotPrepared { slot: 5 }));
+    let task = key.prepare(5).unwrap();
+    assert!(!task.is_whole_tree());
+    key.install(task.run().unwrap());
+    assert!(key.is_prepared(4) && key.is_prepared(7) && !key.is_prepared(8), "one window is four slots");
+    assert!(key.sign(5, &[0; 32]).is_ok());
+    key.install(key.prepare(5).unwrap().run().unwrap());
+    assert!(key.is_prepared(5) && key.is_prepared(11), "the window after it is next");
+    assert!(key.prepare(5).is_none(), "and then there is nothing to do");
+    key.install(key.prepare(8).unwrap().run().unwrap());
+    assert!(
+        !key.is_prepared(5) && key.is_prepared(11) && key.is_prepared(12),
+        "the window left behind is gone"
+    );
+    key.install(key.prepare(40).unwrap().run().unwrap());
+    assert!(key.sign(40, &[0; 32]).is_ok(), "a jump is one window of work");
+}
+
+#[test]
+fn progress_reaches_the_total() {
+    let largest = std::sync::atomic::AtomicU64::new(0);
+    let mut rng = ChaCha20Rng::seed_from_u64(4);
+    SecretKey::<Test>::generate(&mut rng, 3..100, |done, total| {
+        assert_eq!(total, 97);
+        largest.fetch_max(done, std::sync::atomic::Ordering::Relaxed);
+    })
+    .unwrap();
+    assert_eq!(largest.into_inner(), 97);
+}
+
+#[test]
+fn debug_prints_no_secret() {
+    let key = key::<Test>(0..16);
+    assert_eq!(format!("{key:?}"), format!("SecretKey<test>(slots 0..16, {:?})", key.public_key()));
+}
