@@ -1,0 +1,74 @@
+# Everything a person does with this repository. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+JOBS ?= 2
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+LATHE := $(TARGET_DIR)/debug/lathe
+SEEDS ?= 1000
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: ## Install the system packages that the build needs (libclang for RocksDB's bindings)
+	@scripts/deps.sh
+
+.PHONY: build
+build: deps ## Build the lathe binary, optimised for this machine
+	$(CARGO) build -j $(JOBS) -p lathe
+
+.PHONY: devnet
+devnet: build ## Build, make keys and genesis, run a local four-node network and show it finalizing
+	$(LATHE) devnet $(ARGS)
+
+.PHONY: test
+test: deps verify unit spec-tests e2e ## Format, lints, every test, the conformance suite, a 12-slot network
+
+.PHONY: unit
+unit: ## Unit, property, simulation and lockstep tests of all crates
+	$(CARGO) test -j $(JOBS) --workspace --no-fail-fast
+
+.PHONY: spec-tests
+spec-tests: ## Run the leanSpec conformance fixtures and print the table
+	$(CARGO) run -j $(JOBS) -q -p lathe-spec-tests --bin spec-tests
+
+.PHONY: sim
+sim: ## Run the seeded simulator: make sim SEEDS=1000
+	$(CARGO) run -j $(JOBS) -q -p lathe-sim -- --seeds $(SEEDS)
+
+.PHONY: e2e
+e2e: build ## A real 12-slot network on loopback, with one node killed and restarted
+	scripts/accept.sh short
+
+.PHONY: accept
+accept: build ## The long acceptance runs, on an otherwise idle machine
+	scripts/accept.sh full
+
+.PHONY: bench
+bench: deps ## Benchmarks, each printed beside the primitive that bounds it
+	scripts/bench.sh
+
+.PHONY: verify
+verify: ## Check format, lints and dependencies; changes nothing
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy -j $(JOBS) --workspace --all-targets -- -D warnings
+	@scripts/deny.sh
+
+.PHONY: fix
+fix: ## Format and apply the lints' suggestions
+	$(CARGO) fmt --all
+	$(CARGO) clippy -j $(JOBS) --workspace --all-targets --fix --allow-dirty --allow-staged
+
+.PHONY: advisories
+advisories: ## Check dependencies against the advisory database (needs the network)
+	$(CARGO) deny check advisories
+
+.PHONY: dist
+dist: deps ## Build the binary that is shipped: thin LTO, for any x86-64-v3 machine
+	RUSTFLAGS="-C target-cpu=x86-64-v3" $(CARGO) build --profile dist -p lathe
+
+.PHONY: docker
+docker: ## Build the container image
+	docker build -t lathe .
