@@ -8,10 +8,12 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use lathe_transition::{generate_genesis, genesis_block, process_block, process_slots, state_root, state_transition};
+use lathe_transition::{
+    generate_genesis, genesis_block, process_block, process_slots, state_root, state_transition,
+};
 use lathe_types::{
-    AggregatedAttestation, AggregationBits, AttestationData, Block, BlockBody, Checkpoint, Genesis, Participation,
-    PublicKey, Slot, State, TreeHash, Validator, ValidatorIndex, Validators,
+    AggregatedAttestation, AggregationBits, AttestationData, Block, BlockBody, Checkpoint, Genesis,
+    Participation, PublicKey, Slot, State, TreeHash, Validator, ValidatorIndex, Validators,
 };
 
 /// Median of several timed calls; each call gets a fresh input that is made outside the clock.
@@ -101,7 +103,10 @@ fn hash_cost() -> Duration {
 fn row(name: &str, measured: Duration, hashes: u64, hash: Duration) {
     let bound = hash.as_secs_f64() * hashes as f64 * 1e6;
     let measured = measured.as_secs_f64() * 1e6;
-    println!("{name:<44} {measured:>10.1} us   bound {bound:>9.1} us ({hashes} hashes)   ratio {:>5.2}", measured / bound);
+    println!(
+        "{name:<44} {measured:>10.1} us   bound {bound:>9.1} us ({hashes} hashes)   ratio {:>5.2}",
+        measured / bound
+    );
 }
 
 fn main() {
@@ -116,7 +121,12 @@ fn main() {
     for validators in [4, 4096] {
         let bytes = ssz_bytes(&generate_genesis(&genesis(validators)));
         let first = median(7, || decode(&bytes), |state| state_root(&state));
-        row(&format!("hash tree root, first, {validators} validators"), first, registry_hashes(validators) + small_fields, hash);
+        row(
+            &format!("hash tree root, first, {validators} validators"),
+            first,
+            registry_hashes(validators) + small_fields,
+            hash,
+        );
     }
 
     for validators in [4, 4096] {

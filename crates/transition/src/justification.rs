@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lathe_types::{
     AggregationBits, AttestationData, HistoricalBlockHashes, JustificationRoots, JustifiedSlots,
-    Participation, Rejection, RejectionReason, Root, Slot, State,
+    Participation, Rejection, RejectionReason, Root, Slot, State, ValidatorIndex,
 };
 
 use crate::bits::{BitWriter, slice, window};
@@ -66,6 +66,17 @@ pub fn lies_on_chain(data: &AttestationData, historical_block_hashes: &Historica
             && usize::try_from(checkpoint.slot.0)
                 .is_ok_and(|slot| historical_block_hashes.get(slot) == Some(&checkpoint.root))
     })
+}
+
+/// Who has voted for `target` on this chain so far, ascending; nobody once it is justified.
+pub fn pending_voters(state: &State, target: &Root) -> Vec<ValidatorIndex> {
+    let validator_count = state.validators.len();
+    let Some(segment) = state.justifications_roots.iter().position(|root| root == target) else {
+        return Vec::new();
+    };
+    let voted =
+        |index: &usize| state.justifications_validators.get(segment * validator_count + index) == Ok(true);
+    (0..validator_count).filter(voted).map(|index| ValidatorIndex(index as u64)).collect()
 }
 
 /// Who voted for each target that is not justified yet.

@@ -137,6 +137,8 @@ fn votes_justify_at_two_thirds_and_finalize_the_source() {
     assert_eq!(s2.latest_justified.slot, Slot(0));
     assert_eq!(s2.justifications_roots.to_vec(), [b1.tree_hash_root()]);
     assert_eq!(s2.justifications_validators.iter().collect::<Vec<_>>(), [true, true, false, false]);
+    assert_eq!(pending_voters(&s2, &b1.tree_hash_root()), [ValidatorIndex(0), ValidatorIndex(1)]);
+    assert_eq!(pending_voters(&s2, &b0.tree_hash_root()), []);
     let (b3, s3) = extend(&s2, 3, vec![vote(&[1, 2], checkpoint(&b0), checkpoint(&b1))]);
     assert_eq!(s3.latest_justified, checkpoint(&b1));
     assert_eq!((s3.justifications_roots.len(), s3.justifications_validators.len()), (0, 0));

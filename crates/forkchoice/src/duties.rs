@@ -1,0 +1,52 @@
+//! What a validator votes for.
+
+use lathe_types::{AttestationData, Checkpoint, JUSTIFICATION_LOOKBACK_SLOTS, Root, Slot};
+
+use crate::store::Store;
+use crate::tree::NodeId;
+
+impl Store {
+    /// The target to vote for: from the head back towards the safe target by at most the look-back, then on to a slot
+    /// that can be justified, never beyond the finalized one.
+    pub fn get_attestation_target(&self) -> Checkpoint {
+        let Some(mut target) = self.tree.id(&self.head.root) else { return self.head };
+        let slot = |id: NodeId| self.tree.node(id).slot;
+
+        // A safe target that is stale behind finalization does not count.
+        let finalized_slot = self.latest_finalized.slot;
+        let lower_bound_slot = self.safe_target.slot.max(finalized_slot);
+
+        // Not too far ahead of the safe target: liveness against safety.
+        for _ in 0..JUSTIFICATION_LOOKBACK_SLOTS {
+            if slot(target) > lower_bound_slot
+                && let Some(parent) = self.tree.node(target).parent
+            {
+                target = parent;
+            }
+        }
+
+        // Back to a slot that 3SF-mini can justify.
+        while slot(target) > finalized_slot && !slot(target).is_justifiable_after(finalized_slot) {
+            let Some(parent) = self.tree.node(target).parent else { break };
+            target = parent;
+        }
+        self.tree.node(target).checkpoint()
+    }
+
+    /// The vote for `slot`: the head, the target, and as source the checkpoint that the head's own chain has justified.
+    ///
+    /// Where the walk back from the head ends before that source, the source is voted for again: such a vote justifies
+    /// nothing but still supports the head, whereas a target before its source would be refused by everybody.
+    pub fn produce_attestation_data(&self, slot: Slot) -> AttestationData {
+        let mut source = self.head_state().latest_justified;
+        // The genesis state cannot name its own block.
+        if source.root == Root::ZERO {
+            source.root = self.head.root;
+        }
+        let mut target = self.get_attestation_target();
+        if target.slot < source.slot {
+            target = source;
+        }
+        AttestationData { slot, head: self.head, target, source }
+    }
+}

@@ -1,0 +1,250 @@
+//! The store: a node's local view of the chain.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use lathe_types::{
+    AttestationData, Block, Checkpoint, GenesisConfig, INTERVALS_PER_SLOT, Interval, Rejection,
+    RejectionReason, Root, SingleMessageAggregate, Slot, State, TreeHash, ValidatorIndex,
+};
+
+use crate::block_production::Candidates;
+use crate::pool::{MAX_KNOWN_DATA, MAX_NEW_DATA, PayloadPool};
+use crate::signatures::SignaturePool;
+use crate::tree::{Node, Tree};
+
+/// A node's local view of the chain, and the pools of votes that decide its head.
+///
+/// Signatures and proofs are verified by the caller; what is handed in as verified is believed.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) time: Interval,
+    pub(crate) config: GenesisConfig,
+    pub(crate) tree: Tree,
+    pub(crate) head: Checkpoint,
+    pub(crate) safe_target: Checkpoint,
+    pub(crate) latest_justified: Checkpoint,
+    pub(crate) latest_finalized: Checkpoint,
+    pub(crate) attestation_signatures: SignaturePool,
+    pub(crate) latest_new_aggregated_payloads: PayloadPool,
+    pub(crate) latest_known_aggregated_payloads: PayloadPool,
+}
+
+/// A block as the store remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockInfo {
+    /// Its root.
+    pub root: Root,
+    /// Its slot.
+    pub slot: Slot,
+    /// Its parent.
+    pub parent_root: Root,
+    /// Who proposed it.
+    pub proposer_index: ValidatorIndex,
+}
+
+impl From<&Node> for BlockInfo {
+    fn from(node: &Node) -> Self {
+        Self {
+            root: node.root,
+            slot: node.slot,
+            parent_root: node.parent_root,
+            proposer_index: node.proposer_index,
+        }
+    }
+}
+
+impl Store {
+    /// A store that starts from a trusted block and its post-state, both taken as justified and finalized.
+    pub fn create_store(state: Arc<State>, anchor_block: &Block) -> Result<Self, Rejection> {
+        let computed_state_root = lathe_transition::state_root(&state);
+        if anchor_block.state_root != computed_state_root {
+            return Err(Rejection::new(
+                RejectionReason::AnchorStateRootMismatch,
+                format!(
+                    "the state's root is {computed_state_root}, the block says {}",
+                    anchor_block.state_root
+                ),
+            ));
+        }
+        let anchor = Checkpoint { root: anchor_block.tree_hash_root(), slot: anchor_block.slot };
+        let config = state.config;
+        let mut tree = Tree::default();
+        tree.insert(anchor, anchor_block.parent_root, anchor_block.proposer_index, Some(state));
+        Ok(Self {
+            time: Interval::from_slot(anchor.slot),
+            config,
+            tree,
+            head: anchor,
+            safe_target: anchor,
+            latest_justified: anchor,
+            latest_finalized: anchor,
+            attestation_signatures: SignaturePool::default(),
+            latest_new_aggregated_payloads: PayloadPool::new(MAX_NEW_DATA),
+            latest_known_aggregated_payloads: PayloadPool::new(MAX_KNOWN_DATA),
+        })
+    }
+
+    /// Current time in intervals since genesis.
+    pub fn time(&self) -> Interval {
+        self.time
+    }
+
+    /// The slot that the current time is in.
+    pub fn current_slot(&self) -> Slot {
+        Slot(self.time.0 / INTERVALS_PER_SLOT)
+    }
+
+    /// The chain's configuration.
+    pub fn config(&self) -> GenesisConfig {
+        self.config
+    }
+
+    /// The block that fork choice selects.
+    pub fn head(&self) -> Checkpoint {
+        self.head
+    }
+
+    /// The block that is safe to attest to. It may lie behind the finalized one when it is stale.
+    pub fn safe_target(&self) -> Checkpoint {
+        self.safe_target
+    }
+
+    /// Highest justified checkpoint seen on any chain.
+    pub fn latest_justified(&self) -> Checkpoint {
+        self.latest_justified
+    }
+
+    /// Finalized checkpoint of the head's chain; a reorg can lower it.
+    pub fn latest_finalized(&self) -> Checkpoint {
+        self.latest_finalized
+    }
+
+    /// Post-state of the head.
+    pub fn head_state(&self) -> &Arc<State> {
+        // The head is at or after the finalized block, and states are only dropped before it.
+        let state = self.state(&self.head.root);
+        state.unwrap_or_else(|| unreachable!("the head {} has its state", self.head.root))
+    }
+
+    /// Post-state of a block, unless the block is unknown or an ancestor of the finalized one.
+    pub fn state(&self, root: &Root) -> Option<&Arc<State>> {
+        self.tree.get(root)?.state.as_ref()
+    }
+
+    /// Whether the block is known.
+    pub fn contains(&self, root: &Root) -> bool {
+        self.tree.id(root).is_some()
+    }
+
+    /// A known block.
+    pub fn block(&self, root: &Root) -> Option<BlockInfo> {
+        self.tree.get(root).map(BlockInfo::from)
+    }
+
+    /// Every known block, parents before their children.
+    pub fn blocks(&self) -> impl Iterator<Item = BlockInfo> + '_ {
+        self.tree.nodes().iter().map(BlockInfo::from)
+    }
+
+    /// Known blocks without children: the tips that a head can be chosen from.
+    pub fn leaves(&self) -> impl Iterator<Item = BlockInfo> + '_ {
+        self.tree.nodes().iter().filter(|node| node.children.is_empty()).map(BlockInfo::from)
+    }
+
+    /// The block and its known ancestors, towards genesis.
+    pub fn chain(&self, root: &Root) -> impl Iterator<Item = BlockInfo> + '_ {
+        std::iter::successors(self.tree.get(root), |node| node.parent.map(|parent| self.tree.node(parent)))
+            .map(BlockInfo::from)
+    }
+
+    /// The last block at or before `slot` on the chain of `root`; `None` if the known chain does not reach that far.
+    pub fn ancestor_at_or_before(&self, root: &Root, slot: Slot) -> Option<Checkpoint> {
+        let id = self.tree.ancestor_at_or_before(self.tree.id(root)?, slot);
+        Some(self.tree.node(id).checkpoint()).filter(|block| block.slot <= slot)
+    }
+
+    /// Whether one checkpoint lies on the other's chain.
+    pub fn checkpoint_is_ancestor(&self, ancestor: Checkpoint, descendant: Checkpoint) -> bool {
+        self.tree.checkpoint_is_ancestor(ancestor, descendant)
+    }
+
+    /// The last block that two known blocks' chains share.
+    pub fn common_ancestor(&self, a: &Root, b: &Root) -> Option<Checkpoint> {
+        let (mut a, mut b) = (self.tree.id(a)?, self.tree.id(b)?);
+        while a != b {
+            let (node_a, node_b) = (self.tree.node(a), self.tree.node(b));
+            if node_a.slot >= node_b.slot {
+                a = node_a.parent?;
+            } else {
+                b = node_b.parent?;
+            }
+        }
+        Some(self.tree.node(a).checkpoint())
+    }
+
+    /// Counted votes that a proposer may carry, and the blocks among their heads that are known: what
+    /// [`BlockInputs`](crate::BlockInputs) asks for.
+    pub fn block_candidates(&self) -> (Candidates, HashSet<Root>) {
+        let with_proofs =
+            self.latest_known_aggregated_payloads().iter().filter(|(_, _, proofs)| !proofs.is_empty());
+        let candidates: Candidates = with_proofs.map(|(_, data, proofs)| (data, proofs.to_vec())).collect();
+        let heads = candidates.iter().map(|(data, _)| data.head.root).filter(|root| self.contains(root));
+        let known_block_roots = heads.collect();
+        (candidates, known_block_roots)
+    }
+
+    /// What the pools hold.
+    pub fn pool_sizes(&self) -> PoolSizes {
+        let proofs = |pool: &PayloadPool| pool.entries().values().map(|entry| entry.proofs.len()).sum();
+        PoolSizes {
+            attestation_signatures: self.attestation_signatures.len(),
+            new_aggregated_payloads: proofs(&self.latest_new_aggregated_payloads),
+            known_aggregated_payloads: proofs(&self.latest_known_aggregated_payloads),
+        }
+    }
+
+    /// Single votes held, by data root: the data and its signers, ascending.
+    pub fn attestation_signatures(&self) -> BTreeMap<Root, (AttestationData, Vec<ValidatorIndex>)> {
+        let signers = |entry: &crate::signatures::SignatureEntry| entry.signatures.keys().copied().collect();
+        let entries = self.attestation_signatures.entries().iter();
+        entries.map(|(root, entry)| (*root, (entry.data, signers(entry)))).collect()
+    }
+
+    /// Aggregates that do not count yet.
+    pub fn latest_new_aggregated_payloads(&self) -> PayloadView<'_> {
+        PayloadView(&self.latest_new_aggregated_payloads)
+    }
+
+    /// Aggregates that count.
+    pub fn latest_known_aggregated_payloads(&self) -> PayloadView<'_> {
+        PayloadView(&self.latest_known_aggregated_payloads)
+    }
+}
+
+/// How many objects the pools hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolSizes {
+    /// Single votes.
+    pub attestation_signatures: usize,
+    /// Proofs that do not count yet.
+    pub new_aggregated_payloads: usize,
+    /// Proofs that count.
+    pub known_aggregated_payloads: usize,
+}
+
+/// A look into a pool of aggregates.
+#[derive(Clone, Copy, Debug)]
+pub struct PayloadView<'a>(&'a PayloadPool);
+
+impl<'a> PayloadView<'a> {
+    /// Data with the proofs held for it, ascending by data root. Data that only a block named has no proofs.
+    pub fn iter(self) -> impl Iterator<Item = (Root, AttestationData, &'a [Arc<SingleMessageAggregate>])> {
+        self.0.entries().iter().map(|(root, entry)| (*root, entry.data, entry.proofs.as_slice()))
+    }
+
+    /// The proofs held for one data.
+    pub fn proofs(self, data_root: &Root) -> &'a [Arc<SingleMessageAggregate>] {
+        self.0.proofs(data_root)
+    }
+}
