@@ -12,6 +12,8 @@ use lathe_types::{
     ValidatorIndex,
 };
 
+pub use lathe_types::KeyRole;
+
 /// Milliseconds since genesis; negative before it. The engine's only notion of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub i64);
@@ -53,6 +55,15 @@ pub enum Origin {
         /// The peer that sent it.
         peer: Peer,
     },
+}
+
+impl Origin {
+    /// The peer that it came from.
+    pub fn peer(&self) -> Peer {
+        match self {
+            Self::Gossip { peer, .. } | Self::Response { peer, .. } => *peer,
+        }
+    }
 }
 
 /// Something that happened outside.
@@ -135,7 +146,7 @@ pub enum Input {
         /// The batch.
         sequence: Sequence,
     },
-    /// A peer is connected; its status follows.
+    /// A peer is connected. The engine asks for its status ([`Effect::RequestStatus`]).
     PeerConnected {
         /// The peer.
         peer: Peer,
@@ -348,15 +359,6 @@ pub struct PreparedBlock {
     pub post_state: Arc<State>,
     /// One proof per attestation, in body order.
     pub components: Vec<SingleMessageAggregate>,
-}
-
-/// Which of a validator's two keys signs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum KeyRole {
-    /// Signs votes.
-    Attestation,
-    /// Signs block roots.
-    Proposal,
 }
 
 /// One signature wanted.

@@ -1,11 +1,40 @@
-//! The sans-IO consensus engine: inputs in, effects out.
+//! The sans-IO consensus engine: what a Lean Ethereum node decides, without anything that it does.
+//!
+//! [`Engine::handle`] takes what happened and the time, [`Engine::poll_effect`] gives what is to be done about it, and
+//! [`Engine::next_timeout`] says when to come back if nothing happens. There is no socket, disk, clock, thread or
+//! randomness inside, so the same engine runs in a node, in a simulator with a thousand crashes, and under the
+//! specification's fixtures. The same inputs give the same effects, byte for byte.
+//!
+//! One call takes one turn: the clock first (intervals that began, proposals that are due), then the input, then
+//! whatever has become possible. Cryptography and proofs are asked of workers; the state transition runs inline.
+//! Nothing from outside makes it panic or grow without bound: what does not fit is refused and, where it matters,
+//! announced. A driver that answers late, twice or never costs the duty concerned and nothing else.
 
+mod aggregation;
+mod attesting;
+mod blocks;
+mod chain;
+mod clock;
 mod config;
+mod gate;
 mod io;
+mod jobs;
 mod observer;
+mod pending;
+mod proposal;
+mod sync;
+mod time;
+mod timeline;
+mod turn;
+mod verdicts;
 mod view;
+mod votes;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+use lathe_forkchoice::Store;
+use lathe_types::{Slot, TreeHash};
 
 pub use config::{Anchor, DEFAULT_AGGREGATE_CAPACITY, DEFAULT_SIGN_LEAD_MS, EngineConfig, EngineError};
 pub use io::*;
@@ -14,34 +43,69 @@ pub use view::{PoolSizes, SyncView, View, ViewNode};
 
 /// The engine.
 pub struct Engine {
-    effects: std::collections::VecDeque<Effect>,
-    view: Arc<View>,
+    config: EngineConfig,
+    is_aggregator: bool,
+    now: Millis,
+    started: bool,
+    store: Store,
+    /// Rises with every change of the store that a view or a proposal could show.
+    store_version: u64,
+    /// Slot of the newest block in the store.
+    newest_block: Slot,
+    effects: VecDeque<Effect>,
+    jobs: jobs::Jobs,
+    timeline: timeline::Timeline,
+    verdicts: verdicts::Verdicts,
+    blocks: blocks::Blocks,
+    pending: pending::PendingBlocks,
+    votes: votes::Votes,
+    attesting: attesting::Attesting,
+    aggregation: aggregation::Aggregation,
+    proposing: proposal::Proposing,
+    sync: sync::Sync,
+    gate: gate::Gate,
+    persistence: chain::Persistence,
+    view: Option<(u64, Arc<View>)>,
     observer: Option<Box<dyn Observer>>,
 }
 
 impl Engine {
-    /// An engine whose chain starts at `anchor`.
+    /// An engine whose chain starts at `anchor`. Blocks after the anchor are taken as verified.
     pub fn new(config: EngineConfig, anchor: Anchor) -> Result<Self, EngineError> {
-        let _ = config;
-        let root = lathe_types::TreeHash::tree_hash_root(&anchor.block.block);
-        let head = lathe_types::Checkpoint { root, slot: anchor.block.block.slot };
-        let view = View {
-            head,
-            justified: head,
-            finalized: head,
-            safe_target: head,
-            head_justified: anchor.state.latest_justified,
-            head_finalized: anchor.state.latest_finalized,
-            finalized_state: anchor.state.clone(),
-            head_state: anchor.state.clone(),
-            nodes: Vec::new(),
-            validator_count: anchor.state.validators.len() as u64,
-            sync: SyncView { is_syncing: false, head_slot: head.slot, sync_distance: 0, finalized_slot: head.slot },
-            pools: PoolSizes::default(),
-            status: lathe_types::Status { finalized: head, head },
-            is_aggregator: false,
+        let Anchor { block, state, later, head } = anchor;
+        let mut store = Store::create_store(state, &block.block).map_err(EngineError::Anchor)?;
+        let mut newest_block = block.block.slot;
+        for (block, post_state) in later {
+            let refused = |source| EngineError::Resume { root: block.block.tree_hash_root(), source };
+            store.on_block(&block.block, post_state).map_err(refused)?;
+            newest_block = newest_block.max(block.block.slot);
+        }
+        let mut engine = Self {
+            is_aggregator: config.is_aggregator,
+            config,
+            now: Millis(i64::MIN),
+            started: false,
+            store,
+            store_version: 0,
+            newest_block,
+            effects: VecDeque::new(),
+            jobs: jobs::Jobs::default(),
+            timeline: timeline::Timeline::default(),
+            verdicts: verdicts::Verdicts::default(),
+            blocks: blocks::Blocks::default(),
+            pending: pending::PendingBlocks::default(),
+            votes: votes::Votes::default(),
+            attesting: attesting::Attesting::default(),
+            aggregation: aggregation::Aggregation::default(),
+            proposing: proposal::Proposing::default(),
+            sync: sync::Sync::default(),
+            gate: gate::Gate::default(),
+            persistence: chain::Persistence::default(),
+            view: None,
+            observer: None,
         };
-        Ok(Self { effects: std::collections::VecDeque::new(), view: Arc::new(view), observer: None })
+        engine.resume_head(head);
+        Ok(engine)
     }
 
     /// Lets `observer` time the engine's steps.
@@ -49,23 +113,8 @@ impl Engine {
         self.observer = Some(observer);
     }
 
-    /// Takes in what happened at `now`. What is to be done about it comes out of [`Self::poll_effect`].
-    pub fn handle(&mut self, now: Millis, input: Input) {
-        let _ = (now, input);
-    }
-
     /// The next thing to do, in order.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
-    }
-
-    /// When to call [`Self::handle`] with [`Input::Tick`] at the latest.
-    pub fn next_timeout(&self) -> Option<Millis> {
-        None
-    }
-
-    /// The current picture.
-    pub fn view(&mut self) -> Arc<View> {
-        self.view.clone()
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use lathe_types::{Checkpoint, Root, Slot, State, Status, ValidatorIndex};
 
+use crate::Engine;
+
 /// The engine's state as of its last change.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -78,4 +80,67 @@ pub struct PoolSizes {
     pub pending_blocks: usize,
     /// Votes and aggregates that wait for a block.
     pub held_votes: usize,
+    /// Batches that were handed out to be written and are not known to be durable.
+    pub unwritten_batches: u64,
+}
+
+impl Engine {
+    /// The current picture. It is drawn anew only when something in it changed.
+    pub fn view(&mut self) -> Arc<View> {
+        match &self.view {
+            Some((version, view)) if *version == self.store_version => view.clone(),
+            _ => {
+                let view = Arc::new(self.draw_view());
+                self.view = Some((self.store_version, view.clone()));
+                view
+            }
+        }
+    }
+
+    fn draw_view(&self) -> View {
+        let (store, head_state) = (&self.store, self.store.head_state());
+        let (head, finalized) = (store.head(), store.latest_finalized());
+        let weights = store.compute_block_weights();
+        let mut nodes: Vec<ViewNode> = store
+            .blocks()
+            .filter(|block| block.slot >= finalized.slot)
+            .map(|block| ViewNode {
+                root: block.root,
+                slot: block.slot,
+                parent_root: block.parent_root,
+                proposer_index: block.proposer_index,
+                weight: weights.get(&block.root).copied().unwrap_or_default(),
+            })
+            .collect();
+        nodes.sort_unstable_by_key(|node| (node.slot, node.root));
+        let pools = store.pool_sizes();
+        View {
+            head,
+            justified: store.latest_justified(),
+            finalized,
+            safe_target: store.safe_target(),
+            head_justified: head_state.latest_justified,
+            head_finalized: head_state.latest_finalized,
+            finalized_state: store.state(&finalized.root).unwrap_or(head_state).clone(),
+            head_state: head_state.clone(),
+            nodes,
+            validator_count: head_state.validators.len() as u64,
+            sync: SyncView {
+                is_syncing: self.gate.is_closed(),
+                head_slot: head.slot,
+                sync_distance: self.clock().0.saturating_sub(head.slot.0),
+                finalized_slot: finalized.slot,
+            },
+            pools: PoolSizes {
+                gossip_signatures: pools.attestation_signatures,
+                new_aggregates: pools.new_aggregated_payloads,
+                known_aggregates: pools.known_aggregated_payloads,
+                pending_blocks: self.pending.len(),
+                held_votes: self.votes.held.len(),
+                unwritten_batches: self.persistence.lag(),
+            },
+            status: Status { finalized, head },
+            is_aggregator: self.is_aggregator,
+        }
+    }
 }

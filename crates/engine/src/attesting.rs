@@ -1,0 +1,110 @@
+//! The duty to vote: once per slot, all local validators at once.
+//!
+//! A vote is cast as soon as this slot's block is imported within interval 1, at once at the boundary if it is there
+//! already, and without it 400 ms into the interval (leanSpec waits as long in steps of 50 ms). A tick that comes late
+//! but within the slot still votes; a slot that is over is missed, and said to be.
+
+use lathe_types::{AttestationData, MILLISECONDS_PER_INTERVAL, SignedAttestation, Slot, TreeHash, ValidatorIndex};
+
+use crate::Engine;
+use crate::io::{
+    Duty, Effect, Event, KeyRole, Millis, MissReason, Publication, SignFailure, SignRequest,
+};
+use crate::jobs::Job;
+use crate::observer::Step;
+
+/// How long into interval 1 a vote waits for this slot's block.
+pub(crate) const WAIT_FOR_BLOCK_MS: u64 = 400;
+
+/// The vote that is due.
+#[derive(Default)]
+pub(crate) struct Attesting {
+    /// Slot whose vote waits for its block.
+    waiting: Option<Slot>,
+}
+
+impl Attesting {
+    pub(crate) fn next_timeout(&self) -> Option<Millis> {
+        self.waiting.map(latest_moment)
+    }
+}
+
+fn latest_moment(slot: Slot) -> Millis {
+    Millis::of_slot(slot).plus(MILLISECONDS_PER_INTERVAL + WAIT_FOR_BLOCK_MS)
+}
+
+impl Engine {
+    /// Interval 1 of `slot` has begun.
+    pub(crate) fn begin_attesting(&mut self, slot: Slot) {
+        if !self.config.local_validators.is_empty() {
+            self.attesting.waiting = Some(slot);
+        }
+    }
+
+    /// Votes if it is time to.
+    pub(crate) fn attest_if_due(&mut self) {
+        let Some(slot) = self.attesting.waiting else {
+            return;
+        };
+        if slot < self.clock() {
+            self.attesting.waiting = None;
+            self.attestations_missed(slot, MissReason::OutOfTime);
+        } else if self.newest_block >= slot || self.now >= latest_moment(slot) {
+            self.attesting.waiting = None;
+            self.attest(slot);
+        }
+    }
+
+    fn attest(&mut self, slot: Slot) {
+        if self.gate.is_closed() {
+            return self.attestations_missed(slot, MissReason::NotSynced);
+        }
+        let before = self.snapshot();
+        self.store.update_head();
+        self.store_changed(&before, Vec::new());
+        let data = self.timed(Step::AttestationProduction, |engine| engine.store.produce_attestation_data(slot));
+        let validators = self.config.local_validators.clone();
+        let message = data.tree_hash_root();
+        let request = |validator: &ValidatorIndex| SignRequest {
+            validator: *validator,
+            role: KeyRole::Attestation,
+            slot,
+            message,
+        };
+        let requests = validators.iter().map(request).collect();
+        let job = self.jobs.open(Job::SignVotes { data, validators });
+        self.push(Effect::Sign { job, requests });
+    }
+
+    /// The signer's answer: what is signed goes out, and counts here too, because gossip does not echo.
+    pub(crate) fn votes_signed(
+        &mut self,
+        data: AttestationData,
+        validators: &[ValidatorIndex],
+        signatures: Vec<Result<lathe_types::Signature, SignFailure>>,
+    ) {
+        let mut signatures = signatures.into_iter();
+        for &validator_index in validators {
+            match signatures.next().unwrap_or(Err(SignFailure::Overloaded)) {
+                Ok(signature) => {
+                    let attestation = SignedAttestation { validator_index, data, signature };
+                    let subnet = validator_index.subnet(self.config.committee_count);
+                    let message = Publication::Attestation { attestation: attestation.clone(), subnet };
+                    self.push(Effect::Publish { message, after: None });
+                    self.announce(Event::Attested { validator: validator_index, slot: data.slot });
+                    self.count_vote(&attestation, None);
+                }
+                Err(failure) => {
+                    self.missed(Duty::Attestation, Some(validator_index), data.slot, MissReason::Signer(failure));
+                }
+            }
+        }
+        self.aggregate_if_complete();
+    }
+
+    pub(crate) fn attestations_missed(&mut self, slot: Slot, reason: MissReason) {
+        for validator in self.config.local_validators.clone() {
+            self.missed(Duty::Attestation, Some(validator), slot, reason);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What a change of the store means to the world: events, what is written, what is let go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lathe_types::{Checkpoint, Participation, Root, SignedBlock, Slot, State, ValidatorIndex};
+
+use crate::Engine;
+use crate::io::{Batch, Effect, Event, Millis, Sequence};
+
+/// The store's checkpoints at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    pub(crate) head: Checkpoint,
+    justified: Checkpoint,
+    finalized: Checkpoint,
+    safe_target: Checkpoint,
+}
+
+/// The order of what is written.
+#[derive(Default)]
+pub(crate) struct Persistence {
+    last: Sequence,
+    durable: Sequence,
+}
+
+impl Persistence {
+    fn next(&mut self) -> Sequence {
+        self.last = Sequence(self.last.0 + 1);
+        self.last
+    }
+
+    pub(crate) fn durable(&mut self, sequence: Sequence) {
+        self.durable = self.durable.max(sequence);
+    }
+
+    /// Batches that were handed out and are not known to be durable.
+    pub(crate) fn lag(&self) -> u64 {
+        self.last.0.saturating_sub(self.durable.0)
+    }
+}
+
+impl Engine {
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            head: self.store.head(),
+            justified: self.store.latest_justified(),
+            finalized: self.store.latest_finalized(),
+            safe_target: self.store.safe_target(),
+        }
+    }
+
+    /// Announces and persists what changed since `before`.
+    pub(crate) fn store_changed(&mut self, before: &Snapshot, blocks: Vec<(Root, Arc<SignedBlock>, Arc<State>)>) {
+        let after = self.snapshot();
+        if after == *before && blocks.is_empty() {
+            return;
+        }
+        self.view_is_stale();
+        let mut batch = Batch { blocks, ..Batch::default() };
+        if after.head != before.head {
+            let (canonical, reorg_depth) = self.canonical_changes(before.head.root, after.head.root);
+            batch.canonical = canonical;
+            batch.head = Some(after.head);
+            self.announce(Event::Head { head: after.head, reorg_depth });
+        }
+        if after.justified != before.justified {
+            batch.justified = Some(after.justified);
+            self.announce(Event::Justified(after.justified));
+        }
+        if after.finalized != before.finalized {
+            batch.finalized = Some(after.finalized);
+            self.announce(Event::Finalized(after.finalized));
+            if after.finalized.slot > before.finalized.slot {
+                let pruned = self.store.prune_finalized();
+                batch.drop_states = [pruned.canonical, pruned.orphaned].concat();
+                self.pending.prune(after.finalized.slot);
+            }
+        }
+        if after.safe_target != before.safe_target {
+            self.announce(Event::SafeTarget(after.safe_target));
+        }
+        if !batch.blocks.is_empty() || batch.head.is_some() || batch.justified.is_some() || batch.finalized.is_some() {
+            let sequence = self.persistence.next();
+            self.push(Effect::Persist { sequence, batch });
+        }
+    }
+
+    /// Persists where the chain that fork choice selects at a restart differs from the one that was recorded.
+    pub(crate) fn resume_head(&mut self, recorded: Option<Root>) {
+        if let Some(recorded) = recorded.and_then(|root| self.store.block(&root)) {
+            let head = Checkpoint { root: recorded.root, slot: recorded.slot };
+            self.store_changed(&Snapshot { head, ..self.snapshot() }, Vec::new());
+        }
+    }
+
+    /// Slots whose canonical block changes when the head moves, and how many blocks leave the chain.
+    fn canonical_changes(&self, mut old: Root, mut new: Root) -> (Vec<(Slot, Option<Root>)>, u64) {
+        let mut changes = BTreeMap::new();
+        let mut depth = 0;
+        while old != new {
+            let (Some(old_block), Some(new_block)) = (self.store.block(&old), self.store.block(&new)) else {
+                break;
+            };
+            // The later of the two cannot be the common ancestor.
+            if old_block.slot >= new_block.slot {
+                changes.entry(old_block.slot).or_insert(None);
+                depth += 1;
+                old = old_block.parent_root;
+            } else {
+                changes.insert(new_block.slot, Some(new));
+                new = new_block.parent_root;
+            }
+        }
+        (changes.into_iter().collect(), depth)
+    }
+
+    pub(crate) fn announce_import(&mut self, block: &SignedBlock, checkpoint: Checkpoint, arrival: Option<Millis>) {
+        let attestations = &block.block.body.attestations;
+        let votes = attestations.iter().map(|attestation| attestation.aggregation_bits.num_set_bits()).sum();
+        let previous = Slot(checkpoint.slot.0.saturating_sub(1));
+        let mut voters: Vec<ValidatorIndex> = attestations
+            .iter()
+            .filter(|attestation| attestation.data.slot == previous)
+            .flat_map(|attestation| attestation.aggregation_bits.indices().collect::<Vec<_>>())
+            .collect();
+        voters.sort_unstable();
+        voters.dedup();
+        if !attestations.is_empty() {
+            self.aggregation.aggregate_seen(self.clock());
+        }
+        self.announce(Event::BlockImported {
+            block: checkpoint,
+            proposer: block.block.proposer_index,
+            arrival_ms: arrival.map(|at| at.since(Millis::of_slot(checkpoint.slot))),
+            votes,
+            previous_slot_votes: voters.len(),
+        });
+    }
+}

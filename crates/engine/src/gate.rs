@@ -1,0 +1,143 @@
+//! The sync gate: duties are withheld while our chain is behind one that others have, and only then.
+
+use lathe_types::Slot;
+
+/// Lag, in slots, past which the local chain is too old to vote from (leanSpec `SYNC_LAG_THRESHOLD`).
+pub(crate) const SYNC_LAG_THRESHOLD: u64 = 4;
+/// Hysteresis: the gate reopens this far below the threshold (leanSpec `HYSTERESIS_BAND`).
+pub(crate) const HYSTERESIS_BAND: u64 = 2;
+/// Lag of the newest block anywhere that is taken for a stall of the whole network (leanSpec
+/// `NETWORK_STALL_THRESHOLD`).
+pub(crate) const NETWORK_STALL_THRESHOLD: u64 = 8;
+/// Slots that a node which starts behind waits for the first word of a peer before it believes that nobody is ahead.
+pub(crate) const STARTUP_GRACE_SLOTS: u64 = 4;
+
+/// What the gate is judged by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChainLag {
+    /// Slot by the clock.
+    pub(crate) clock: Slot,
+    /// Slot of the head.
+    pub(crate) head: Slot,
+    /// Newest block in the store: an authenticated lower bound of what the network has.
+    pub(crate) newest_block: Slot,
+    /// Newest head that a peer claims and has not failed to prove.
+    pub(crate) newest_claim: Option<Slot>,
+    /// Whether any peer has told its status.
+    pub(crate) heard_of_peers: bool,
+}
+
+/// Open or closed, with the memory that hysteresis needs.
+#[derive(Default)]
+pub(crate) struct Gate {
+    closed: bool,
+    /// A node that starts behind does not trust its silence before this slot.
+    grace_until: Option<Slot>,
+}
+
+impl Gate {
+    /// To be told once, at the first look at the clock.
+    pub(crate) fn start(&mut self, clock: Slot, head: Slot) {
+        if clock.0.saturating_sub(head.0) > SYNC_LAG_THRESHOLD {
+            self.closed = true;
+            self.grace_until = Some(Slot(clock.0.saturating_add(STARTUP_GRACE_SLOTS)));
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Judges anew; true if the gate moved.
+    pub(crate) fn update(&mut self, chain: ChainLag) -> bool {
+        let was_closed = self.closed;
+        self.closed = self.judge(chain);
+        self.closed != was_closed
+    }
+
+    fn judge(&mut self, chain: ChainLag) -> bool {
+        let lag = chain.clock.0.saturating_sub(chain.head.0);
+        if self.grace_until.is_some_and(|until| !chain.heard_of_peers && chain.clock < until && lag > HYSTERESIS_BAND) {
+            return true;
+        }
+        self.grace_until = None;
+        // A claim beyond the clock is worth no more than the clock: it proves at most that somebody is in time.
+        let newest = chain.newest_claim.map_or(chain.newest_block, |claim| claim.min(chain.clock).max(chain.newest_block));
+        if chain.clock.0.saturating_sub(newest.0) > NETWORK_STALL_THRESHOLD {
+            return false;
+        }
+        // Without a newer block anywhere there is nothing to catch up with, however large the lag.
+        if newest <= chain.head {
+            return false;
+        }
+        lag > if self.closed { SYNC_LAG_THRESHOLD - HYSTERESIS_BAND } else { SYNC_LAG_THRESHOLD }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lag(clock: u64, head: u64, newest_block: u64, newest_claim: Option<u64>) -> ChainLag {
+        ChainLag {
+            clock: Slot(clock),
+            head: Slot(head),
+            newest_block: Slot(newest_block),
+            newest_claim: newest_claim.map(Slot),
+            heard_of_peers: true,
+        }
+    }
+
+    #[test]
+    fn closes_past_four_and_reopens_at_two() {
+        let mut gate = Gate::default();
+        assert!(!gate.update(lag(14, 10, 14, None)));
+        assert!(gate.update(lag(15, 10, 15, None)));
+        assert!(gate.is_closed());
+        assert!(!gate.update(lag(15, 12, 15, None)), "three behind: still closed");
+        assert!(gate.update(lag(15, 13, 15, None)));
+        assert!(!gate.is_closed());
+    }
+
+    #[test]
+    fn a_stall_of_everyone_keeps_it_open() {
+        let mut gate = Gate::default();
+        for clock in 10..30 {
+            gate.update(lag(clock, 10, 10, Some(10)));
+            assert!(!gate.is_closed(), "clock {clock}: nobody has a newer block");
+        }
+    }
+
+    #[test]
+    fn a_stale_network_reopens_it_past_eight() {
+        let mut gate = Gate::default();
+        gate.update(lag(20, 10, 12, None));
+        assert!(gate.is_closed(), "the newest block is eight behind the clock");
+        gate.update(lag(21, 10, 12, None));
+        assert!(!gate.is_closed());
+    }
+
+    #[test]
+    fn a_claim_closes_it_and_counts_no_more_than_the_clock() {
+        let mut gate = Gate::default();
+        gate.update(lag(1000, 0, 0, Some(u64::MAX)));
+        assert!(gate.is_closed());
+        gate.update(lag(1000, 0, 0, None));
+        assert!(!gate.is_closed(), "the claim was not kept");
+    }
+
+    #[test]
+    fn a_node_that_starts_behind_waits_for_a_word() {
+        let mut gate = Gate::default();
+        gate.start(Slot(100), Slot(10));
+        let silent = |clock| ChainLag { heard_of_peers: false, ..lag(clock, 10, 10, None) };
+        gate.update(silent(103));
+        assert!(gate.is_closed());
+        gate.update(silent(104));
+        assert!(!gate.is_closed(), "grace is over");
+        let mut gate = Gate::default();
+        gate.start(Slot(100), Slot(10));
+        gate.update(lag(100, 10, 10, Some(10)));
+        assert!(!gate.is_closed(), "a peer says that it has nothing newer either");
+    }
+}

@@ -1,0 +1,63 @@
+//! The jobs that are open with workers and the signer: each is answered at most once, whatever the drivers do.
+
+use std::collections::BTreeMap;
+
+use lathe_types::{AttestationData, Slot, ValidatorIndex};
+
+use crate::blocks::BlockInCheck;
+use crate::io::JobId;
+use crate::votes::{PendingAggregate, PendingVote};
+
+/// Open checks of votes and aggregates. Each batch holds at most 64 votes of 2.5 KiB, each aggregate at most 512 KiB,
+/// so this bounds what waits for workers at 32 MiB in the worst case; beyond it votes are ignored, not queued.
+pub(crate) const MAX_OPEN_VOTE_CHECKS: usize = 64;
+
+/// What to do with an answer.
+pub(crate) enum Job {
+    CheckVotes(Vec<PendingVote>),
+    CheckAggregate(PendingAggregate),
+    CheckBlock(BlockInCheck),
+    Aggregate { data: AttestationData },
+    Prepare { slot: Slot },
+    SignVotes { data: AttestationData, validators: Vec<ValidatorIndex> },
+    SignBlock { slot: Slot },
+    Seal { slot: Slot },
+    Split { wanted: Vec<AttestationData> },
+}
+
+/// The table of open jobs.
+#[derive(Default)]
+pub(crate) struct Jobs {
+    next: u64,
+    open: BTreeMap<JobId, Job>,
+    vote_checks: usize,
+}
+
+impl Jobs {
+    pub(crate) fn open(&mut self, job: Job) -> JobId {
+        let id = JobId(self.next);
+        self.next += 1;
+        self.vote_checks += usize::from(is_vote_check(&job));
+        self.open.insert(id, job);
+        id
+    }
+
+    /// The job, which is closed by this: a second answer finds nothing.
+    pub(crate) fn close(&mut self, id: JobId) -> Option<Job> {
+        let job = self.open.remove(&id)?;
+        self.vote_checks -= usize::from(is_vote_check(&job));
+        Some(job)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: JobId) -> Option<&mut Job> {
+        self.open.get_mut(&id)
+    }
+
+    pub(crate) fn may_check_votes(&self) -> bool {
+        self.vote_checks < MAX_OPEN_VOTE_CHECKS
+    }
+}
+
+fn is_vote_check(job: &Job) -> bool {
+    matches!(job, Job::CheckVotes(_) | Job::CheckAggregate(_))
+}
