@@ -124,7 +124,7 @@ pub fn reduce(high: u64, low: u64) -> Element {
     const P64: u64 = (P32 * P32) % (P as u64);
     const P96: u64 = (P64 * P32) % (P as u64);
     const MASK: u64 = 0xffff_ffff;
-    const _: () = assert!(P96 < P as u64 && P64 < P as u64 && P32 < 1 << 25);
+    const _: () = assert!(P32 < 1 << 25);
     let sum = (high >> 32) * P96 + (high & MASK) * P64 + (low >> 32) * P32 + (low & MASK);
     Element::new((sum % u64::from(P)) as u32)
 }
@@ -133,6 +133,23 @@ pub fn reduce(high: u64, low: u64) -> Element {
 #[inline]
 pub fn keccak_f(state: &mut [[u64; KECCAK_LANES]; 25]) {
     KeccakF.permute_mut(state);
+}
+
+/// The Poseidon1 permutation of a state of 16 or 24 canonical limbs; `None` for other widths and other limbs.
+pub fn poseidon(state: &[u32]) -> Option<Vec<u32>> {
+    fn run<const N: usize>(state: &[u32], permute: fn(&mut [Element; N])) -> Option<Vec<u32>> {
+        let mut elements = zeros::<N>();
+        for (element, value) in elements.iter_mut().zip(state) {
+            *element = from_limb(*value)?;
+        }
+        permute(&mut elements);
+        Some(elements.map(limb).to_vec())
+    }
+    match state.len() {
+        16 => run::<16>(state, Element::permute_16),
+        24 => run::<24>(state, Element::permute_24),
+        _ => None,
+    }
 }
 
 /// Overwrites secret elements.

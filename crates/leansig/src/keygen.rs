@@ -58,7 +58,10 @@ impl<S: Scheme> SecretKey<S> {
             roots.nodes.extend(root.and_then(|layer| layer.nodes.first().copied()));
             kept.push(Some(Arc::new(layer)));
         }
-        let top = grow(&parameter, roots, S::BOTTOM_LEVEL, S::LOG_LIFETIME, &pad);
+        let mut top = grow(&parameter, roots, S::BOTTOM_LEVEL, S::LOG_LIFETIME, &pad);
+        // leanSig gives even the root a sibling. It means nothing, but then both kinds of keys look the same.
+        let root = top.pop().map(|root| root.padded(S::LOG_LIFETIME, &pad));
+        top.extend(root);
         Self::assemble(Core { seed, parameter, slots, top }, kept)
     }
 }

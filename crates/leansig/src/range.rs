@@ -43,7 +43,14 @@ impl Slots {
     pub fn nodes(&self, level: u8) -> Range<u32> {
         // Level 0 could end beyond 32 bits; it is never asked for.
         debug_assert!(level > 0);
-        (self.first >> level)..(self.last >> level) + 1
+        let index = |slot: u32| (u64::from(slot) >> level) as u32;
+        index(self.first)..index(self.last) + 1
+    }
+
+    /// Like [`Self::nodes`], with the pads that complete the pairs at both ends.
+    pub fn padded_nodes(&self, level: u8) -> Range<u32> {
+        let nodes = self.nodes(level);
+        nodes.start & !1..nodes.end.next_multiple_of(2)
     }
 
     /// The part of the range under one node.

@@ -30,7 +30,7 @@ pub(crate) struct Core {
     pub(crate) seed: Seed,
     pub(crate) parameter: Parameter,
     pub(crate) slots: Slots,
-    /// The layers from the roots of the bottom trees to the root of the key. All but the last are padded.
+    /// The layers from the roots of the bottom trees to the root of the key, all padded.
     pub(crate) top: Vec<Layer>,
 }
 
@@ -56,7 +56,7 @@ impl Core {
         let layers = grow(&self.parameter, kept.clone(), S::WINDOW_LEVEL, S::BOTTOM_LEVEL, &pad);
         let root = layers.last().and_then(|layer| layer.get(tree));
         if root.is_none() || root != self.top.first().and_then(|layer| layer.get(tree)) {
-            return Err(Error::Damaged("a bottom tree does not lead to the root of the key"));
+            return Err(Error::Damaged("one of its bottom trees does not lead to the root of the key"));
         }
         Ok(layers)
     }
@@ -72,7 +72,7 @@ impl Core {
             .zip(0..)
             .map(|(layer, height)| layer.sibling(u64::from(window).unbounded_shr(height) as u32).copied())
             .collect::<Option<_>>()
-            .ok_or(Error::Damaged("the tree of the key has gaps"))
+            .ok_or(Error::Damaged("its tree has gaps"))
     }
 }
 
@@ -101,6 +101,17 @@ pub(crate) fn build_kept<S: Scheme>(
 impl<S: Scheme> SecretKey<S> {
     /// A key from its parts. The parts given are checked against each other.
     pub(crate) fn assemble(core: Core, kept: Vec<Option<Arc<Layer>>>) -> Result<Self, Error> {
+        for (level, layers) in (S::BOTTOM_LEVEL + 1..).zip(core.top.windows(2)) {
+            let parents = layers[0].parents(&core.parameter, level);
+            if !parents
+                .nodes
+                .iter()
+                .zip(parents.start..)
+                .all(|(node, index)| layers[1].get(index) == Some(node))
+            {
+                return Err(Error::Damaged("its top tree does not lead to one root"));
+            }
+        }
         for (tree, kept) in core.slots.nodes(S::BOTTOM_LEVEL).zip(&kept) {
             if let Some(kept) = kept {
                 core.upper_layers::<S>(tree, kept)?;
@@ -207,14 +218,6 @@ impl<S: Scheme> SecretKey<S> {
             scheme: PhantomData,
         }
     }
-
-    #[cfg(test)]
-    pub(crate) fn heap_bytes(&self) -> usize {
-        let layer = |layer: &Layer| layer.nodes.capacity() * size_of::<Digest>();
-        let top: usize = self.core.top.iter().map(layer).sum();
-        let kept: usize = self.kept.iter().flatten().map(|kept| layer(kept)).sum();
-        top + kept + self.windows.iter().map(Window::heap_bytes).sum::<usize>()
-    }
 }
 
 impl<S: Scheme> std::fmt::Debug for SecretKey<S> {
@@ -257,7 +260,7 @@ impl<S: Scheme> Task<S> {
                 let mut layers =
                     window::<S>(seed, parameter, part.first(), leaves::<S>(seed, parameter, part));
                 if layers.pop().as_ref().and_then(|layer| layer.get(index)) != kept.get(index) {
-                    return Err(Error::Damaged("the seed does not belong to the tree of the key"));
+                    return Err(Error::Damaged("its seed does not belong to its tree"));
                 }
                 Ok(Window::new(index, layers, self.core.siblings_above::<S>(index, &kept)?))
             })
@@ -273,4 +276,37 @@ pub struct Subtree<S: Scheme> {
     kept: Arc<Layer>,
     window: Option<Window>,
     scheme: PhantomData<S>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheme::Prod;
+
+    fn heap_bytes(key: &SecretKey<Prod>) -> usize {
+        let layer = |layer: &Layer| layer.nodes.capacity() * size_of::<Digest>();
+        let top: usize = key.core.top.iter().map(layer).sum();
+        let kept: usize = key.kept.iter().flatten().map(|kept| layer(kept)).sum();
+        top + kept + key.windows.iter().map(Window::heap_bytes).sum::<usize>()
+    }
+
+    #[test]
+    fn a_key_of_four_full_trees_with_both_windows_fits_into_64_kib() {
+        let blank = |count: usize| Layer { start: 0, nodes: vec![Digest::default(); count] };
+        let slots = Slots::new::<Prod>(&(0..1 << 18)).unwrap();
+        let top = (16..=32).map(|level| blank(slots.padded_nodes(level).len())).collect();
+        let seed = Seed::new([0; 32]);
+        let window = |index| {
+            let layers = (1..=8).rev().map(|height| blank(1 << height)).collect();
+            Window::new(index, layers, vec![Digest::default(); 24])
+        };
+        let key = SecretKey::<Prod> {
+            core: Arc::new(Core { seed, parameter: Parameter::default(), slots, top }),
+            kept: vec![Some(Arc::new(blank(256))); 4],
+            windows: [window(0), window(1)].into(),
+            scheme: PhantomData,
+        };
+        let bytes = heap_bytes(&key) + 4096;
+        assert!(bytes <= 64 * 1024, "{bytes} bytes");
+    }
 }

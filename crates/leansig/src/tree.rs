@@ -3,7 +3,7 @@
 //! A level that begins at an odd index gets a pad in front, one that ends at an even index gets one behind. What a pad
 //! is does not matter to anyone but the root: verifiers see a sibling like any other.
 
-use crate::field::{Element, LANES, Packed, Word, broadcast, gather, lane};
+use crate::field::{Element, LANES, Packed, broadcast, gather, lane};
 use crate::hash::{Digest, PARAMETER, Parameter, node, tree_tweak};
 
 /// Consecutive nodes of one level.
@@ -40,7 +40,7 @@ impl Layer {
 
     /// The parents of a padded layer. `level` is theirs.
     pub fn parents(&self, parameter: &Parameter, level: u8) -> Self {
-        debug_assert!(self.start % 2 == 0 && self.nodes.len() % 2 == 0);
+        debug_assert!(self.start.is_multiple_of(2) && self.nodes.len().is_multiple_of(2));
         let start = self.start / 2;
         let pairs = self.nodes.as_chunks::<2>().0;
         let mut nodes = Vec::with_capacity(pairs.len());

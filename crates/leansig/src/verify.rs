@@ -132,10 +132,37 @@ pub fn verify_bytes(
     message: &[u8; 32],
     signature: &[u8],
 ) -> bool {
-    let (Ok(public_key), Ok(signature)) =
-        (PublicKey::decode(public_key), Signature::<Prod>::decode(signature))
-    else {
-        return false;
+    verify_bytes_batch::<Prod>(&[BytesClaim { public_key, slot, message, signature }]) == [true]
+}
+
+/// One claim that an encoded signature is valid under an encoded key.
+#[derive(Clone, Copy, Debug)]
+pub struct BytesClaim<'a> {
+    /// Key that is said to have signed.
+    pub public_key: &'a [u8; PUBLIC_KEY_BYTES],
+    /// Slot that is said to have been signed for.
+    pub slot: u64,
+    /// Message that is said to have been signed.
+    pub message: &'a [u8; 32],
+    /// The encoded signature.
+    pub signature: &'a [u8],
+}
+
+/// Verifies every claim; the answers are in the order of the claims. Malformed bytes are not valid signatures, and take
+/// no lane from the others.
+pub fn verify_bytes_batch<S: Scheme>(claims: &[BytesClaim<'_>]) -> Vec<bool> {
+    let decode = |claim: &BytesClaim<'_>| {
+        Some((PublicKey::decode(claim.public_key).ok()?, Signature::<S>::decode(claim.signature).ok()?))
     };
-    verify(&public_key, slot, message, &signature)
+    let decoded: Vec<_> = claims.iter().map(decode).collect();
+    let well_formed: Vec<Claim<'_, S>> = claims
+        .iter()
+        .zip(&decoded)
+        .filter_map(|(claim, decoded)| {
+            let (public_key, signature) = decoded.as_ref()?;
+            Some(Claim { public_key, slot: claim.slot, message: claim.message, signature })
+        })
+        .collect();
+    let mut verdicts = verify_batch(&well_formed).into_iter();
+    decoded.iter().map(|decoded| decoded.is_some() && verdicts.next().unwrap_or(false)).collect()
 }

@@ -1,5 +1,7 @@
 //! Keys of all kinds of ranges sign for every slot of theirs, and for no other.
 
+#![allow(clippy::unwrap_used)]
+
 use lathe_leansig::{Error, Prod, Scheme, SecretKey, Test, verify};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -44,9 +46,9 @@ fn production_keys_of_short_ranges() {
 #[test]
 fn ranges_that_are_none_are_refused() {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
-    for (slots, lifetime) in [(5..5, 256), (9..3, 256), (0..257, 256), (256..257, 256)] {
-        let expected = Error::Range { start: slots.start, end: slots.end, lifetime };
-        assert_eq!(SecretKey::<Test>::generate(&mut rng, slots, |_, _| ()).map(|_| ()), Err(expected));
+    for (start, end) in [(5, 5), (9, 3), (0, 257), (256, 257)] {
+        let made = SecretKey::<Test>::generate(&mut rng, start..end, |_, _| ());
+        assert_eq!(made.map(|_| ()), Err(Error::Range { start, end, lifetime: 256 }));
     }
     assert!(SecretKey::<Prod>::generate(&mut rng, 1 << 32..(1 << 32) + 1, |_, _| ()).is_err());
 }

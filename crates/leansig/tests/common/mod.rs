@@ -1,6 +1,6 @@
 //! What the integration tests share.
 
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::path::PathBuf;
 
