@@ -1,0 +1,174 @@
+//! Making the `hash-sig-keys/` directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lathe_leansig::{Prod, Scheme as _, SecretKey};
+use lathe_types::{KeyRole, PublicKey, VALIDATOR_REGISTRY_LIMIT, ValidatorIndex};
+use rand::SeedableRng as _;
+use rand::rngs::{StdRng, SysRng};
+use zeroize::Zeroizing;
+
+use crate::directory::KEYS_DIR;
+use crate::error::ConfigError;
+use crate::files::{Access, create, create_dir};
+use crate::manifest::{MANIFEST_FILE, Manifest, ManifestEntry, public_key_file, secret_key_file};
+
+/// How secret keys are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyFormat {
+    /// Ours: a few kilobytes, any range of slots.
+    #[default]
+    Lathe,
+    /// leanSig's: 8 MiB, whole spans of 65,536 slots and at least two of them.
+    Leansig,
+}
+
+/// Which keys to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyPlan {
+    /// Validators; each gets two keys.
+    pub validators: u64,
+    /// Slots that each key can sign, from slot 0 on.
+    pub slots: u64,
+    /// How they are stored.
+    pub format: KeyFormat,
+}
+
+/// Hears of the work done and of its total, in slots summed over all keys, from any thread.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
+
+impl KeyPlan {
+    /// Whether such keys can be made.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |option, problem: String| Err(ConfigError::Plan { option, problem });
+        if self.validators == 0 || self.validators > VALIDATOR_REGISTRY_LIMIT {
+            let problem =
+                format!("{}, but must be between 1 and {VALIDATOR_REGISTRY_LIMIT}", self.validators);
+            return refuse("--validators", problem);
+        }
+        if self.slots == 0 || self.slots > Prod::LIFETIME {
+            let problem = format!("{}, but must be between 1 and {}", self.slots, Prod::LIFETIME);
+            return refuse("--slots", problem);
+        }
+        let span = Prod::BOTTOM_LEAVES;
+        if self.format == KeyFormat::Leansig && (!self.slots.is_multiple_of(span) || self.slots < 2 * span) {
+            let problem = format!(
+                "{}, but leanSig's format only holds multiples of {span} slots, {} at least; leave --format away",
+                self.slots,
+                2 * span
+            );
+            return refuse("--slots", problem);
+        }
+        Ok(())
+    }
+
+    fn work_per_key(&self) -> u64 {
+        self.slots.saturating_add(self.format.work())
+    }
+
+    fn work(&self) -> u64 {
+        self.work_per_key().saturating_mul(2 * self.validators)
+    }
+}
+
+impl KeyFormat {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Lathe => "lathe",
+            Self::Leansig => "leansig",
+        }
+    }
+
+    /// Slots of work beside the key itself: an export computes the leaves of two trees again.
+    fn work(self) -> u64 {
+        match self {
+            Self::Lathe => 0,
+            Self::Leansig => 2 * Prod::BOTTOM_LEAVES,
+        }
+    }
+
+    fn encode(
+        self,
+        key: &SecretKey<Prod>,
+        progress: impl Fn(u64) + Sync,
+    ) -> Result<Zeroizing<Vec<u8>>, lathe_leansig::Error> {
+        match self {
+            Self::Lathe => Ok(key.encode()),
+            Self::Leansig => key.export_leansig(|done, _| progress(done)),
+        }
+    }
+}
+
+/// Makes keys in `out/hash-sig-keys/`, which must not exist. It appears only when it is complete.
+pub fn generate_keys(out: &Path, plan: &KeyPlan, progress: Progress<'_>) -> Result<Manifest, ConfigError> {
+    plan.check()?;
+    let target = keys_dir_for(out)?;
+    create_dir(out)?;
+    let partial = tempfile::Builder::new()
+        .prefix(".hash-sig-keys-")
+        .tempdir_in(out)
+        .map_err(|error| ConfigError::write(out, error))?;
+    let manifest = generate_into(partial.path(), plan, progress)?;
+    let partial = partial.keep();
+    fs::rename(&partial, &target).map_err(|error| ConfigError::write(&target, error))?;
+    Ok(manifest)
+}
+
+/// The directory that keys below `out` would be made in; an error if something is there.
+fn keys_dir_for(out: &Path) -> Result<PathBuf, ConfigError> {
+    let path = out.join(KEYS_DIR);
+    if path.exists() {
+        let advice = "keys that signed once must never be replaced; choose another --out";
+        return Err(ConfigError::Exists { path, advice });
+    }
+    Ok(path)
+}
+
+/// Makes the files of the plan and the manifest in the empty directory `dir`.
+pub(crate) fn generate_into(
+    dir: &Path,
+    plan: &KeyPlan,
+    progress: Progress<'_>,
+) -> Result<Manifest, ConfigError> {
+    let mut rng =
+        StdRng::try_from_rng(&mut SysRng).map_err(|error| ConfigError::Entropy(error.to_string()))?;
+    let mut validators = Vec::new();
+    let mut keys_done = 0;
+    for index in (0..plan.validators).map(ValidatorIndex) {
+        let mut make = |role| {
+            let done = plan.work_per_key().saturating_mul(keys_done);
+            keys_done += 1;
+            make_key(dir, plan, (index, role), &mut rng, |slots| {
+                progress(done.saturating_add(slots), plan.work())
+            })
+        };
+        validators.push(ManifestEntry {
+            index,
+            attestation: make(KeyRole::Attestation)?,
+            proposal: make(KeyRole::Proposal)?,
+            attestation_file: secret_key_file(index, KeyRole::Attestation),
+            proposal_file: secret_key_file(index, KeyRole::Proposal),
+        });
+    }
+    let manifest = Manifest { slots: Some(0..plan.slots), validators };
+    create(&dir.join(MANIFEST_FILE), manifest.to_yaml(plan.format.name()).as_bytes(), Access::Everybody)?;
+    Ok(manifest)
+}
+
+fn make_key(
+    dir: &Path,
+    plan: &KeyPlan,
+    (index, role): (ValidatorIndex, KeyRole),
+    rng: &mut StdRng,
+    progress: impl Fn(u64) + Sync,
+) -> Result<PublicKey, ConfigError> {
+    let failed = |source| ConfigError::Key { validator: index.0, source };
+    let key = SecretKey::<Prod>::generate(rng, 0..plan.slots, |done, _| progress(done)).map_err(failed)?;
+    let secret = plan.format.encode(&key, |done| progress(plan.slots + done)).map_err(failed)?;
+    progress(plan.work_per_key());
+    create(&dir.join(secret_key_file(index, role)), &secret, Access::OwnerOnly)?;
+    let public = key.public_key().encode();
+    create(&dir.join(public_key_file(index, role)), &public, Access::Everybody)?;
+    Ok(PublicKey(public))
+}

@@ -1,0 +1,171 @@
+//! `config.yaml`: what the network agreed on before its first slot.
+
+use std::path::Path;
+
+use lathe_types::{
+    Genesis, PublicKey, Root, VALIDATOR_REGISTRY_LIMIT, Validator, ValidatorIndex, Validators,
+};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::error::ConfigError;
+use crate::files::read_yaml;
+use crate::scalar::Field;
+
+/// Digest of networks with plain containers and leanVM proofs, and of every network that names none.
+pub const DEFAULT_FORK_DIGEST: &str = "12345678";
+/// Most subnets that a network can have: more would leave subnets without a validator.
+const MAX_COMMITTEES: u64 = VALIDATOR_REGISTRY_LIMIT;
+
+const ADVICE: &str = "pass the config.yaml of the network, as `lathe genesis` or lean-quickstart writes it";
+
+/// A parsed `config.yaml`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkConfig {
+    /// Unix time of slot 0, in seconds.
+    pub genesis_time: u64,
+    /// Number of attestation subnets, if the file says.
+    pub attestation_committee_count: Option<u64>,
+    /// Digest in the gossip topics, if the file says.
+    pub fork_digest: Option<String>,
+    /// The registry: attestation and proposal key of each validator, by index.
+    pub validators: Vec<ValidatorKeys>,
+}
+
+/// The two public keys of a validator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValidatorKeys {
+    /// Signs votes.
+    pub attestation: PublicKey,
+    /// Signs block roots.
+    pub proposal: PublicKey,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(rename = "GENESIS_TIME")]
+    genesis_time: Option<String>,
+    #[serde(rename = "ATTESTATION_COMMITTEE_COUNT")]
+    attestation_committee_count: Option<String>,
+    #[serde(rename = "FORK_DIGEST")]
+    fork_digest: Option<String>,
+    #[serde(rename = "GENESIS_VALIDATORS")]
+    genesis_validators: Option<Vec<Entry>>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(alias = "attestation_public_key", alias = "attestationPubkey", alias = "attestationPublicKey")]
+    attestation_pubkey: Option<String>,
+    #[serde(alias = "proposal_public_key", alias = "proposalPubkey", alias = "proposalPublicKey")]
+    proposal_pubkey: Option<String>,
+}
+
+impl NetworkConfig {
+    /// Reads `config.yaml`.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let document: Document = read_yaml(path, ADVICE)?;
+        let field = Field::new(path, "GENESIS_TIME");
+        let genesis_time =
+            field.required(document.genesis_time.as_ref(), "write the Unix time of slot 0 in seconds")?;
+        let genesis_time = field.number(genesis_time)?;
+        let entries = document.genesis_validators.unwrap_or_default();
+        let field = Field::new(path, "GENESIS_VALIDATORS");
+        if entries.is_empty() {
+            return Err(field.error("missing or empty", "a network needs at least one validator"));
+        }
+        if entries.len() as u64 > VALIDATOR_REGISTRY_LIMIT {
+            let problem = format!("{} validators", entries.len());
+            return Err(field.error(problem, format!("at most {VALIDATOR_REGISTRY_LIMIT} are allowed")));
+        }
+        let validators = entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| entry.read(path, index))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            genesis_time,
+            attestation_committee_count: read_committee_count(
+                path,
+                "ATTESTATION_COMMITTEE_COUNT",
+                document.attestation_committee_count.as_ref(),
+            )?,
+            fork_digest: document.fork_digest.map(|digest| read_fork_digest(path, &digest)).transpose()?,
+            validators,
+        })
+    }
+
+    /// The genesis that this file describes.
+    pub fn genesis(&self) -> Genesis {
+        genesis_of(self.genesis_time, &self.validators)
+    }
+
+    /// The digest in the gossip topics.
+    pub fn fork_digest(&self) -> &str {
+        self.fork_digest.as_deref().unwrap_or(DEFAULT_FORK_DIGEST)
+    }
+
+    /// The keys of the validator with that index.
+    pub fn validator(&self, index: ValidatorIndex) -> Option<&ValidatorKeys> {
+        self.validators.get(usize::try_from(index.0).ok()?)
+    }
+}
+
+impl Entry {
+    fn read(&self, path: &Path, index: usize) -> Result<ValidatorKeys, ConfigError> {
+        let key = |value: Option<&String>, name: &str| {
+            let field = Field::new(path, format!("GENESIS_VALIDATORS[{index}].{name}"));
+            field.public_key(field.required(value, "every validator has two keys of 104 hex digits")?)
+        };
+        Ok(ValidatorKeys {
+            attestation: key(self.attestation_pubkey.as_ref(), "attestation_pubkey")?,
+            proposal: key(self.proposal_pubkey.as_ref(), "proposal_pubkey")?,
+        })
+    }
+}
+
+/// A committee count must divide validators into at least one subnet.
+pub(crate) fn read_committee_count(
+    path: &Path,
+    name: &str,
+    value: Option<&String>,
+) -> Result<Option<u64>, ConfigError> {
+    let field = Field::new(path, name);
+    match field.optional_number(value)? {
+        Some(count) if count == 0 || count > MAX_COMMITTEES => Err(field
+            .error(format!("{count} committees"), format!("write a number between 1 and {MAX_COMMITTEES}"))),
+        count => Ok(count),
+    }
+}
+
+fn read_fork_digest(path: &Path, value: &str) -> Result<String, ConfigError> {
+    let digest: [u8; 4] = Field::new(path, "FORK_DIGEST").hex(value)?;
+    Ok(hex::encode(digest))
+}
+
+/// Genesis from its parts; a validator's index is its position.
+pub(crate) fn genesis_of(genesis_time: u64, validators: &[ValidatorKeys]) -> Genesis {
+    let registry = validators.iter().enumerate().map(|(index, keys)| Validator {
+        attestation_public_key: keys.attestation,
+        proposal_public_key: keys.proposal,
+        index: ValidatorIndex(index as u64),
+    });
+    // The registry limit was checked when the validators were read or made.
+    let validators = Validators::try_from_iter(registry).unwrap_or_else(|_| Validators::empty());
+    Genesis { genesis_time, validators }
+}
+
+/// Number of attestation subnets, in order of precedence: the command line, `config.yaml`, `validator-config.yaml`, 1.
+pub fn committee_count(option: Option<u64>, config: &NetworkConfig, validator_config: Option<u64>) -> u64 {
+    option.or(config.attestation_committee_count).or(validator_config).unwrap_or(1)
+}
+
+/// Digest of a network that speaks another proof format than the default one, so that foreign messages never meet.
+pub fn fork_digest(variant: &str, backend: &str, format_version: u8, genesis_root: Root) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(variant.as_bytes());
+    hasher.update(backend.as_bytes());
+    hasher.update([format_version]);
+    hasher.update(genesis_root.0);
+    hex::encode(&hasher.finalize()[..4])
+}

@@ -1,0 +1,35 @@
+//! `nodes.yaml`: the node records of the network.
+
+use std::path::Path;
+
+use crate::error::ConfigError;
+use crate::files::read_yaml;
+
+const ADVICE: &str = "it should be a list of `- enr:...` lines, or [] for a node without peers";
+/// Records that a file may list, as many as there can be validators.
+const MAX_RECORDS: usize = 4096;
+
+/// Reads `nodes.yaml`. The records are text; what they say is for the network to judge. An empty file is an empty list.
+pub fn read_nodes(path: &Path) -> Result<Vec<String>, ConfigError> {
+    let records: Option<Vec<String>> = read_yaml(path, ADVICE)?;
+    let records: Vec<String> =
+        records.unwrap_or_default().iter().map(|record| record.trim().to_owned()).collect();
+    if records.len() > MAX_RECORDS {
+        let problem = format!("{} node records", records.len());
+        return Err(ConfigError::field(
+            path,
+            "the list",
+            problem,
+            format!("at most {MAX_RECORDS} are allowed"),
+        ));
+    }
+    if let Some(at) = records.iter().position(String::is_empty) {
+        return Err(ConfigError::field(
+            path,
+            format!("[{at}]"),
+            "empty",
+            "remove the line or put an enr: there",
+        ));
+    }
+    Ok(records)
+}
