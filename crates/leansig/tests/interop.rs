@@ -5,7 +5,6 @@
 mod common;
 
 use lathe_leansig::{Claim, Prod, PublicKey, Signature, verify, verify_batch, verify_bytes};
-use sha2::{Digest, Sha256};
 
 /// A signed vote as it was sent: the index of the validator, what it voted for, its signature.
 struct Vote {
@@ -15,22 +14,12 @@ struct Vote {
     signature: Vec<u8>,
 }
 
-fn hash(left: &[u8], right: &[u8]) -> [u8; 32] {
-    let chunk = |part: &[u8]| {
-        let mut chunk = [0; 32];
-        chunk[..part.len()].copy_from_slice(part);
-        chunk
-    };
-    Sha256::new().chain_update(chunk(left)).chain_update(chunk(right)).finalize().into()
-}
-
 impl Vote {
     /// The container is fixed in size: index, then slot and three checkpoints, then the signature.
     fn decode(bytes: &[u8]) -> Self {
         let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
-        let checkpoint = |at: usize| hash(&bytes[at..at + 32], &bytes[at + 32..at + 40]);
-        let left = hash(&bytes[8..16], &checkpoint(16));
-        let message = hash(&left, &hash(&checkpoint(56), &checkpoint(96)));
+        let checkpoint = |at: usize| (&bytes[at..at + 32], number(at + 32));
+        let message = common::vote_root(number(8), [checkpoint(16), checkpoint(56), checkpoint(96)]);
         Self { validator: number(0) as usize, slot: number(8), message, signature: bytes[136..].to_vec() }
     }
 }
