@@ -1,0 +1,106 @@
+//! Which crate may use which: pure never reaches shell, drivers never reach each other, only `node` knows all.
+//!
+//! The table is the one of `ARCHITECTURE.md`. Dependencies of tests alone are exempt.
+
+use crate::Violation;
+use crate::workspace::Crate;
+
+/// Every crate with the crates that it may use. One that is not here is a violation itself: decide its place first.
+const ARROWS: [(&str, &[&str]); 17] = [
+    ("types", &[]),
+    ("leansig", &[]),
+    ("aggregation", &["types", "leansig"]),
+    ("transition", &["types"]),
+    ("forkchoice", &["types", "transition"]),
+    ("engine", &["types", "transition", "forkchoice"]),
+    ("storage", &["types"]),
+    ("signer", &["types", "leansig"]),
+    ("network", &["types"]),
+    ("execution", &["types"]),
+    ("http", &["types"]),
+    ("config", &["types", "leansig"]),
+    ("actor", &[]),
+    (
+        "node",
+        &[
+            "types",
+            "leansig",
+            "aggregation",
+            "transition",
+            "forkchoice",
+            "engine",
+            "storage",
+            "signer",
+            "network",
+            "execution",
+            "http",
+            "config",
+            "actor",
+        ],
+    ),
+    ("sim", &["types", "leansig", "aggregation", "transition", "forkchoice", "engine"]),
+    ("spec-tests", &["types", "leansig", "aggregation", "transition", "forkchoice", "engine", "network"]),
+    ("tidy", &[]),
+];
+
+/// The command line is not a library, so nothing can use it; it reaches the world through `node`, and opens keys,
+/// ledgers and databases for the subcommands that work on them.
+const BINARY: (&str, &[&str]) =
+    ("lathe", &["types", "leansig", "transition", "storage", "signer", "config", "node", "spec-tests"]);
+
+/// Prefix of our own packages.
+const PREFIX: &str = "lathe-";
+
+/// Arrows of a crate that the table does not have.
+pub fn check(member: &Crate) -> Vec<Violation> {
+    let violation = |line, detail| Violation { file: member.manifest.clone(), line, detail };
+    let Some((_, allowed)) = ARROWS.iter().chain([&BINARY]).find(|(name, _)| *name == member.name) else {
+        return vec![violation(
+            1,
+            format!("{} has no place among the crates yet: give it one in the table", member.name),
+        )];
+    };
+    let ours =
+        member.dependencies.iter().filter_map(|(name, line)| Some((name.strip_prefix(PREFIX)?, *line)));
+    ours.filter(|(name, _)| !allowed.contains(name))
+        .map(|(name, line)| violation(line, format!("{} may not use {name}", member.name)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(name: &str, manifest: &str) -> Vec<String> {
+        check(&Crate::parse(name, "Cargo.toml", manifest)).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_crossed_arrow_is_caught() {
+        let manifest = "[dependencies]\nlathe-types.workspace = true\nlathe-storage.workspace = true\n";
+        assert_eq!(found("engine", manifest), ["Cargo.toml:3: engine may not use storage"]);
+        assert_eq!(found("node", manifest), [""; 0]);
+        assert_eq!(found("types", "[dependencies.lathe-types]\n"), ["Cargo.toml:1: types may not use types"]);
+    }
+
+    #[test]
+    fn tests_may_use_any_crate() {
+        assert_eq!(found("engine", "[dev-dependencies]\nlathe-storage.workspace = true\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_crate_without_a_place_is_caught() {
+        assert!(found("attic", "")[0].contains("attic has no place"));
+    }
+
+    #[test]
+    fn the_table_has_no_cycle() {
+        // Each crate uses only crates above it, once the order is that of the table.
+        for (index, (name, allowed)) in ARROWS.iter().enumerate() {
+            for used in *allowed {
+                let above = ARROWS.iter().position(|(other, _)| other == used).unwrap();
+                assert!(above < index, "{name} uses {used}");
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! One module per rule.
+
+pub mod arrows;
+pub mod lengths;
+pub mod panics;
+pub mod purity;
+pub mod words;
