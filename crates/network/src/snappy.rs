@@ -33,9 +33,20 @@ pub fn compress_block(data: &[u8]) -> Result<Vec<u8>, Error> {
 
 /// Decompresses a raw block of at most `limit` uncompressed bytes.
 pub fn decompress_block(data: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
+    decompress_block_after(&[], data, limit)
+}
+
+/// Decompresses a raw block behind a prefix, without copying it there.
+pub(crate) fn decompress_block_after(prefix: &[u8], data: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
     let claimed = snap::raw::decompress_len(data).map_err(|_| Error::Codec("no snappy length"))?;
     check_len(claimed as u64, limit)?;
-    snap::raw::Decoder::new().decompress_vec(data).map_err(|_| Error::Codec("corrupt snappy block"))
+    let mut out = vec![0; prefix.len() + claimed];
+    out[..prefix.len()].copy_from_slice(prefix);
+    let written = snap::raw::Decoder::new()
+        .decompress(data, &mut out[prefix.len()..])
+        .map_err(|_| Error::Codec("corrupt snappy block"))?;
+    out.truncate(prefix.len() + written);
+    Ok(out)
 }
 
 /// Compresses `data` in the framing format, stream identifier included even if `data` is empty.

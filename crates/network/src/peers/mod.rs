@@ -1,0 +1,10 @@
+//! Peers: whom to dial and when, whom to refuse, and how much to trust.
+
+mod book;
+mod guard;
+mod score;
+
+pub(crate) use book::PeerBook;
+pub(crate) use guard::{Guard, is_timeout};
+pub use score::Offence;
+pub(crate) use score::{Consequence, Scores};
