@@ -1,0 +1,136 @@
+//! `lathe genesis`: makes the files of a new network.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use lathe_aggregation::{FORMAT_VERSION, RAW_BACKEND_ID};
+use lathe_config::{
+    DEFAULT_AGGREGATORS, DEFAULT_API_PORT, DEFAULT_METRICS_PORT, DEFAULT_QUIC_PORT, Environment, NetworkPlan,
+    create_network,
+};
+use lathe_network::NodeRecord;
+use lathe_transition::generate_genesis;
+use lathe_types::{Genesis, TreeHash as _};
+
+use crate::keys::lasting;
+use crate::output::say;
+use crate::progress::KeyProgress;
+
+/// Names the plain containers, as opposed to those that carry execution payloads, in a network's digest.
+const VARIANT: &str = "plain";
+
+const EXAMPLES: &str = "\
+Examples:
+  lathe genesis --nodes 4 --validators 4 --out net
+  lathe genesis --nodes 8 --validators 32 --subnets 2 --slots 20000 --genesis-delay 60 --out net
+
+Then start every node within the delay, each in a terminal of its own:
+  lathe node --network-dir net --node-id lathe_0
+
+The directory holds config.yaml, validators.yaml, annotated_validators.yaml, nodes.yaml, validator-config.yaml, one
+<node>.key per node and hash-sig-keys/. To make keys alone see `lathe keys generate`; for keys, genesis and nodes in one
+go see `lathe devnet`.";
+
+/// Arguments of `lathe genesis`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct GenesisArgs {
+    /// Nodes, named lathe_0 and so on
+    #[arg(long, value_name = "N")]
+    nodes: usize,
+    /// Validators, dealt to the nodes in turn
+    #[arg(long, value_name = "N")]
+    validators: u64,
+    /// Directory for the files; one that holds a network is never overwritten
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Seconds from the end of key generation to slot 0
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    genesis_delay: u64,
+    /// Attestation subnets; a validator is on the subnet that its index leaves divided by this
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    subnets: u64,
+    /// Aggregators per subnet, as far as it has nodes
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_AGGREGATORS)]
+    aggregators: usize,
+    /// Slots that the validators' keys cover
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    slots: u64,
+    /// QUIC port of the first node; the others follow
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_QUIC_PORT)]
+    base_port: u16,
+    /// API port of the first node; the others follow
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_API_PORT)]
+    base_api_port: u16,
+    /// Metrics port of the first node; the others follow
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_METRICS_PORT)]
+    base_metrics_port: u16,
+    /// Address of all nodes
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    ip: IpAddr,
+}
+
+/// Makes the network.
+pub fn run(args: &GenesisArgs) -> eyre::Result<()> {
+    let plan = NetworkPlan {
+        nodes: args.nodes,
+        validators: args.validators,
+        subnets: args.subnets,
+        aggregators: args.aggregators,
+        slots: args.slots,
+        ip: args.ip,
+        quic_port: args.base_port,
+        api_port: args.base_api_port,
+        metrics_port: args.base_metrics_port,
+    };
+    let progress = KeyProgress::new();
+    let genesis_time = || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        now.as_secs().saturating_add(args.genesis_delay)
+    };
+    let environment = Environment {
+        node_record: &node_record,
+        fork_digest: &fork_digest,
+        genesis_time: &genesis_time,
+        progress: &|done, total| progress.set(done, total),
+    };
+    let made = create_network(&args.out, &plan, &environment);
+    progress.finish();
+    let network = made?;
+    let aggregators: Vec<&str> =
+        network.nodes.iter().filter(|node| node.is_aggregator).map(|node| node.name.as_str()).collect();
+    say(&format!(
+        "made a network of {} nodes and {} validators in {}",
+        network.nodes.len(),
+        args.validators,
+        args.out.display()
+    ));
+    say(&format!(
+        "aggregators: {}",
+        if aggregators.is_empty() { "none".into() } else { aggregators.join(", ") }
+    ));
+    say(&format!(
+        "genesis in {} s, at Unix time {}; the keys last {} slots ({})",
+        args.genesis_delay,
+        network.genesis_time,
+        args.slots,
+        lasting(args.slots)
+    ));
+    say(&format!("start a node: lathe node --network-dir {} --node-id lathe_0", args.out.display()));
+    Ok(())
+}
+
+/// The signed record of a node.
+pub fn node_record(key: &lathe_config::NodeKey, ip: IpAddr, port: u16) -> Result<String, String> {
+    let key = lathe_network::NodeKey::from_bytes(key.secret()).map_err(|error| error.to_string())?;
+    NodeRecord::new(&key, ip, port).map(|record| record.to_string()).map_err(|error| error.to_string())
+}
+
+/// The digest of a network of ours: its proofs are raw signatures, which no other network can read.
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a hook")]
+pub fn fork_digest(genesis: &Genesis) -> Option<String> {
+    let root = generate_genesis(genesis).tree_hash_root();
+    Some(lathe_config::fork_digest(VARIANT, RAW_BACKEND_ID, FORMAT_VERSION, root))
+}

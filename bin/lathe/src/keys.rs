@@ -1,0 +1,102 @@
+//! `lathe keys`: makes validator keys.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use lathe_config::{KEYS_DIR, KeyFormat, KeyPlan, generate_keys};
+use lathe_types::SECONDS_PER_SLOT;
+
+use crate::output::say;
+use crate::progress::KeyProgress;
+
+const EXAMPLES: &str = "\
+Examples:
+  lathe keys generate --validators 4 --slots 4096 --out net
+      keys for about four and a half hours of 4-second slots, in net/hash-sig-keys
+  lathe keys generate --validators 1 --slots 262144 --out net --format leansig
+      a key that other clients can read; takes minutes and 8 MiB per key
+
+A key signs every slot once and cannot be extended. Keep *_sk.ssz secret and never use a copy in two places.";
+
+/// Work with validator keys
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make two keys per validator, one for votes and one for blocks
+    #[command(after_help = EXAMPLES)]
+    Generate(GenerateArgs),
+}
+
+/// Arguments of `lathe keys generate`.
+#[derive(Args, Debug)]
+pub struct GenerateArgs {
+    /// Validators; each gets two keys
+    #[arg(long, value_name = "N")]
+    validators: u64,
+    /// Slots that each key can sign, from slot 0 on; the work grows with them
+    #[arg(long, value_name = "N")]
+    slots: u64,
+    /// Directory to make hash-sig-keys/ in; keys that are there are never overwritten
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// How secret keys are stored
+    #[arg(long, value_enum, default_value_t = Format::Lathe)]
+    format: Format,
+}
+
+/// Formats of secret key files.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Format {
+    /// A few kilobytes, any number of slots
+    Lathe,
+    /// 8 MiB, multiples of 65,536 slots, readable by every client
+    Leansig,
+}
+
+/// Runs a `lathe keys` command.
+pub fn run(command: &KeysCommand) -> eyre::Result<()> {
+    match command {
+        KeysCommand::Generate(args) => generate(args),
+    }
+}
+
+fn generate(args: &GenerateArgs) -> eyre::Result<()> {
+    let format = match args.format {
+        Format::Lathe => KeyFormat::Lathe,
+        Format::Leansig => KeyFormat::Leansig,
+    };
+    let plan = KeyPlan { validators: args.validators, slots: args.slots, format };
+    let progress = KeyProgress::new();
+    let made = generate_keys(&args.out, &plan, &|done, total| progress.set(done, total));
+    progress.finish();
+    let manifest = made?;
+    say(&format!(
+        "made {} keys for slots 0 to {} ({}) in {}",
+        2 * manifest.validators.len(),
+        args.slots - 1,
+        lasting(args.slots),
+        args.out.join(KEYS_DIR).display()
+    ));
+    Ok(())
+}
+
+/// How long a number of slots lasts, in the largest unit that gives a number above two.
+pub fn lasting(slots: u64) -> String {
+    let seconds = slots.saturating_mul(SECONDS_PER_SLOT);
+    for (unit, length) in [("days", 86_400), ("hours", 3_600), ("minutes", 60)] {
+        if seconds > 2 * length {
+            return format!("{} {unit}", seconds / length);
+        }
+    }
+    format!("{seconds} seconds")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn durations_are_said_in_a_fitting_unit() {
+        assert_eq!(super::lasting(1), "4 seconds");
+        assert_eq!(super::lasting(31), "2 minutes");
+        assert_eq!(super::lasting(4096), "4 hours");
+        assert_eq!(super::lasting(262_144), "12 days");
+    }
+}
