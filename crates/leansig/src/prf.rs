@@ -3,10 +3,10 @@
 //! Every input fits one block and every output fits one squeeze, so a call is a single Keccak permutation, and
 //! [`KECCAK_LANES`] calls are one packed permutation.
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::field::{Element, KECCAK_LANES, keccak_f, reduce};
-use crate::hash::{Digest, HASH, RANDOMNESS, Randomness};
+use crate::hash::{Digest, Randomness};
 
 /// Bytes of a seed.
 pub const SEED_BYTES: usize = 32;
@@ -19,71 +19,18 @@ const ATTEMPT: u8 = 0x01;
 const PAD: u8 = 0x02;
 
 const RATE_WORDS: usize = 168 / 8;
-/// Words of the longest input, 93 bytes, with its padding byte.
-const INPUT_WORDS: usize = 12;
+/// Words that are the same in all calls of a kind: the prefix, the domain and all of the seed but its last byte.
+const HEAD_WORDS: usize = (PREFIX.len() + 1 + SEED_BYTES - 1) / 8;
+/// Words of the rest: the last byte of the seed, a position of at most 44 bytes and the byte that ends the input.
+const TAIL_WORDS: usize = 6;
+/// The byte that ends the input of SHAKE.
+const END: u8 = 0x1f;
 /// Where the padding of SHAKE ends a block.
 const LAST_BIT: u64 = 0x80 << 56;
 
 /// The seed of a secret key. Wiped when dropped, never printed.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Seed([u8; SEED_BYTES]);
-
-/// The bytes of one call: prefix, domain, seed and the position, then the padding.
-struct Input {
-    bytes: [u8; 8 * INPUT_WORDS],
-    len: usize,
-}
-
-impl Input {
-    fn new(seed: &Seed, domain: u8) -> Self {
-        let mut input = Self { bytes: [0; 8 * INPUT_WORDS], len: 0 };
-        input.push(&PREFIX);
-        input.push(&[domain]);
-        input.push(&seed.0);
-        input
-    }
-
-    fn push(&mut self, part: &[u8]) {
-        self.bytes[self.len..self.len + part.len()].copy_from_slice(part);
-        self.len += part.len();
-    }
-
-    fn pad(&mut self) {
-        self.push(&[0x1f]);
-    }
-
-    fn store(&self, state: &mut [[u64; KECCAK_LANES]; 25], lane: usize) {
-        for (word, bytes) in state.iter_mut().zip(self.bytes.as_chunks::<8>().0) {
-            word[lane] = u64::from_le_bytes(*bytes);
-        }
-    }
-}
-
-impl Drop for Input {
-    fn drop(&mut self) {
-        self.bytes.zeroize();
-    }
-}
-
-/// Runs the calls of up to [`KECCAK_LANES`] inputs and hands out `N` elements for each.
-fn squeeze<const N: usize>(inputs: impl Iterator<Item = Input>, out: &mut [[Element; N]]) {
-    const { assert!(2 * N <= RATE_WORDS) };
-    let mut state = [[0; KECCAK_LANES]; 25];
-    let mut used = 0;
-    for (lane, input) in inputs.enumerate() {
-        input.store(&mut state, lane);
-        used += 1;
-    }
-    state[RATE_WORDS - 1] = [LAST_BIT; KECCAK_LANES];
-    keccak_f(&mut state);
-    for (lane, row) in out.iter_mut().enumerate().take(used) {
-        // Each element is 16 bytes, big-endian, reduced.
-        *row = std::array::from_fn(|i| {
-            reduce(state[2 * i][lane].swap_bytes(), state[2 * i + 1][lane].swap_bytes())
-        });
-    }
-    state.as_flattened_mut().zeroize();
-}
 
 impl Seed {
     /// Takes the seed over.
@@ -98,47 +45,72 @@ impl Seed {
 
     /// The secret starts of chains, given as slot and chain index; one for each place in `out`.
     pub fn chain_starts(&self, position: impl Fn(usize) -> (u32, usize), out: &mut [Digest]) {
-        self.fill::<HASH>(CHAIN_START, out, |index, input| {
+        self.fill(CHAIN_START, out, |index| {
             let (epoch, chain) = position(index);
-            input.push(&epoch.to_be_bytes());
-            input.push(&(chain as u64).to_be_bytes());
+            let mut bytes = [0; 12];
+            bytes[..4].copy_from_slice(&epoch.to_be_bytes());
+            bytes[4..].copy_from_slice(&(chain as u64).to_be_bytes());
+            bytes
         });
     }
 
     /// The randomness of consecutive attempts to encode a message.
     pub fn attempts(&self, epoch: u32, message: &[u8; 32], first: u64, out: &mut [Randomness]) {
-        self.fill::<RANDOMNESS>(ATTEMPT, out, |index, input| {
-            input.push(&epoch.to_be_bytes());
-            input.push(message);
-            input.push(&(first + index as u64).to_be_bytes());
+        self.fill(ATTEMPT, out, |index| {
+            let mut bytes = [0; 44];
+            bytes[..4].copy_from_slice(&epoch.to_be_bytes());
+            bytes[4..36].copy_from_slice(message);
+            bytes[36..].copy_from_slice(&(first + index as u64).to_be_bytes());
+            bytes
         });
     }
 
     /// The node that stands at `index` of `level`, outside the range of the key.
     pub fn pad(&self, level: u8, index: u32) -> Digest {
         let mut out = [Digest::default()];
-        self.fill::<HASH>(PAD, &mut out, |_, input| {
-            input.push(&[level]);
-            input.push(&index.to_be_bytes());
+        self.fill(PAD, &mut out, |_| {
+            let [a, b, c, d] = index.to_be_bytes();
+            [level, a, b, c, d]
         });
         out[0]
     }
 
-    fn fill<const N: usize>(
+    /// One call for each place in `out`, at the position that `position` gives for it.
+    fn fill<const N: usize, const POSITION: usize>(
         &self,
         domain: u8,
         out: &mut [[Element; N]],
-        position: impl Fn(usize, &mut Input),
+        position: impl Fn(usize) -> [u8; POSITION],
     ) {
+        const { assert!(2 * N <= RATE_WORDS && POSITION + 2 <= 8 * TAIL_WORDS) };
+        let mut head = Zeroizing::new([0; 8 * HEAD_WORDS]);
+        head[..PREFIX.len()].copy_from_slice(&PREFIX);
+        head[PREFIX.len()] = domain;
+        head[PREFIX.len() + 1..].copy_from_slice(&self.0[..SEED_BYTES - 1]);
+        let mut state = [[0; KECCAK_LANES]; 25];
         for (group, rows) in out.chunks_mut(KECCAK_LANES).enumerate() {
-            let inputs = (0..rows.len()).map(|lane| {
-                let mut input = Input::new(self, domain);
-                position(group * KECCAK_LANES + lane, &mut input);
-                input.pad();
-                input
-            });
-            squeeze(inputs, rows);
+            state.fill([0; KECCAK_LANES]);
+            for (words, bytes) in state.iter_mut().zip(head.as_chunks::<8>().0) {
+                *words = [u64::from_le_bytes(*bytes); KECCAK_LANES];
+            }
+            for lane in 0..rows.len() {
+                let mut tail = [0; 8 * TAIL_WORDS];
+                tail[0] = self.0[SEED_BYTES - 1];
+                tail[1..=POSITION].copy_from_slice(&position(group * KECCAK_LANES + lane));
+                tail[POSITION + 1] = END;
+                for (words, bytes) in state[HEAD_WORDS..].iter_mut().zip(tail.as_chunks::<8>().0) {
+                    words[lane] = u64::from_le_bytes(*bytes);
+                }
+            }
+            state[RATE_WORDS - 1] = [LAST_BIT; KECCAK_LANES];
+            keccak_f(&mut state);
+            for (lane, row) in rows.iter_mut().enumerate() {
+                // Each element is 16 bytes, big-endian, reduced.
+                let half = |word: usize| state[word][lane].swap_bytes();
+                *row = std::array::from_fn(|i| reduce(half(2 * i), half(2 * i + 1)));
+            }
         }
+        state.as_flattened_mut().zeroize();
     }
 }
 

@@ -137,11 +137,13 @@ impl<S: Scheme> SecretKey<S> {
     }
 
     /// The most urgent work for a signer that is at `slot`, if there is any: the window of the slot, then the window
-    /// after it, then the nodes of the next bottom tree of an imported key. Slots outside the range need nothing.
+    /// after it, then the nodes of the next bottom tree of an imported key. Before its range a key prepares for the first
+    /// slot; after it there is nothing to do.
     ///
     /// Ask again after each installed result; a window ahead is an idle quarter of an hour with 4-second slots.
     pub fn prepare(&self, slot: u64) -> Option<Task<S>> {
-        let here = self.core.slots.check(slot).ok()? >> S::WINDOW_LEVEL;
+        let ahead = slot.max(u64::from(self.core.slots.first()));
+        let here = self.core.slots.check(ahead).ok()? >> S::WINDOW_LEVEL;
         let range = self.core.slots.nodes(S::WINDOW_LEVEL);
         let window = [here, here.saturating_add(1)]
             .into_iter()
