@@ -43,10 +43,23 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("tidy", &[]),
 ];
 
-/// The command line is not a library, so nothing can use it; it reaches the world through `node`, and opens keys,
-/// ledgers and databases for the subcommands that work on them.
-const BINARY: (&str, &[&str]) =
-    ("lathe", &["types", "leansig", "transition", "storage", "signer", "config", "node", "spec-tests"]);
+/// The command line is not a library, so nothing can use it. It runs the network through `node`; what else it uses, its
+/// subcommands read and write as files: keys, ledgers, databases, network directories, node records.
+const BINARY: (&str, &[&str]) = (
+    "lathe",
+    &[
+        "types",
+        "leansig",
+        "aggregation",
+        "transition",
+        "storage",
+        "signer",
+        "network",
+        "config",
+        "node",
+        "spec-tests",
+    ],
+);
 
 /// Prefix of our own packages.
 const PREFIX: &str = "lathe-";
