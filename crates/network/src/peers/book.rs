@@ -317,7 +317,7 @@ mod tests {
 
         book.disconnected(high, start + SHORT_LIVED);
         let dial = Dial { entry: 0, peer_id: Some(high), address: address(1) };
-        assert_eq!(book.due(start + SHORT_LIVED, true), [dial.clone()]);
+        assert_eq!(book.due(start + SHORT_LIVED, true), std::slice::from_ref(&dial));
         book.connected(high, ConnectionId::new_unchecked(7), start + SHORT_LIVED);
         book.disconnected(high, start + SHORT_LIVED + Duration::from_secs(1));
         assert_eq!(book.due(start + SHORT_LIVED + Duration::from_secs(1), true), []);

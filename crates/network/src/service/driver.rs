@@ -139,7 +139,7 @@ impl Service {
                 tracing::debug!(peer = %peer_id, "a peer does not gossip");
             }
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
-                self.on_identified(peer_id, info);
+                self.on_identified(peer_id, &info);
             }
             _ => {}
         }
@@ -177,7 +177,7 @@ impl Service {
         self.penalise(peer, Offence::InvalidGossip);
     }
 
-    fn on_identified(&mut self, peer: PeerId, info: identify::Info) {
+    fn on_identified(&mut self, peer: PeerId, info: &identify::Info) {
         let Some(state) = self.peers.get_mut(&peer) else { return };
         let agent: String = info.agent_version.chars().take(MAX_AGENT_CHARS).collect();
         let first_time = state.agent.as_ref() != Some(&agent);
