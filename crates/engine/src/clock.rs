@@ -65,6 +65,7 @@ impl Engine {
         self.announce(Event::Interval(interval));
         let horizon = Interval(interval.0.saturating_add(GOSSIP_DISPARITY_INTERVALS));
         self.release_votes_for_slot(horizon.slot());
+        self.sync.nudge(self.now);
         match interval.within_slot() {
             1 if is_current => self.begin_attesting(slot),
             1 => self.attestations_missed(slot, MissReason::LateTick),

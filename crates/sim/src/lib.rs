@@ -1,1 +1,65 @@
-//! A seeded simulator of many engines.
+//! A seeded simulator of many engines: for finding the runs in which consensus goes wrong, and for running them again.
+//!
+//! One thread, virtual time, one source of randomness: the same seed gives the same run, down to the last byte of its
+//! trace. The engines are the real ones; workers, signer, disk and network are simulated, and fail as theirs do.
+//! Faults come first and only safety is asked for; then everything heals, and the network must finalize. A violated
+//! invariant ends the run with the command that replays it.
+
+mod byzantine;
+mod crypto;
+mod disk;
+pub mod invariants;
+mod message;
+mod network;
+mod node;
+mod scenario;
+mod worker;
+mod world;
+
+use std::collections::BTreeMap;
+
+use lathe_types::{Checkpoint, Slot};
+
+pub use network::{Links, NodeId, Partition};
+pub use scenario::{Behaviour, ClockStep, Crash, HEALED_SLOTS, Sabotage, Scenario};
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Hash over everything that happened.
+    pub trace: [u8; 32],
+    /// Head, and the justified and finalized checkpoints of its state, per node at interval 3 of every slot.
+    pub observations: BTreeMap<(NodeId, Slot), (Checkpoint, Checkpoint, Checkpoint)>,
+    /// Duties that were not done, over all nodes.
+    pub missed_duties: u64,
+}
+
+/// A property that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{invariant}: {what} (at {at_ms} ms)")]
+pub struct Violation {
+    /// Which property.
+    pub invariant: &'static str,
+    /// What was seen.
+    pub what: String,
+    /// When, in milliseconds since genesis.
+    pub at_ms: i64,
+}
+
+impl Violation {
+    fn setup(what: &impl ToString) -> Self {
+        Self { invariant: "a node starts", what: what.to_string(), at_ms: 0 }
+    }
+}
+
+/// Runs a scenario to its end, or to the first violation.
+pub fn run(scenario: Scenario) -> Result<Outcome, Violation> {
+    let mut world = world::World::new(scenario)?;
+    let trace = world.run()?;
+    Ok(Outcome { trace, observations: world.observations, missed_duties: world.missed_duties })
+}
+
+/// The command that runs one seed again.
+pub fn replay_command(seed: u64) -> String {
+    format!("cargo run -p lathe-sim -- --seed {seed} --seeds 1")
+}

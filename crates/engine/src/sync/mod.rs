@@ -80,6 +80,11 @@ impl Sync {
         self.drive = Some(Timer::after(now, 0));
     }
 
+    /// Time to look at open questions, such as stale statuses.
+    pub(crate) fn nudge(&mut self, now: Millis) {
+        self.drive = Some(Timer::after(now, 0));
+    }
+
     pub(crate) fn heard_of_peers(&self) -> bool {
         self.peers.heard_of_any()
     }

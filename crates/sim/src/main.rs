@@ -1,0 +1,38 @@
+//! Runs seeds of the simulator from the command line.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use lathe_sim::{Scenario, replay_command, run};
+
+/// Simulates networks of Lathe engines under faults, one per seed.
+#[derive(Parser)]
+struct Arguments {
+    /// How many seeds to run.
+    #[arg(long, default_value_t = 100)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut failures = 0_u64;
+    let mut out = std::io::stdout().lock();
+    for seed in arguments.seed..arguments.seed.saturating_add(arguments.seeds) {
+        let line = match run(Scenario::from_seed(seed)) {
+            Ok(outcome) if arguments.seeds == 1 => format!("seed {seed}: {}", blake3::Hash::from(outcome.trace)),
+            Ok(_) => continue,
+            Err(violation) => {
+                failures += 1;
+                format!("seed {seed}: {violation}\n    {}", replay_command(seed))
+            }
+        };
+        // A closed pipe is no reason to stop counting.
+        let _ = writeln!(out, "{line}");
+    }
+    let _ = writeln!(out, "{} seeds, {failures} failed", arguments.seeds);
+    if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
