@@ -1,0 +1,65 @@
+//! Stand-ins for the proof system, as the fixtures were made with, and the real signature scheme.
+
+use lathe_forkchoice::{AggregationJob, ValidatorSet};
+use lathe_leansig as leansig;
+use lathe_types::{
+    AggregationBits, Participation, ProofBytes, PublicKey, Rejection, RejectionReason, Root,
+    SignedAggregatedAttestation, SignedAttestation, SingleMessageAggregate, TreeHash,
+};
+
+use crate::fixtures::Scheme;
+
+/// What every mocked proof begins with.
+const MOCK_PROOF_PREFIX: &[u8] = b"\0MOCKED-AGGREGATION-PROOF\0";
+
+/// A mocked proof: the prefix, and what tells it from others.
+pub(super) fn mock_proof(data_root: &Root, voters: &ValidatorSet) -> ProofBytes {
+    let participants = AggregationBits::from_indices(voters.iter()).map(|bits| bits.tree_hash_root());
+    let fingerprint = (data_root.0, participants.unwrap_or_default().0);
+    ProofBytes::new([MOCK_PROOF_PREFIX, &fingerprint.0, &fingerprint.1].concat()).unwrap_or_default()
+}
+
+pub(super) fn single(participants: AggregationBits, proof: ProofBytes) -> SingleMessageAggregate {
+    SingleMessageAggregate { participants, proof }
+}
+
+/// Aggregates without proving anything.
+pub(super) fn mock_aggregate(job: &AggregationJob) -> Option<SingleMessageAggregate> {
+    let voters = job.participants();
+    let participants = AggregationBits::from_indices(voters.iter())?;
+    Some(single(participants, mock_proof(&job.data_root, &voters)))
+}
+
+/// Accepts mocked proofs. Any other bytes in a mocked case are there to be refused.
+pub(super) fn verify_mock(aggregate: &SignedAggregatedAttestation) -> Result<(), Rejection> {
+    if aggregate.proof.proof.starts_with(MOCK_PROOF_PREFIX) {
+        return Ok(());
+    }
+    Err(Rejection::new(RejectionReason::InvalidSignature, "neither a mocked proof nor one that verifies"))
+}
+
+/// Verifies a vote's signature for real.
+pub(super) fn verify_signature(
+    scheme: Scheme,
+    public_key: &PublicKey,
+    attestation: &SignedAttestation,
+) -> Result<(), Rejection> {
+    let valid = match scheme {
+        Scheme::Test => verifies::<leansig::Test>(public_key, attestation),
+        Scheme::Prod => verifies::<leansig::Prod>(public_key, attestation),
+    };
+    let refused = || Rejection::new(RejectionReason::InvalidSignature, "the signature does not verify");
+    if valid { Ok(()) } else { Err(refused()) }
+}
+
+fn verifies<S: leansig::Scheme>(public_key: &PublicKey, attestation: &SignedAttestation) -> bool {
+    let public_key = leansig::PublicKey::decode(&public_key.0);
+    let signature = leansig::Signature::<S>::decode(attestation.signature.as_bytes());
+    let message = attestation.data.tree_hash_root();
+    match (public_key, signature) {
+        (Ok(public_key), Ok(signature)) => {
+            leansig::verify(&public_key, attestation.data.slot.0, &message.0, &signature)
+        }
+        _ => false,
+    }
+}
