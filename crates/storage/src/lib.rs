@@ -1,1 +1,26 @@
-//! What must survive a restart: blocks, states and the chain's metadata.
+//! What must survive a restart: blocks, states and the chain's checkpoints.
+//!
+//! A batch is all there or not at all, and [`Database::write`] returns once it survives a power loss. A failed write
+//! is fatal to the handle: what reached the disk is unknown until the database is opened again, so every later write is
+//! refused. Reading takes no lock that a writer holds for long.
+//!
+//! [`RocksDb`] is the real one, [`MemoryDb`] forgets, and [`FaultyDisk`] stands in for disks that fail and machines
+//! that lose power. All of them share the format and the rules of [`ChainDb`].
+
+mod chain;
+mod error;
+mod faulty;
+mod format;
+mod key_value;
+mod memory;
+mod model;
+mod restore;
+mod rocks;
+
+pub use chain::{ChainDb, Database, HISTORY_SLOTS};
+pub use error::{BatchFlaw, StorageError};
+pub use faulty::{Failure, FaultyDb, FaultyDisk, FaultyKv};
+pub use key_value::{Column, KeyValue, Op};
+pub use memory::{MemoryDb, MemoryKv};
+pub use model::{Batch, Checkpoints, ImportedBlock, NetworkId};
+pub use rocks::{RocksDb, RocksKv};

@@ -1,0 +1,9 @@
+//! The rules of the chain database on every backend, its bytes on disk, and what survives a failing disk.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers fail as tests do, by panicking")]
+
+mod chain;
+mod faults;
+mod golden;
+mod rocks;
+mod rules;
