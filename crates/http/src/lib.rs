@@ -1,1 +1,19 @@
-//! The HTTP API and the metrics endpoint.
+//! The HTTP interface of a node: what tools, dashboards and syncing peers ask for.
+//!
+//! The server knows nothing of the node but the [`Api`] trait, whose answers come from an immutable view: a request
+//! never waits for consensus. It runs its own accept loop, because strangers may connect: connections are capped, and
+//! none is kept that sends its request slowly or does not read its answer.
+
+mod api;
+mod connection;
+mod encode;
+mod error;
+mod negotiate;
+mod routes;
+mod server;
+mod stall;
+
+pub use api::{Api, ApiError, ForkChoice, ForkChoiceNode, Identity, NetworkInfo, PeerInfo, Syncing};
+pub use connection::Limits;
+pub use error::HttpError;
+pub use server::{Addresses, Server};

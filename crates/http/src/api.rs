@@ -1,0 +1,138 @@
+//! What the server asks of the node.
+
+use std::sync::Arc;
+
+use lathe_types::{Checkpoint, Root, SignedBlock, Slot, State, ValidatorIndex};
+use serde::Serialize;
+
+/// Why the node has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// Not ready, or that part of the node does not run; 503.
+    #[error("not available now")]
+    Unavailable,
+    /// There is no such object; 404.
+    #[error("not found")]
+    NotFound,
+    /// The node failed to answer; 500.
+    #[error("internal error")]
+    Internal,
+}
+
+/// The node, as the server sees it.
+///
+/// Answers come from a view that the node keeps up to date. [`Self::finalized_state`] and [`Self::finalized_block`] may
+/// read a disk and are called on a blocking thread; all others must return at once.
+pub trait Api: Send + Sync + 'static {
+    /// State after the finalized block.
+    fn finalized_state(&self) -> Result<Arc<State>, ApiError>;
+
+    /// The finalized block; at genesis the anchor block with an empty proof.
+    fn finalized_block(&self) -> Result<Arc<SignedBlock>, ApiError>;
+
+    /// Highest justified checkpoint.
+    fn justified_checkpoint(&self) -> Result<Checkpoint, ApiError>;
+
+    /// The block tree from the finalized slot on.
+    fn fork_choice(&self) -> Result<ForkChoice, ApiError>;
+
+    /// Progress of synchronisation.
+    fn syncing(&self) -> Result<Syncing, ApiError>;
+
+    /// Whether the node aggregates.
+    fn is_aggregator(&self) -> Result<bool, ApiError>;
+
+    /// Turns the aggregator role on or off and returns what it was. [`Self::is_aggregator`] tells the new role from now
+    /// on.
+    fn set_aggregator(&self, enabled: bool) -> Result<bool, ApiError>;
+
+    /// The metrics in Prometheus' text format.
+    fn metrics(&self) -> Result<String, ApiError>;
+
+    /// Who the node is.
+    fn identity(&self) -> Result<Identity, ApiError>;
+
+    /// Connected peers.
+    fn peers(&self) -> Result<Vec<PeerInfo>, ApiError>;
+
+    /// What the network agreed on.
+    fn network(&self) -> Result<NetworkInfo, ApiError>;
+}
+
+/// A picture of the fork choice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ForkChoice {
+    /// Every block at or above the finalized slot.
+    pub nodes: Vec<ForkChoiceNode>,
+    /// Root of the head.
+    pub head: Root,
+    /// Highest justified checkpoint.
+    pub justified: Checkpoint,
+    /// Finalized checkpoint.
+    pub finalized: Checkpoint,
+    /// Root of the block that is safe to attest to.
+    pub safe_target: Root,
+    /// Validators in the head's state; `None` if it is not at hand.
+    pub validator_count: Option<u64>,
+}
+
+/// A block in the fork choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ForkChoiceNode {
+    /// Its root.
+    pub root: Root,
+    /// Its slot.
+    pub slot: Slot,
+    /// Its parent.
+    pub parent_root: Root,
+    /// Who proposed it.
+    pub proposer_index: ValidatorIndex,
+    /// Validators whose latest counted vote supports it.
+    pub weight: u64,
+}
+
+/// Progress of synchronisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Syncing {
+    /// Whether duties are withheld because the chain is behind.
+    pub is_syncing: bool,
+    /// Slot of the head.
+    pub head_slot: Slot,
+    /// Slots between the clock and the head.
+    pub sync_distance: u64,
+    /// Finalized slot.
+    pub finalized_slot: Slot,
+}
+
+/// Who the node is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    /// Program and version.
+    pub version: String,
+    /// Identity on the network.
+    pub peer_id: String,
+}
+
+/// A connected peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PeerInfo {
+    /// Its identity.
+    pub peer_id: String,
+    /// Its name in the network's configuration, if it has one.
+    pub name: Option<String>,
+    /// Where it is, if known.
+    pub address: Option<String>,
+    /// Whether it connected to us.
+    pub inbound: bool,
+}
+
+/// What the network agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkInfo {
+    /// Unix time of slot 0, in seconds.
+    pub genesis_time: u64,
+    /// Validators in the genesis registry.
+    pub validator_count: u64,
+    /// Digest in the gossip topics.
+    pub fork_digest: String,
+}

@@ -1,0 +1,214 @@
+//! The routes and their exact answers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use lathe_types::{
+    Encode, HISTORICAL_ROOTS_LIMIT, INTERVALS_PER_SLOT, MILLISECONDS_PER_INTERVAL, MILLISECONDS_PER_SLOT,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::api::{Api, ApiError};
+use crate::encode;
+use crate::negotiate::wants_json;
+
+/// The only body that a request may have is a switch.
+const MAX_BODY_BYTES: usize = 4 << 10;
+/// States and blocks that are encoded at the same time. A state takes up to tens of megabytes and some milliseconds;
+/// more requests wait for their turn.
+const MAX_ENCODINGS: usize = 2;
+
+const HEALTH: &str = r#"{"status":"healthy","service":"lean-rpc-api"}"#;
+const JSON: &str = "application/json";
+const SSZ: &str = "application/octet-stream";
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+#[derive(Clone)]
+struct Shared {
+    api: Arc<dyn Api>,
+    encodings: Arc<Semaphore>,
+}
+
+/// Everything: the API and the metrics.
+pub(crate) fn api(api: Arc<dyn Api>) -> Router {
+    let v0 = Router::new()
+        .route("/health", get(health))
+        .route("/states/finalized", get(finalized_state))
+        .route("/blocks/finalized", get(finalized_block))
+        .route("/checkpoints/justified", get(justified_checkpoint))
+        .route("/fork_choice", get(fork_choice))
+        .route("/admin/aggregator", get(aggregator).post(set_aggregator))
+        .route("/node/syncing", get(syncing))
+        .route("/node/identity", get(identity))
+        .route("/node/version", get(version))
+        .route("/node/peers", get(peers))
+        .route("/node/peer_count", get(peer_count))
+        .route("/genesis", get(genesis))
+        .route("/config/spec", get(spec));
+    let router = Router::new()
+        .nest("/lean/v0", v0)
+        // The path that some tools were written for.
+        .route("/v0/health", get(health))
+        .route("/metrics", get(metrics));
+    finish(router, api)
+}
+
+/// The metrics alone.
+pub(crate) fn metrics_only(api: Arc<dyn Api>) -> Router {
+    finish(Router::new().route("/metrics", get(metrics)), api)
+}
+
+fn finish(router: Router<Shared>, api: Arc<dyn Api>) -> Router {
+    router
+        .fallback(|| async { failure(StatusCode::NOT_FOUND, "no such route") })
+        .method_not_allowed_fallback(|| async {
+            failure(StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
+        })
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(Shared { api, encodings: Arc::new(Semaphore::new(MAX_ENCODINGS)) })
+}
+
+async fn health() -> Response {
+    ([(header::CONTENT_TYPE, JSON)], HEALTH).into_response()
+}
+
+async fn finalized_state(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    encoded(&shared, &headers, Api::finalized_state, encode::state).await
+}
+
+async fn finalized_block(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    encoded(&shared, &headers, Api::finalized_block, encode::signed_block).await
+}
+
+async fn justified_checkpoint(State(shared): State<Shared>) -> Response {
+    let checkpoint = shared.api.justified_checkpoint();
+    answer(checkpoint.map(|checkpoint| json!({ "slot": checkpoint.slot, "root": checkpoint.root })))
+}
+
+async fn fork_choice(State(shared): State<Shared>) -> Response {
+    answer(shared.api.fork_choice())
+}
+
+async fn syncing(State(shared): State<Shared>) -> Response {
+    answer(shared.api.syncing())
+}
+
+async fn identity(State(shared): State<Shared>) -> Response {
+    answer(shared.api.identity())
+}
+
+async fn version(State(shared): State<Shared>) -> Response {
+    answer(shared.api.identity().map(|identity| json!({ "version": identity.version })))
+}
+
+async fn peers(State(shared): State<Shared>) -> Response {
+    answer(shared.api.peers())
+}
+
+async fn peer_count(State(shared): State<Shared>) -> Response {
+    answer(shared.api.peers().map(|peers| json!({ "connected": peers.len() })))
+}
+
+async fn genesis(State(shared): State<Shared>) -> Response {
+    let network = shared.api.network();
+    answer(network.map(
+        |network| json!({ "genesis_time": network.genesis_time, "validator_count": network.validator_count }),
+    ))
+}
+
+async fn spec(State(shared): State<Shared>) -> Response {
+    let network = shared.api.network();
+    answer(network.map(|network| {
+        json!({
+            "MILLISECONDS_PER_SLOT": MILLISECONDS_PER_SLOT,
+            "INTERVALS_PER_SLOT": INTERVALS_PER_SLOT,
+            "MILLISECONDS_PER_INTERVAL": MILLISECONDS_PER_INTERVAL,
+            "HISTORICAL_ROOTS_LIMIT": HISTORICAL_ROOTS_LIMIT,
+            "FORK_DIGEST": network.fork_digest,
+        })
+    }))
+}
+
+async fn aggregator(State(shared): State<Shared>) -> Response {
+    answer(shared.api.is_aggregator().map(|is_aggregator| json!({ "is_aggregator": is_aggregator })))
+}
+
+async fn set_aggregator(State(shared): State<Shared>, body: Bytes) -> Response {
+    #[derive(Deserialize)]
+    struct Switch {
+        enabled: bool,
+    }
+    // Parsed whatever the content type says; tools do not always set it.
+    let Ok(Switch { enabled }) = serde_json::from_slice(&body) else {
+        return failure(
+            StatusCode::BAD_REQUEST,
+            "the body must be {\"enabled\": true} or {\"enabled\": false}",
+        );
+    };
+    let previous = shared.api.set_aggregator(enabled);
+    answer(previous.map(|previous| json!({ "is_aggregator": enabled, "previous": previous })))
+}
+
+async fn metrics(State(shared): State<Shared>) -> Response {
+    match shared.api.metrics() {
+        Ok(text) => ([(header::CONTENT_TYPE, METRICS)], text).into_response(),
+        Err(error) => refuse(error),
+    }
+}
+
+/// Fetches an object and encodes it, both away from the threads that serve requests.
+async fn encoded<T: Encode + Send + Sync + 'static>(
+    shared: &Shared,
+    headers: &HeaderMap,
+    fetch: fn(&dyn Api) -> Result<Arc<T>, ApiError>,
+    to_json: fn(&T) -> Value,
+) -> Response {
+    let as_json = wants_json(headers);
+    let Ok(permit) = shared.encodings.clone().acquire_owned().await else {
+        return refuse(ApiError::Internal);
+    };
+    let api = shared.api.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let object = fetch(&*api)?;
+        match as_json {
+            false => Ok((SSZ, object.as_ssz_bytes())),
+            true => {
+                serde_json::to_vec(&to_json(&object)).map(|body| (JSON, body)).map_err(|_| ApiError::Internal)
+            }
+        }
+    });
+    match work.await {
+        Ok(Ok((content_type, body))) => ([(header::CONTENT_TYPE, content_type)], body).into_response(),
+        Ok(Err(error)) => refuse(error),
+        Err(_) => refuse(ApiError::Internal),
+    }
+}
+
+fn answer<T: Serialize>(result: Result<T, ApiError>) -> Response {
+    match result.and_then(|value| serde_json::to_vec(&value).map_err(|_| ApiError::Internal)) {
+        Ok(body) => ([(header::CONTENT_TYPE, JSON)], body).into_response(),
+        Err(error) => refuse(error),
+    }
+}
+
+fn refuse(error: ApiError) -> Response {
+    let status = match error {
+        ApiError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ApiError::NotFound => StatusCode::NOT_FOUND,
+        ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    failure(status, &error.to_string())
+}
+
+/// A failure, told in JSON.
+pub(crate) fn failure(status: StatusCode, message: &str) -> Response {
+    (status, [(header::CONTENT_TYPE, JSON)], json!({ "error": message }).to_string()).into_response()
+}
