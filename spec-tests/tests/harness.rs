@@ -32,7 +32,7 @@ fn with(mut case: Value, key: &str, value: Value) -> Value {
     case
 }
 
-fn fails(case: Value) -> String {
+fn fails(case: &Value) -> String {
     let report = report("justifiability", &json!({ "case": case }));
     assert_eq!((report.passed(), report.failed()), (0, 1), "{report}");
     report.to_string()
@@ -56,9 +56,9 @@ fn a_report_counts_and_explains() {
 
 #[test]
 fn unknown_keys_fail() {
-    assert!(fails(with(justifiability(6, true), "surprise", json!(1))).contains("unknown field `surprise`"));
+    assert!(fails(&with(justifiability(6, true), "surprise", json!(1))).contains("unknown field `surprise`"));
     let output = json!({ "delta": 6, "isJustifiable": true, "surprise": 1 });
-    assert!(fails(with(justifiability(6, true), "output", output)).contains("unknown field `surprise`"));
+    assert!(fails(&with(justifiability(6, true), "output", output)).contains("unknown field `surprise`"));
 }
 
 #[test]
@@ -70,15 +70,15 @@ fn headers_are_read_strictly() {
         ("proofSetting", Value::Null),
         ("rejectionReason", json!("NO_SUCH_REASON")),
     ] {
-        fails(with(justifiability(6, true), key, value));
+        fails(&with(justifiability(6, true), key, value));
     }
-    fails(json!([]));
+    fails(&json!([]));
 }
 
 #[test]
 fn a_rejection_that_does_not_come_fails() {
     let case = with(justifiability(6, true), "rejectionReason", json!("WRONG_PROPOSER"));
-    assert!(fails(case).contains("expected WRONG_PROPOSER, found acceptance"));
+    assert!(fails(&case).contains("expected WRONG_PROPOSER, found acceptance"));
 }
 
 #[test]
