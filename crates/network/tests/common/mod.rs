@@ -144,6 +144,18 @@ pub fn heavy_block(slot: u64) -> Arc<SignedBlock> {
     })
 }
 
+/// A block of half a mebibyte that does not compress.
+pub fn noisy_block(slot: u64) -> Arc<SignedBlock> {
+    let mut state = 1_u32;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    let proof: Vec<u8> = noise.take(512 * 1024).collect();
+    let block = Block { slot: Slot(slot), ..Block::default() };
+    Arc::new(SignedBlock { block, proof: MultiMessageAggregate { proof: proof.try_into().unwrap() } })
+}
+
 /// A well-formed vote with a signature of zeros.
 pub fn attestation(validator: u64, slot: u64) -> SignedAttestation {
     let shape = SignatureShape::PROD;
