@@ -1,0 +1,173 @@
+//! A node with fixed answers, and a client that works on raw sockets.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lathe_http::{
+    Addresses, Api, ApiError, ForkChoice, ForkChoiceNode, Identity, Limits, NetworkInfo, PeerInfo, Server,
+    Syncing,
+};
+use lathe_types::{
+    BlockHeader, Checkpoint, GenesisConfig, HistoricalBlockHashes, JustificationRoots,
+    JustificationValidators, JustifiedSlots, Root, SignedBlock, Slot, State, Validator, ValidatorIndex,
+    Validators,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// Answers of a node at genesis, or none at all.
+#[derive(Default)]
+pub struct Node {
+    pub aggregator: AtomicBool,
+    pub failure: Option<ApiError>,
+    pub history: usize,
+}
+
+impl Node {
+    pub fn state(&self) -> State {
+        State {
+            config: GenesisConfig { genesis_time: 7 },
+            slot: Slot(9),
+            latest_block_header: BlockHeader::default(),
+            latest_justified: Checkpoint::default(),
+            latest_finalized: Checkpoint::default(),
+            historical_block_hashes: HistoricalBlockHashes::new(vec![Root::repeat_byte(5); self.history])
+                .unwrap(),
+            justified_slots: JustifiedSlots::with_capacity(3).unwrap(),
+            validators: Validators::new(vec![Validator::default()]).unwrap(),
+            justifications_roots: JustificationRoots::empty(),
+            justifications_validators: JustificationValidators::with_capacity(0).unwrap(),
+        }
+    }
+
+    fn answer<T>(&self, value: T) -> Result<T, ApiError> {
+        self.failure.map_or(Ok(value), Err)
+    }
+}
+
+impl Api for Node {
+    fn finalized_state(&self) -> Result<Arc<State>, ApiError> {
+        self.answer(Arc::new(self.state()))
+    }
+    fn finalized_block(&self) -> Result<Arc<SignedBlock>, ApiError> {
+        self.answer(Arc::new(SignedBlock::default()))
+    }
+    fn justified_checkpoint(&self) -> Result<Checkpoint, ApiError> {
+        self.answer(Checkpoint { root: Root::repeat_byte(1), slot: Slot(2) })
+    }
+    fn fork_choice(&self) -> Result<ForkChoice, ApiError> {
+        let node = ForkChoiceNode {
+            root: Root::repeat_byte(1),
+            slot: Slot(0),
+            parent_root: Root::ZERO,
+            proposer_index: ValidatorIndex(0),
+            weight: 3,
+        };
+        let checkpoint = Checkpoint { root: Root::repeat_byte(1), slot: Slot(0) };
+        self.answer(ForkChoice {
+            nodes: vec![node],
+            head: Root::repeat_byte(1),
+            justified: checkpoint,
+            finalized: checkpoint,
+            safe_target: Root::repeat_byte(1),
+            validator_count: Some(4),
+        })
+    }
+    fn syncing(&self) -> Result<Syncing, ApiError> {
+        self.answer(Syncing {
+            is_syncing: true,
+            head_slot: Slot(3),
+            sync_distance: 4,
+            finalized_slot: Slot(1),
+        })
+    }
+    fn is_aggregator(&self) -> Result<bool, ApiError> {
+        self.answer(self.aggregator.load(Ordering::SeqCst))
+    }
+    fn set_aggregator(&self, enabled: bool) -> Result<bool, ApiError> {
+        self.answer(())?;
+        Ok(self.aggregator.swap(enabled, Ordering::SeqCst))
+    }
+    fn metrics(&self) -> Result<String, ApiError> {
+        self.answer("lean_head_slot 3\n".into())
+    }
+    fn identity(&self) -> Result<Identity, ApiError> {
+        self.answer(Identity { version: "lathe/1".into(), peer_id: "16Uiu2".into() })
+    }
+    fn peers(&self) -> Result<Vec<PeerInfo>, ApiError> {
+        let peer =
+            PeerInfo { peer_id: "16U".into(), name: Some("lathe_1".into()), address: None, inbound: true };
+        self.answer(vec![peer])
+    }
+    fn network(&self) -> Result<NetworkInfo, ApiError> {
+        self.answer(NetworkInfo { genesis_time: 7, validator_count: 4, fork_digest: "12345678".into() })
+    }
+}
+
+/// A server on ports of the system's choice.
+pub struct Running {
+    pub api: SocketAddr,
+    pub metrics: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+pub fn loopback() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+impl Running {
+    pub async fn start(node: Node, limits: Limits) -> Self {
+        let addresses = Addresses { api: Some(loopback()), metrics: Some(loopback()) };
+        let server = Server::bind(addresses, Arc::new(node), limits).await.unwrap();
+        let (api, metrics) = (server.api_address().unwrap(), server.metrics_address().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(server.run(async { _ = stopped.await }));
+        Self { api, metrics, stop, task }
+    }
+
+    pub async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.task.await.unwrap();
+    }
+
+    /// Sends a request that closes its connection and returns status, content type and body.
+    pub async fn get(&self, path: &str) -> (u16, String, Vec<u8>) {
+        request(self.api, &format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")).await
+    }
+
+    pub async fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String, Vec<u8>) {
+        let length = body.len();
+        let text = format!(
+            "{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
+        );
+        request(self.api, &text).await
+    }
+}
+
+pub async fn request(address: SocketAddr, text: &str) -> (u16, String, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    parse(&read_all(&mut stream).await)
+}
+
+/// Everything until the other side closes; fails rather than waiting for ever.
+pub async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await;
+    // A reset ends the answer as well as a close does.
+    let _ = read.expect("the server closes the connection");
+    answer
+}
+
+pub fn parse(answer: &[u8]) -> (u16, String, Vec<u8>) {
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a complete head");
+    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let content_type = head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap_or_default();
+    (status, content_type.to_owned(), answer[end + 4..].to_vec())
+}

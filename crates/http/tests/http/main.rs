@@ -1,0 +1,7 @@
+//! The server over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, helpers included")]
+
+mod common;
+mod routes;
+mod server;

@@ -1,0 +1,156 @@
+//! Exact answers of every route.
+
+use std::sync::atomic::AtomicBool;
+
+use crate::common::{Node, Running};
+use lathe_http::{ApiError, Limits};
+use lathe_types::{Encode, SignedBlock};
+
+const JSON: &str = "application/json";
+const SSZ: &str = "application/octet-stream";
+
+async fn node() -> Running {
+    Running::start(Node::default(), Limits::default()).await
+}
+
+fn json(text: &str) -> (u16, String, Vec<u8>) {
+    (200, JSON.into(), text.into())
+}
+
+#[tokio::test]
+async fn plain_answers() {
+    let node = node().await;
+    let one = "0x0101010101010101010101010101010101010101010101010101010101010101";
+    let zero = "0x0000000000000000000000000000000000000000000000000000000000000000";
+    let healthy = json(r#"{"status":"healthy","service":"lean-rpc-api"}"#);
+    assert_eq!(node.get("/lean/v0/health").await, healthy);
+    assert_eq!(node.get("/v0/health").await, healthy);
+    let checkpoint = node.get("/lean/v0/checkpoints/justified").await;
+    assert_eq!(checkpoint, json(&format!(r#"{{"root":"{one}","slot":2}}"#)));
+    let fork_choice = format!(
+        r#"{{"nodes":[{{"root":"{one}","slot":0,"parent_root":"{zero}","proposer_index":0,"weight":3}}],"head":"{one}","justified":{{"root":"{one}","slot":0}},"finalized":{{"root":"{one}","slot":0}},"safe_target":"{one}","validator_count":4}}"#
+    );
+    assert_eq!(node.get("/lean/v0/fork_choice").await, json(&fork_choice));
+    let syncing = r#"{"is_syncing":true,"head_slot":3,"sync_distance":4,"finalized_slot":1}"#;
+    assert_eq!(node.get("/lean/v0/node/syncing").await, json(syncing));
+    let identity = r#"{"version":"lathe/1","peer_id":"16Uiu2"}"#;
+    assert_eq!(node.get("/lean/v0/node/identity").await, json(identity));
+    assert_eq!(node.get("/lean/v0/node/version").await, json(r#"{"version":"lathe/1"}"#));
+    let peers = r#"[{"peer_id":"16U","name":"lathe_1","address":null,"inbound":true}]"#;
+    assert_eq!(node.get("/lean/v0/node/peers").await, json(peers));
+    assert_eq!(node.get("/lean/v0/node/peer_count").await, json(r#"{"connected":1}"#));
+    assert_eq!(node.get("/lean/v0/genesis").await, json(r#"{"genesis_time":7,"validator_count":4}"#));
+    let (status, content_type, spec) = node.get("/lean/v0/config/spec").await;
+    assert_eq!((status, content_type.as_str()), (200, JSON));
+    assert!(String::from_utf8(spec).unwrap().contains(r#""FORK_DIGEST":"12345678""#));
+}
+
+#[tokio::test]
+async fn ssz_by_default_and_json_on_request() {
+    let node = node().await;
+    let state = Node::default().state();
+    let ssz = (200, SSZ.into(), state.as_ssz_bytes());
+    assert_eq!(node.get("/lean/v0/states/finalized").await, ssz);
+    let accept = |value: &str| format!("accept: {value}\r\n");
+    assert_eq!(node.send("GET", "/lean/v0/states/finalized", &accept("*/*"), "").await, ssz);
+    assert_eq!(node.send("GET", "/lean/v0/states/finalized", &accept(SSZ), "").await, ssz);
+    let block = (200, SSZ.into(), SignedBlock::default().as_ssz_bytes());
+    assert_eq!(node.get("/lean/v0/blocks/finalized").await, block);
+
+    let (status, content_type, body) = node.send("GET", "/lean/v0/states/finalized", &accept(JSON), "").await;
+    assert_eq!((status, content_type.as_str()), (200, JSON));
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["config"]["genesis_time"], 7);
+    assert_eq!(body["slot"], 9);
+    assert_eq!(body["validators"][0]["attestation_public_key"], format!("0x{}", "00".repeat(52)));
+    assert_eq!(body["justified_slots"], "0x08");
+    let (status, content_type, body) = node.send("GET", "/lean/v0/blocks/finalized", &accept(JSON), "").await;
+    assert_eq!((status, content_type.as_str()), (200, JSON));
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((&body["block"]["slot"], &body["proof"]["proof"]), (&0.into(), &"0x".into()));
+}
+
+#[tokio::test]
+async fn the_aggregator_role_is_switched() {
+    let node = node().await;
+    let path = "/lean/v0/admin/aggregator";
+    assert_eq!(node.get(path).await, json(r#"{"is_aggregator":false}"#));
+    let on = node.send("POST", path, "", r#"{"enabled": true}"#).await;
+    assert_eq!(on, json(r#"{"is_aggregator":true,"previous":false}"#));
+    assert_eq!(node.get(path).await, json(r#"{"is_aggregator":true}"#));
+    let again = node.send("POST", path, "content-type: text/plain\r\n", r#"{"enabled":true,"more":1}"#).await;
+    assert_eq!(again, json(r#"{"is_aggregator":true,"previous":true}"#));
+    let off = node.send("POST", path, "content-type: application/json\r\n", r#"{"enabled":false}"#).await;
+    assert_eq!(off, json(r#"{"is_aggregator":false,"previous":true}"#));
+}
+
+#[tokio::test]
+async fn bad_switches_change_nothing() {
+    let node =
+        Running::start(Node { aggregator: AtomicBool::new(true), ..Node::default() }, Limits::default())
+            .await;
+    let path = "/lean/v0/admin/aggregator";
+    for body in [
+        "",
+        "{",
+        "null",
+        "[]",
+        "true",
+        "{}",
+        r#"{"enabled":0}"#,
+        r#"{"enabled":1}"#,
+        r#"{"enabled":"true"}"#,
+        r#"{"enabled":null}"#,
+    ] {
+        let (status, content_type, _) = node.send("POST", path, "", body).await;
+        assert_eq!((status, content_type.as_str()), (400, JSON), "{body}");
+    }
+    let large = format!(r#"{{"enabled":false,"pad":"{}"}}"#, "x".repeat(5000));
+    assert_eq!(node.send("POST", path, "", &large).await.0, 413);
+    assert_eq!(node.get(path).await, json(r#"{"is_aggregator":true}"#));
+}
+
+#[tokio::test]
+async fn unknown_routes_and_methods() {
+    let node = node().await;
+    for path in
+        ["/", "/lean/v0", "/lean/v0/nothing", "/lean/v1/health", "/v0/fork_choice", "/lean/v0/health/"]
+    {
+        let (status, content_type, _) = node.get(path).await;
+        assert_eq!((status, content_type.as_str()), (404, JSON), "{path}");
+    }
+    for (method, path) in [
+        ("DELETE", "/lean/v0/admin/aggregator"),
+        ("PUT", "/lean/v0/admin/aggregator"),
+        ("POST", "/lean/v0/health"),
+        ("POST", "/lean/v0/states/finalized"),
+        ("DELETE", "/metrics"),
+    ] {
+        assert_eq!(node.send(method, path, "", "").await.0, 405, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn failures_have_their_status() {
+    let paths = [
+        "/lean/v0/states/finalized",
+        "/lean/v0/blocks/finalized",
+        "/lean/v0/checkpoints/justified",
+        "/lean/v0/fork_choice",
+        "/lean/v0/node/syncing",
+        "/lean/v0/admin/aggregator",
+        "/metrics",
+    ];
+    for (failure, expected) in
+        [(ApiError::Unavailable, 503), (ApiError::NotFound, 404), (ApiError::Internal, 500)]
+    {
+        let node =
+            Running::start(Node { failure: Some(failure), ..Node::default() }, Limits::default()).await;
+        for path in paths {
+            assert_eq!(node.get(path).await.0, expected, "{path}");
+        }
+        let switched = node.send("POST", "/lean/v0/admin/aggregator", "", r#"{"enabled":true}"#).await;
+        assert_eq!(switched.0, expected);
+        assert_eq!(node.get("/lean/v0/health").await.0, 200, "the server itself is healthy");
+    }
+}
