@@ -27,9 +27,7 @@ pub enum Sabotage {
     SignsTwice,
     /// The disk says that writes are durable before they are.
     SyncsNothing,
-    /// Aggregates never leave the aggregators.
-    NoAggregates,
-    /// Every validator is run on both sides of a partition that lasts the whole run.
+    /// Every validator is run twice, on machines that know nothing of each other; for the two sides of a partition.
     TwinsOnBothSides,
 }
 

@@ -1,0 +1,47 @@
+//! Some hundred short runs with faults, and proof that a run is a function of its seed.
+
+use lathe_sim::{Scenario, replay_command, run};
+
+/// Seeds in each of the eight parts; the parts run side by side.
+const SEEDS_PER_PART: u64 = 20;
+
+fn run_part(part: u64) {
+    for seed in part * SEEDS_PER_PART..(part + 1) * SEEDS_PER_PART {
+        if let Err(violation) = run(Scenario::from_seed(seed)) {
+            panic!("seed {seed}: {violation}\nreplay with: {}", replay_command(seed));
+        }
+    }
+}
+
+macro_rules! parts {
+    ($($name:ident: $part:literal,)*) => {
+        $(
+            #[test]
+            fn $name() {
+                run_part($part);
+            }
+        )*
+    };
+}
+
+parts! {
+    part_0: 0,
+    part_1: 1,
+    part_2: 2,
+    part_3: 3,
+    part_4: 4,
+    part_5: 5,
+    part_6: 6,
+    part_7: 7,
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in [1, 7, 11] {
+        let first = run(Scenario::from_seed(seed)).unwrap();
+        let second = run(Scenario::from_seed(seed)).unwrap();
+        assert_eq!(first.trace, second.trace, "seed {seed}");
+    }
+    let [one, two] = [1, 2].map(|seed| run(Scenario::from_seed(seed)).unwrap().trace);
+    assert_ne!(one, two);
+}
