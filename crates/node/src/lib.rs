@@ -1,1 +1,21 @@
-//! The wiring: one folder per actor.
+//! A whole node: the engine, its drivers, and the actors that carry messages between them.
+//!
+//! Each actor is a folder: `mod.rs` says what it is for and how it fails, `mailbox.rs` what it can be told, `actor.rs` is
+//! its loop, and `state.rs` what can be tested without one. This is the only crate that knows all the others. Nothing
+//! here is global, so several nodes can live in one process.
+
+mod chain;
+mod clock;
+mod error;
+mod http;
+pub mod metrics;
+mod network;
+mod node;
+mod options;
+mod signer;
+mod store;
+mod workers;
+
+pub use error::NodeError;
+pub use node::{Node, Stopped, Stopper};
+pub use options::NodeOptions;

@@ -1,0 +1,103 @@
+//! The node processes: started with a pipe to this one, so that none outlives it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use eyre::{WrapErr as _, bail};
+
+/// Time that nodes have to stop in good order; a node promises five seconds.
+const STOP_LIMIT: Duration = Duration::from_secs(6);
+/// Pause between looks at a stopping process.
+const STOP_POLL: Duration = Duration::from_millis(20);
+/// Lines of a log that a failure quotes.
+const QUOTED_LINES: usize = 3;
+
+/// One node process.
+struct Node {
+    name: String,
+    process: Child,
+    /// Closing it tells the node to stop; the system closes it if this process dies.
+    leash: Option<ChildStdin>,
+    log: PathBuf,
+}
+
+/// All node processes. Dropping it stops them.
+#[derive(Default)]
+pub struct Children(Vec<Node>);
+
+impl Children {
+    /// Starts `lathe node` for `name` in the network directory `dir`, logging to `<dir>/logs/<name>.log`.
+    pub fn start(&mut self, dir: &Path, name: &str, options: &[&str]) -> eyre::Result<()> {
+        let logs = dir.join("logs");
+        std::fs::create_dir_all(&logs).wrap_err_with(|| format!("{}: cannot be made", logs.display()))?;
+        let log = logs.join(format!("{name}.log"));
+        let output = File::options().create(true).append(true).open(&log);
+        let output = output.wrap_err_with(|| format!("{}: cannot be written", log.display()))?;
+        let program = std::env::current_exe().wrap_err("cannot find the path of this program")?;
+        let mut process = Command::new(program)
+            .arg("node")
+            .arg("--network-dir")
+            .arg(dir)
+            .args(["--node-id", name, "--stop-with-stdin"])
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .wrap_err_with(|| format!("{name} does not start"))?;
+        let leash = process.stdin.take();
+        self.0.push(Node { name: name.into(), process, leash, log });
+        Ok(())
+    }
+
+    /// An error if a node has ended.
+    pub fn check(&mut self) -> eyre::Result<()> {
+        for node in &mut self.0 {
+            if let Some(status) = node.process.try_wait()? {
+                bail!("{} ended ({status}): {}; see {}", node.name, node.last_words(), node.log.display());
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells every node to stop, waits, and ends those that do not. True if all ended well.
+    pub fn stop(&mut self) -> bool {
+        for node in &mut self.0 {
+            node.leash = None;
+        }
+        let deadline = Instant::now() + STOP_LIMIT;
+        let ended: Vec<bool> = self.0.iter_mut().map(|node| node.wait(deadline)).collect();
+        self.0.clear();
+        ended.into_iter().all(|well| well)
+    }
+}
+
+impl Node {
+    fn wait(&mut self, deadline: Instant) -> bool {
+        while Instant::now() < deadline {
+            match self.process.try_wait() {
+                Ok(Some(status)) => return ExitStatus::success(&status),
+                Ok(None) => std::thread::sleep(STOP_POLL),
+                Err(_) => break,
+            }
+        }
+        // It may have ended in between, which is as good.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        false
+    }
+
+    fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().rev().filter(|line| !line.trim().is_empty()).take(QUOTED_LINES).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+    }
+}
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

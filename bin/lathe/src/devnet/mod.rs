@@ -1,0 +1,244 @@
+//! `lathe devnet`: a whole network on this machine, with one command.
+
+mod children;
+mod exposition;
+mod poll;
+mod sample;
+mod setup;
+mod summary;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use eyre::{WrapErr as _, bail};
+use lathe_config::{DEFAULT_AGGREGATORS, NetworkPlan};
+use lathe_types::{INTERVALS_PER_SLOT, MILLISECONDS_PER_INTERVAL};
+
+use children::Children;
+use poll::Poller;
+use setup::Network;
+use summary::{Record, Summary};
+use table::Screen;
+
+use crate::keys::lasting;
+use crate::output::say;
+
+/// Slots that the keys cover when no number of slots is given: four and a half hours.
+const DEFAULT_KEY_SLOTS: u64 = 4096;
+/// Slots that the keys cover beyond those of the run.
+const SPARE_KEY_SLOTS: u64 = 64;
+/// The interval at which a slot is judged: its votes are aggregated and nothing moves any more.
+const SAMPLE_INTERVAL: u64 = 3;
+/// The interval of the last slot at which a run ends.
+const END_INTERVAL: u64 = 4;
+/// Slots between lines when there is no terminal.
+const SLOTS_PER_LINE: u64 = 1;
+
+/// Run a whole network on this machine until Ctrl-C.
+#[derive(Args, Debug)]
+pub struct DevnetArgs {
+    /// Nodes, one process each
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]
+    nodes: u64,
+    /// Validators, dealt to the nodes in turn
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    validators: u64,
+    /// Attestation subnets
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    subnets: u64,
+    /// Aggregators per subnet [default: 2]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=64))]
+    aggregators: Option<u64>,
+    /// End after this slot and say how it went
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    slots: Option<u64>,
+    /// Directory of the network; one that holds a network is resumed [default: ./devnet-<unix time>]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Write an account of the run here as JSON
+    #[arg(long, value_name = "FILE", requires = "slots")]
+    summary: Option<PathBuf>,
+}
+
+/// Runs the network.
+pub fn run(args: &DevnetArgs) -> eyre::Result<()> {
+    let started = Instant::now();
+    let dir = args.dir.clone().unwrap_or_else(|| PathBuf::from(format!("devnet-{}", unix_time().as_secs())));
+    let network = setup::prepare(&dir, plan(args)?)?;
+    check_keys(&network, args.slots)?;
+    let mut children = Children::default();
+    for endpoint in &network.endpoints {
+        children.start(&dir, &endpoint.name, &[])?;
+    }
+    say(&format!("{} nodes of {}; logs in {}", network.endpoints.len(), dir.display(), dir.join("logs").display()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let watched = runtime.block_on(watch(&network, args.slots, started, &mut children));
+    let stopped_well = children.stop();
+    let Some(summary) = watched? else { return Ok(()) };
+    conclude(&summary, args.summary.as_deref())?;
+    if !stopped_well {
+        bail!("the run went well, but a node did not stop in good order; see {}", dir.join("logs").display());
+    }
+    Ok(())
+}
+
+fn plan(args: &DevnetArgs) -> eyre::Result<NetworkPlan> {
+    Ok(NetworkPlan {
+        nodes: usize::try_from(args.nodes)?,
+        validators: args.validators,
+        subnets: args.subnets,
+        aggregators: args.aggregators.map_or(Ok(DEFAULT_AGGREGATORS), usize::try_from)?,
+        slots: args.slots.map_or(DEFAULT_KEY_SLOTS, |slots| slots.saturating_add(SPARE_KEY_SLOTS)),
+        ..NetworkPlan::default()
+    })
+}
+
+/// Says when the keys end, and refuses a run that they do not reach.
+fn check_keys(network: &Network, slots: Option<u64>) -> eyre::Result<()> {
+    let Some(end) = network.keys_end else { return Ok(()) };
+    let current = Moment::now(network.genesis_time).slot();
+    if end <= slots.unwrap_or(current) {
+        bail!("the keys of this network end with slot {end}; start a new network in another --dir");
+    }
+    if slots.is_none() {
+        let left = lasting(end - current);
+        say(&format!("the keys end with slot {}, in {left}; the network cannot go on beyond it", end - 1));
+    }
+    Ok(())
+}
+
+/// Milliseconds of a slot.
+const SLOT_MS: u64 = INTERVALS_PER_SLOT * MILLISECONDS_PER_INTERVAL;
+
+/// Milliseconds since genesis, negative before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Moment(i64);
+
+impl Moment {
+    fn now(genesis_time: u64) -> Self {
+        Self(unix_time().as_millis() as i64 - genesis_time as i64 * 1000)
+    }
+
+    /// The beginning of an interval.
+    fn at(slot: u64, interval: u64) -> Self {
+        Self((slot * SLOT_MS + interval * MILLISECONDS_PER_INTERVAL) as i64)
+    }
+
+    fn slot(self) -> u64 {
+        self.0.max(0) as u64 / SLOT_MS
+    }
+
+    /// The first beginning of an interval after this.
+    fn next_interval(self) -> (u64, u64) {
+        if self.0 < 0 {
+            return (0, 0);
+        }
+        let next = self.0 as u64 / MILLISECONDS_PER_INTERVAL + 1;
+        (next / INTERVALS_PER_SLOT, next % INTERVALS_PER_SLOT)
+    }
+
+    fn until(self, later: Self) -> Duration {
+        Duration::from_millis((later.0 - self.0).max(0) as u64)
+    }
+}
+
+fn unix_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Watches the network until the end of its last slot, or until a signal; then there is no summary unless a signal
+/// found an endless run, which has none.
+async fn watch(
+    network: &Network,
+    slots: Option<u64>,
+    started: Instant,
+    children: &mut Children,
+) -> eyre::Result<Option<Summary>> {
+    let names: Vec<String> = network.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
+    let mut record = Record::new(names, network.validators);
+    let poller = Poller::new(network.endpoints.clone());
+    let mut screen = Screen::new();
+    let signal = crate::signals::wait();
+    tokio::pin!(signal);
+    loop {
+        let now = Moment::now(network.genesis_time);
+        let (slot, interval) = now.next_interval();
+        let wait = now.until(Moment::at(slot, interval)).min(Duration::from_millis(MILLISECONDS_PER_INTERVAL));
+        tokio::select! {
+            signal = &mut signal => {
+                let signal = signal?;
+                if slots.is_some() {
+                    bail!("{signal} before the last slot");
+                }
+                return Ok(None);
+            }
+            () = tokio::time::sleep(wait) => {}
+        }
+        children.check()?;
+        if Moment::now(network.genesis_time) < Moment::at(slot, interval) {
+            screen.draw(&format!("genesis in {} s", (-now.0).max(0) / 1000), &record.latest().collect::<Vec<_>>());
+            continue;
+        }
+        let samples = ask(&poller).await?;
+        let elapsed_s = started.elapsed().as_secs_f64();
+        if interval == SAMPLE_INTERVAL {
+            record.note_slot(slot, elapsed_s, &samples);
+        } else {
+            record.note(elapsed_s, &samples);
+        }
+        let rows: Vec<_> = record.names().zip(samples.iter().map(Option::as_ref)).collect();
+        screen.draw(&format!("slot {slot}, interval {interval}"), &rows);
+        if interval == SAMPLE_INTERVAL && slot.is_multiple_of(SLOTS_PER_LINE) {
+            screen.log(slot, &rows);
+        }
+        if let Some(last) = slots
+            && Moment::now(network.genesis_time) >= Moment::at(last, END_INTERVAL)
+        {
+            return Ok(Some(record.summary(last)));
+        }
+    }
+}
+
+async fn ask(poller: &Poller) -> eyre::Result<Vec<Option<sample::Sample>>> {
+    let poller = poller.clone();
+    tokio::task::spawn_blocking(move || poller.sample()).await.wrap_err("asking the nodes failed")
+}
+
+/// Writes the summary and judges the run.
+fn conclude(summary: &Summary, file: Option<&Path>) -> eyre::Result<()> {
+    if let Some(file) = file {
+        let json = serde_json::to_string_pretty(summary)?;
+        std::fs::write(file, json + "\n").wrap_err_with(|| format!("{}: cannot be written", file.display()))?;
+        say(&format!("summary in {}", file.display()));
+    }
+    say(&format!(
+        "{} of {} slots with a block, participation {}, justified {} and finalized {} slots behind the head at most",
+        summary.slots_with_block,
+        summary.slots,
+        summary.participation,
+        summary.justified_lag_slots,
+        summary.finality_lag_slots,
+    ));
+    match summary.complaint() {
+        Some(complaint) => bail!("{complaint}"),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_fall_into_intervals() {
+        assert_eq!(Moment(-1).next_interval(), (0, 0));
+        assert_eq!(Moment(0).next_interval(), (0, 1));
+        assert_eq!(Moment(3_199).next_interval(), (0, 4));
+        assert_eq!(Moment(3_200).next_interval(), (1, 0));
+        assert_eq!(Moment::at(2, 3), Moment(10_400));
+        assert_eq!((Moment(-5).slot(), Moment(3_999).slot(), Moment(4_000).slot()), (0, 0, 1));
+        assert_eq!(Moment(10).until(Moment(4)), Duration::ZERO);
+    }
+}

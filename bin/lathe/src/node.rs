@@ -1,0 +1,327 @@
+//! `lathe node`: runs one node of a network.
+
+use std::collections::HashMap;
+use std::io::Read as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::Args;
+use eyre::{WrapErr as _, bail, eyre};
+use lathe_config::{NetworkDirectory, NetworkPaths, NodeEntry, committee_count};
+use lathe_network::{Bootnode, Multiaddr, NodeKey, parse_bootnodes};
+use lathe_node::{Node, NodeOptions, Stopped};
+use lathe_types::SubnetId;
+use tracing::{info, warn};
+
+/// Default QUIC port.
+const DEFAULT_GOSSIP_PORT: u16 = 9000;
+/// Default API port.
+const DEFAULT_API_PORT: u16 = 5052;
+/// Default metrics port.
+const DEFAULT_METRICS_PORT: u16 = 5054;
+/// Threads of the asynchronous runtime: one may be busy with the chain while the other serves the network.
+const RUNTIME_THREADS: usize = 2;
+
+/// Run a node.
+#[derive(Args, Debug)]
+pub struct NodeArgs {
+    /// Network directory with all files under their standard names; stands for the file options below
+    #[arg(long, value_name = "DIR", aliases = ["custom-network-config-dir", "genesis-dir"])]
+    network_dir: Option<PathBuf>,
+    /// config.yaml of the network
+    #[arg(long, value_name = "FILE", required_unless_present = "network_dir")]
+    genesis: Option<PathBuf>,
+    /// annotated_validators.yaml; without it the node is an observer
+    #[arg(long, value_name = "FILE")]
+    validators: Option<PathBuf>,
+    /// nodes.yaml, or node records and multiaddrs separated by commas, or `none`
+    #[arg(long, value_name = "FILE|LIST", value_delimiter = ',')]
+    bootnodes: Vec<String>,
+    /// validator-config.yaml
+    #[arg(long, value_name = "FILE")]
+    validator_config: Option<PathBuf>,
+    /// Directory of the secret keys
+    #[arg(long, value_name = "DIR", alias = "hash-sig-key-dir")]
+    hash_sig_keys_dir: Option<PathBuf>,
+    /// Directory of the chain database; default: data/<node-id> in the network directory, else ./data
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Directory of the signing ledger; default: ledger in the data directory
+    #[arg(long, value_name = "DIR")]
+    ledger_dir: Option<PathBuf>,
+    /// Name of this node, such as lathe_0
+    #[arg(long, value_name = "NAME")]
+    node_id: String,
+    /// File with the node's secp256k1 key in hex
+    #[arg(long, value_name = "FILE", alias = "private-key-path")]
+    node_key: Option<PathBuf>,
+    /// UDP port of QUIC; default: as validator-config.yaml says, else 9000
+    #[arg(long, value_name = "PORT", alias = "socket-port")]
+    gossipsub_port: Option<u16>,
+    /// Address that QUIC listens on, alone, with a port, or as /ip4/../udp/../quic-v1
+    ///
+    /// Default: loopback if validator-config.yaml puts the node there or does not know it, else all addresses.
+    #[arg(long, value_name = "ADDRESS", alias = "listen-address")]
+    listen_addr: Option<ListenAddress>,
+    /// Address that API and metrics listen on
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1", aliases = ["api-host", "address"])]
+    http_address: IpAddr,
+    /// Port of the API; default: as validator-config.yaml says, else 5052
+    #[arg(long, value_name = "PORT", alias = "http-port")]
+    api_port: Option<u16>,
+    /// Port of the metrics, which may be that of the API; default: as validator-config.yaml says, else 5054
+    #[arg(long, value_name = "PORT")]
+    metrics_port: Option<u16>,
+    /// Address that the metrics listen on; default: that of the API
+    #[arg(long, value_name = "IP", alias = "metrics-host")]
+    metrics_address: Option<IpAddr>,
+    /// Accepted for compatibility: metrics are always served
+    #[arg(long, hide = true, alias = "metrics-enable")]
+    metrics: bool,
+    /// Start from the finalized state of this node (not available yet)
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    checkpoint_sync_url: Vec<String>,
+    /// Aggregate votes
+    #[arg(long)]
+    is_aggregator: bool,
+    /// Number of attestation subnets; default: as config.yaml, then validator-config.yaml say, else 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4096))]
+    attestation_committee_count: Option<u64>,
+    /// Further subnets to aggregate
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "is_aggregator")]
+    aggregate_subnet_ids: Vec<u64>,
+    /// Stop when standard input closes, for a parent that must not leave nodes behind
+    #[arg(long, hide = true)]
+    stop_with_stdin: bool,
+}
+
+/// Where QUIC listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ListenAddress {
+    ip: IpAddr,
+    port: Option<u16>,
+}
+
+impl std::str::FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(ip) = text.parse() {
+            return Ok(Self { ip, port: None });
+        }
+        if let Ok(socket) = text.parse::<SocketAddr>() {
+            return Ok(Self { ip: socket.ip(), port: Some(socket.port()) });
+        }
+        let mut parts = text.split('/').skip(1);
+        let (family, ip, transport, port) = (parts.next(), parts.next(), parts.next(), parts.next());
+        match (family, ip.and_then(|ip| ip.parse().ok()), transport, port.and_then(|port| port.parse().ok())) {
+            (Some("ip4" | "ip6"), Some(ip), Some("udp"), Some(port)) => Ok(Self { ip, port: Some(port) }),
+            _ => Err("write an address such as 0.0.0.0, 0.0.0.0:9000 or /ip4/0.0.0.0/udp/9000/quic-v1".into()),
+        }
+    }
+}
+
+/// Runs the node until a signal or a failure.
+pub fn run(args: NodeArgs) -> eyre::Result<()> {
+    let stop_with_stdin = args.stop_with_stdin;
+    let options = args.into_options()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .enable_all()
+        .build()
+        .wrap_err("the runtime does not start")?;
+    let outcome = runtime.block_on(async {
+        let node = Node::start(options).await?;
+        info!(listening = %node.quic_address(), "node is up");
+        let stopper = node.stopper();
+        if stop_with_stdin {
+            let stopper = stopper.clone();
+            std::thread::spawn(move || {
+                wait_for_stdin_to_close();
+                stopper.stop("standard input closed");
+            });
+        }
+        tokio::spawn(async move {
+            if let Ok(signal) = crate::signals::wait().await {
+                stopper.stop(signal);
+            }
+        });
+        let stopped = node.wait().await;
+        Ok::<_, eyre::Report>(stopped)
+    })?;
+    // Blocked threads, such as the one on standard input, must not hold up the end.
+    runtime.shutdown_background();
+    match outcome {
+        Stopped::Orderly => Ok(()),
+        Stopped::Failed(failure) => Err(eyre!("{failure}")),
+    }
+}
+
+/// Ends the process when it cannot be ended in order.
+fn end_process() {
+    std::process::exit(1);
+}
+
+fn wait_for_stdin_to_close() {
+    let mut stdin = std::io::stdin().lock();
+    let mut buffer = [0; 64];
+    while stdin.read(&mut buffer).is_ok_and(|count| count > 0) {}
+}
+
+impl NodeArgs {
+    fn into_options(self) -> eyre::Result<NodeOptions> {
+        if !self.checkpoint_sync_url.is_empty() {
+            bail!("--checkpoint-sync-url: checkpoint sync is not available yet; leave the option out to sync from genesis");
+        }
+        let directory = NetworkDirectory::read(&self.paths()?, &self.node_id)?;
+        let entry = directory.validator_config.node(&self.node_id).cloned();
+        if !directory.duties.is_listed {
+            warn!(node = self.node_id, "no validators are assigned to this node; it only observes");
+        }
+        let committee_count = committee_count(
+            self.attestation_committee_count,
+            &directory.config,
+            directory.validator_config.attestation_committee_count,
+        );
+        if let Some(subnet) = self.aggregate_subnet_ids.iter().find(|subnet| **subnet >= committee_count) {
+            bail!("--aggregate-subnet-ids: there is no subnet {subnet}; the network has {committee_count}, counted from 0");
+        }
+        let data_dir = self.data_dir.clone().unwrap_or_else(|| match &self.network_dir {
+            Some(dir) => dir.join("data").join(&self.node_id),
+            None => PathBuf::from("data"),
+        });
+        Ok(NodeOptions {
+            genesis: directory.config.genesis(),
+            committee_count,
+            fork_digest: directory.config.fork_digest().to_owned(),
+            keys: directory.duties.keys.clone(),
+            is_aggregator: self.is_aggregator || entry.as_ref().is_some_and(|entry| entry.is_aggregator),
+            aggregate_subnets: self.aggregate_subnet_ids.iter().copied().map(SubnetId).collect(),
+            node_key: NodeKey::from_bytes(directory.node_key.secret())
+                .wrap_err("the node key is not a secp256k1 secret; generate another one")?,
+            listen: self.listen(entry.as_ref()),
+            bootnodes: self.bootnodes(&directory.nodes)?,
+            peer_names: peer_names(&directory),
+            api: Some(self.api(entry.as_ref())),
+            metrics: Some(self.metrics_address(entry.as_ref())),
+            ledger_dir: self.ledger_dir.clone().unwrap_or_else(|| data_dir.join("ledger")),
+            data_dir,
+            clock_speed: 1.0,
+            last_resort: Some(end_process),
+            name: self.node_id,
+        })
+    }
+
+    /// Where the files are: the network directory's standard names, replaced by what is named one by one.
+    fn paths(&self) -> eyre::Result<NetworkPaths> {
+        let genesis = self.genesis.clone();
+        let base = self.network_dir.clone().or_else(|| Some(genesis.as_ref()?.parent()?.to_path_buf()));
+        let base = base.ok_or_else(|| eyre!("--genesis: not the path of a file"))?;
+        let mut paths = NetworkPaths::in_directory(&base, &self.node_id);
+        if self.network_dir.is_none() {
+            // Files that stand beside config.yaml by chance are not meant unless they are named.
+            (paths.validators, paths.nodes, paths.validator_config) = (None, None, None);
+        }
+        if let Some(path) = genesis {
+            paths.config = path;
+        }
+        if self.validators.is_some() {
+            paths.validators.clone_from(&self.validators);
+        }
+        if self.validator_config.as_ref().is_some_and(|path| path.as_os_str() != "genesis_bootnode") {
+            paths.validator_config.clone_from(&self.validator_config);
+        }
+        if let [file] = self.bootnodes.as_slice()
+            && is_file(file)
+        {
+            paths.nodes = Some(file.into());
+        }
+        if let Some(dir) = &self.hash_sig_keys_dir {
+            paths.keys_dir.clone_from(dir);
+        }
+        if let Some(path) = &self.node_key {
+            paths.node_key.clone_from(path);
+        }
+        Ok(paths)
+    }
+
+    /// The peers of nodes.yaml, or those that the option lists instead.
+    fn bootnodes(&self, records: &[String]) -> eyre::Result<Vec<Bootnode>> {
+        let listed: Vec<&str> = match self.bootnodes.as_slice() {
+            [] => records.iter().map(String::as_str).collect(),
+            [file] if is_file(file) => records.iter().map(String::as_str).collect(),
+            list => list.iter().map(String::as_str).filter(|entry| *entry != "none").collect(),
+        };
+        let mut bootnodes = Vec::new();
+        for entry in listed {
+            bootnodes.extend(parse_bootnodes(entry).wrap_err_with(|| format!("bootnode {}", shorten(entry)))?);
+        }
+        Ok(bootnodes)
+    }
+
+    fn listen(&self, entry: Option<&NodeEntry>) -> SocketAddr {
+        let port = self.gossipsub_port.or(self.listen_addr.and_then(|listen| listen.port));
+        let port = port.or(entry.and_then(|entry| entry.quic)).unwrap_or(DEFAULT_GOSSIP_PORT);
+        let ip = self.listen_addr.map(|listen| listen.ip).unwrap_or_else(|| {
+            let own: Option<IpAddr> = entry.and_then(|entry| entry.ip.as_deref()?.parse().ok());
+            match own {
+                Some(ip) if !ip.is_loopback() => Ipv4Addr::UNSPECIFIED.into(),
+                _ => Ipv4Addr::LOCALHOST.into(),
+            }
+        });
+        SocketAddr::new(ip, port)
+    }
+
+    fn api(&self, entry: Option<&NodeEntry>) -> SocketAddr {
+        let port = self.api_port.or(entry.and_then(|entry| entry.api_port)).unwrap_or(DEFAULT_API_PORT);
+        SocketAddr::new(self.http_address, port)
+    }
+
+    fn metrics_address(&self, entry: Option<&NodeEntry>) -> SocketAddr {
+        let port = self.metrics_port.or(entry.and_then(|entry| entry.metrics_port)).unwrap_or(DEFAULT_METRICS_PORT);
+        SocketAddr::new(self.metrics_address.unwrap_or(self.http_address), port)
+    }
+}
+
+/// Whether a bootnode argument names a file rather than a node.
+fn is_file(entry: &str) -> bool {
+    entry != "none" && !entry.starts_with("enr:") && entry.parse::<Multiaddr>().is_err()
+}
+
+/// Names of the nodes that validator-config.yaml knows, by their peer ids.
+fn peer_names(directory: &NetworkDirectory) -> HashMap<lathe_network::PeerId, String> {
+    let named = directory.validator_config.nodes.iter().filter_map(|node| {
+        let key = NodeKey::from_bytes(node.private_key.as_ref()?.secret()).ok()?;
+        Some((key.peer_id(), node.name.clone()))
+    });
+    named.collect()
+}
+
+/// The beginning of a long argument, for messages.
+fn shorten(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listen_addresses_come_in_three_forms() {
+        let parse = |text: &str| text.parse::<ListenAddress>().map(|listen| (listen.ip.to_string(), listen.port));
+        assert_eq!(parse("0.0.0.0"), Ok(("0.0.0.0".into(), None)));
+        assert_eq!(parse("127.0.0.1:9001"), Ok(("127.0.0.1".into(), Some(9001))));
+        assert_eq!(parse("/ip4/0.0.0.0/udp/9002/quic-v1"), Ok(("0.0.0.0".into(), Some(9002))));
+        assert!(parse("/ip4/0.0.0.0/tcp/9002").is_err());
+        assert!(parse("somewhere").is_err());
+    }
+
+    #[test]
+    fn a_bootnode_argument_is_a_file_unless_it_is_a_node() {
+        assert!(is_file("nodes.yaml"));
+        assert!(is_file("/config/nodes.yaml"));
+        assert!(!is_file("none"));
+        assert!(!is_file("enr:-IW4Q"));
+        assert!(!is_file("/ip4/127.0.0.1/udp/9001/quic-v1"));
+    }
+}

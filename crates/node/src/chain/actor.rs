@@ -1,0 +1,163 @@
+//! The loop of the chain: one event, what the engine makes of it, and the effects to those who carry them out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use lathe_actor::Inbox;
+use lathe_engine::{Effect, Engine, Event, Input, Millis, Origin, SignFailure, View};
+use tokio::sync::watch;
+
+use super::mailbox::Letter;
+use super::report::Reporter;
+use super::state::{Arrivals, Outbox};
+use crate::clock::Time;
+use crate::metrics::Metrics;
+use crate::workers::{Task, Workers};
+use crate::{network, signer, store};
+
+/// Turns after which the loop lets others run on its thread.
+const TURNS_PER_YIELD: u32 = 64;
+
+/// Those who carry out effects.
+pub(crate) struct Hands {
+    pub workers: Workers,
+    pub signer: signer::Mailbox,
+    pub store: store::Mailbox,
+    pub network: network::Mailbox,
+}
+
+/// The actor.
+pub(crate) struct Chain {
+    pub(super) engine: Engine,
+    pub(super) time: Time,
+    pub(super) hands: Hands,
+    pub(super) view: watch::Sender<Arc<View>>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) reporter: Reporter,
+    pub(super) outbox: Outbox,
+    pub(super) arrivals: Arrivals,
+    /// Answers that are known at once: a refusal at somebody's door.
+    pub(super) immediate: VecDeque<Input>,
+}
+
+impl Chain {
+    /// Runs until the mailbox is closed.
+    pub(crate) async fn run(mut self, mut inbox: Inbox<Letter>) -> Result<(), ChainError> {
+        let mut turns: u32 = 0;
+        while let Some(input) = next_input(&mut inbox, &self.time, self.engine.next_timeout()).await {
+            self.turn(input).await?;
+            turns = turns.wrapping_add(1);
+            if turns.is_multiple_of(TURNS_PER_YIELD) {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn turn(&mut self, input: Input) -> Result<(), ChainError> {
+        let started = Instant::now();
+        self.arrived(&input, started);
+        self.engine.handle(self.time.now(), input);
+        loop {
+            while let Some(effect) = self.engine.poll_effect() {
+                self.perform(effect).await?;
+            }
+            let Some(input) = self.immediate.pop_front() else { break };
+            self.engine.handle(self.time.now(), input);
+        }
+        self.publish_view();
+        self.metrics.chain.turn.observe(started.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    fn arrived(&mut self, input: &Input, at: Instant) {
+        match input {
+            Input::Block { block, origin: Origin::Gossip { .. } } => self.arrivals.note(block.block.slot, at),
+            Input::Durable { sequence } => {
+                for message in self.outbox.durable(*sequence) {
+                    self.hands.network.publish(message);
+                }
+            }
+            Input::SetAggregator { enabled } => self.hands.network.set_aggregator(*enabled),
+            _ => {}
+        }
+    }
+
+    async fn perform(&mut self, effect: Effect) -> Result<(), ChainError> {
+        match effect {
+            Effect::Verify { job, request } => self.submit(job, Task::Verify(request)),
+            Effect::Aggregate { job, request, deadline } => self.submit(job, Task::Aggregate(request, deadline)),
+            Effect::Prepare { job, request, deadline } => self.submit(job, Task::Prepare(request, deadline)),
+            Effect::Seal { job, prepared, signature } => self.submit(job, Task::Seal(prepared, signature)),
+            Effect::Split { job, block, parent_state, wanted } => {
+                self.submit(job, Task::Split { block, parent_state, wanted });
+            }
+            Effect::Sign { job, requests } => {
+                if let Err(count) = self.hands.signer.sign(job, requests) {
+                    let signatures = vec![Err(SignFailure::Overloaded); count];
+                    self.immediate.push_back(Input::Signed { job, signatures });
+                }
+            }
+            // The store may make the chain wait, so that what is announced never runs away from what is kept.
+            Effect::Persist { sequence, batch } => {
+                self.hands.store.persist(sequence, batch).await.map_err(|_| ChainError::StoreGone)?;
+            }
+            Effect::Publish { message, after } => {
+                if let Some(message) = self.outbox.offer(message, after) {
+                    self.hands.network.publish(message);
+                }
+            }
+            Effect::GossipVerdict { id, peer, verdict } => self.hands.network.verdict(id, peer, verdict),
+            Effect::Fetch { request, peer, what } => self.hands.network.fetch(request, peer, what),
+            Effect::RequestStatus { peer } => self.hands.network.request_status(peer),
+            Effect::Penalise { peer, offence } => self.hands.network.penalise(peer, offence),
+            Effect::Announce(event) => self.announce(&event),
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self, job: lathe_engine::JobId, task: Task) {
+        if let Err(refusal) = self.hands.workers.submit(job, task) {
+            self.immediate.push_back(*refusal);
+        }
+    }
+
+    fn announce(&mut self, event: &Event) {
+        if let Event::BlockImported { block, .. } = event
+            && let Some(arrived) = self.arrivals.take(block.slot)
+        {
+            self.metrics.chain.block_import.observe(arrived.elapsed().as_secs_f64());
+        }
+        self.reporter.report(event);
+    }
+
+    fn publish_view(&mut self) {
+        let view = self.engine.view();
+        self.view.send_if_modified(|current| {
+            let changed = !Arc::ptr_eq(current, &view);
+            *current = view;
+            changed
+        });
+    }
+}
+
+/// What happens next: a letter, or the time that the engine waits for. `None` when the mailbox is closed.
+async fn next_input(inbox: &mut Inbox<Letter>, time: &Time, timeout: Option<Millis>) -> Option<Input> {
+    let Some(timeout) = timeout else {
+        return inbox.recv().await.map(Letter::into_input);
+    };
+    tokio::select! {
+        biased;
+        letter = inbox.recv() => letter.map(Letter::into_input),
+        () = time.sleep_until(timeout) => Some(Input::Tick),
+    }
+}
+
+/// Why the chain cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ChainError {
+    /// Nothing can be kept any more.
+    #[error("the store is gone")]
+    StoreGone,
+}

@@ -1,0 +1,47 @@
+//! The chain: the one actor that owns the engine and writes consensus state.
+//!
+//! It never waits for cryptography, a disk or a timer: whatever takes time is somebody else's, and comes back as a
+//! letter. Whoever wants to know how the chain stands reads the newest view, which is immutable.
+
+mod actor;
+mod mailbox;
+mod observer;
+mod report;
+mod state;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use lathe_engine::{Engine, View};
+use tokio::sync::watch;
+
+pub(crate) use actor::{Chain, Hands};
+pub(crate) use mailbox::{Mailbox, NoRoom, open};
+
+use crate::clock::Time;
+use crate::metrics::Metrics;
+
+impl Chain {
+    /// A chain around `engine`, and the view that it keeps current.
+    pub(crate) fn new(
+        mut engine: Engine,
+        time: Time,
+        hands: Hands,
+        metrics: Arc<Metrics>,
+    ) -> (Self, watch::Receiver<Arc<View>>) {
+        engine.set_observer(Box::new(observer::StepTimer::new(metrics.clone())));
+        let (view, watched) = watch::channel(engine.view());
+        let chain = Self {
+            engine,
+            time,
+            hands,
+            view,
+            reporter: report::Reporter(metrics.clone()),
+            metrics,
+            outbox: state::Outbox::default(),
+            arrivals: state::Arrivals::default(),
+            immediate: VecDeque::new(),
+        };
+        (chain, watched)
+    }
+}

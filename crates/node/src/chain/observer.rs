@@ -1,0 +1,39 @@
+//! Times the engine's steps from outside.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use lathe_engine::{Observer, Step};
+
+use crate::metrics::Metrics;
+
+/// Feeds the histograms of the steps. Steps nest, so the open ones form a stack.
+pub(super) struct StepTimer {
+    metrics: Arc<Metrics>,
+    open: Vec<(Step, Instant)>,
+}
+
+impl StepTimer {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, open: Vec::new() }
+    }
+}
+
+impl Observer for StepTimer {
+    fn enter(&mut self, step: Step) {
+        self.open.push((step, Instant::now()));
+    }
+
+    fn exit(&mut self, step: Step) {
+        let Some((_, entered)) = self.open.pop_if(|(open, _)| *open == step) else { return };
+        let metrics = &self.metrics;
+        let histogram = match step {
+            Step::BlockProcessing => &metrics.fork_choice.block_processing,
+            Step::StateTransition => &metrics.transition.transition,
+            Step::AttestationValidation => &metrics.fork_choice.attestation_validation,
+            Step::AttestationProduction => &metrics.validator.attestation_production,
+            _ => return,
+        };
+        histogram.observe(entered.elapsed().as_secs_f64());
+    }
+}

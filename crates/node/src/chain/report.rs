@@ -1,0 +1,132 @@
+//! What the engine announces, as metrics and log lines.
+
+use std::sync::Arc;
+
+use lathe_engine::{Duty, Event, JobFailure, MissReason, ObjectKind, SignFailure};
+use lathe_types::{Slot, ValidatorIndex};
+use tracing::{debug, info, warn};
+
+use crate::metrics::Metrics;
+use crate::workers::failure_name;
+
+/// Turns events into metrics and log lines.
+pub(super) struct Reporter(pub Arc<Metrics>);
+
+impl Reporter {
+    pub(super) fn report(&self, event: &Event) {
+        let metrics = &*self.0;
+        match event {
+            Event::BlockImported { .. } => self.block_imported(event),
+            Event::Head { head, reorg_depth } => {
+                if *reorg_depth > 0 {
+                    metrics.fork_choice.reorgs.inc();
+                    metrics.fork_choice.reorg_depth.observe(*reorg_depth as f64);
+                    warn!(slot = head.slot.0, root = %head.root, depth = reorg_depth, "the chain reorganised");
+                }
+            }
+            Event::Justified(checkpoint) => info!(slot = checkpoint.slot.0, root = %checkpoint.root, "justified"),
+            Event::Finalized(checkpoint) => {
+                metrics.transition.finalizations.with_label_values(&["success"]).inc();
+                info!(slot = checkpoint.slot.0, root = %checkpoint.root, "finalized");
+            }
+            Event::Attested { validator, slot } => {
+                metrics.validator.attestations_published.inc();
+                debug!(validator = validator.0, slot = slot.0, "attested");
+            }
+            Event::Proposed { block, at_ms } => {
+                metrics.chain.block_published.observe(*at_ms as f64 / 1000.0);
+                info!(slot = block.slot.0, root = %block.root, at_ms, "proposed");
+            }
+            Event::AggregatePublished { slot, participants } => {
+                debug!(slot = slot.0, participants, "published an aggregate");
+            }
+            Event::DutyMissed { duty, validator, slot, reason } => {
+                self.duty_missed(*duty, *validator, *slot, *reason);
+            }
+            Event::Rejected { kind, reason } => self.rejected(*kind, reason),
+            Event::NoAggregator { slots } => warn!(
+                slots,
+                "votes arrive but no aggregates: nothing can be justified until some node runs with --is-aggregator"
+            ),
+            Event::Syncing(syncing) => info!(syncing, "sync state changed"),
+            Event::Interval(_) | Event::SafeTarget(_) => {}
+            _ => debug!(?event, "announced"),
+        }
+    }
+
+    fn block_imported(&self, event: &Event) {
+        let Event::BlockImported { block, proposer, arrival_ms, votes, previous_slot_votes } = event else { return };
+        let chain = &self.0.chain;
+        chain.blocks_imported.inc();
+        chain.last_block_slot.set(block.slot.0 as i64);
+        chain.previous_slot_votes.inc_by(*previous_slot_votes as u64);
+        if let Some(ms) = arrival_ms {
+            chain.last_block_arrival_ms.set(*ms);
+            chain.block_arrival.observe(*ms as f64 / 1000.0);
+        }
+        info!(slot = block.slot.0, root = %block.root, proposer = proposer.0, arrival_ms, votes, "imported");
+    }
+
+    fn duty_missed(&self, duty: Duty, validator: Option<ValidatorIndex>, slot: Slot, reason: MissReason) {
+        let (duty_label, reason_label) = (duty_name(duty), miss_name(reason));
+        self.0.chain.missed_duties.with_label_values(&[duty_label, reason_label]).inc();
+        if duty == Duty::Aggregation {
+            self.0.validator.aggregator_skipped.with_label_values(&[skip_name(reason)]).inc();
+        }
+        let validator = validator.map(|validator| validator.0);
+        warn!(duty = duty_label, validator, slot = slot.0, reason = reason_label, "a duty was missed");
+    }
+
+    fn rejected(&self, kind: ObjectKind, reason: &'static str) {
+        let kind_label = object_name(kind);
+        self.0.chain.rejected.with_label_values(&[kind_label, reason]).inc();
+        if kind != ObjectKind::Block {
+            self.0.fork_choice.attestations_invalid.inc();
+        }
+        debug!(kind = kind_label, reason, "rejected");
+    }
+}
+
+const fn duty_name(duty: Duty) -> &'static str {
+    match duty {
+        Duty::Attestation => "attestation",
+        Duty::Proposal => "proposal",
+        Duty::Aggregation => "aggregation",
+    }
+}
+
+const fn object_name(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Block => "block",
+        ObjectKind::Attestation => "attestation",
+        ObjectKind::Aggregate => "aggregate",
+    }
+}
+
+/// The reason as a label of our own metric.
+const fn miss_name(reason: MissReason) -> &'static str {
+    match reason {
+        MissReason::NotSynced => "not_synced",
+        MissReason::LateTick => "late_tick",
+        MissReason::NotPrepared => "not_prepared",
+        MissReason::Signer(SignFailure::Refused) => "signer_refused",
+        MissReason::Signer(SignFailure::KeyExhausted) => "key_exhausted",
+        MissReason::Signer(SignFailure::NotPrepared) => "key_not_prepared",
+        MissReason::Signer(SignFailure::UnknownKey) => "unknown_key",
+        MissReason::Signer(SignFailure::Ledger) => "ledger",
+        MissReason::Signer(SignFailure::Overloaded) => "signer_overloaded",
+        MissReason::Worker(failure) => failure_name(failure),
+        MissReason::HeadMoved => "head_moved",
+        MissReason::OutOfTime => "out_of_time",
+        _ => "other",
+    }
+}
+
+/// The reason as leanMetrics knows it.
+const fn skip_name(reason: MissReason) -> &'static str {
+    match reason {
+        MissReason::NotSynced => "not_synced",
+        MissReason::Worker(JobFailure::Refused) => "spawn_failed",
+        _ => "other",
+    }
+}

@@ -1,0 +1,42 @@
+//! The loop that ticks the chain.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lathe_actor::Shutdown;
+use tracing::warn;
+
+use super::{Time, state};
+use crate::chain;
+use crate::metrics::Metrics;
+
+/// A system clock that is this far behind chain time is worth a warning.
+const STEP_WARNING: Duration = Duration::from_millis(500);
+
+/// Ticks the chain at every interval boundary until `shutdown`. A tick that finds its predecessor unread replaces it:
+/// the engine sees from the time how many intervals have passed.
+pub(crate) async fn run(
+    time: Time,
+    chain: chain::Mailbox,
+    metrics: Arc<Metrics>,
+    shutdown: Shutdown,
+) -> Result<(), Infallible> {
+    let mut last_tick: Option<Instant> = None;
+    loop {
+        let boundary = state::next_boundary(time.now());
+        tokio::select! {
+            () = shutdown.wait() => return Ok(()),
+            () = time.sleep_until(boundary) => {}
+        }
+        let ticked = Instant::now();
+        if let Some(last) = last_tick.replace(ticked) {
+            metrics.fork_choice.tick_interval.observe(ticked.duration_since(last).as_secs_f64());
+        }
+        let ahead = time.ahead();
+        if ahead > STEP_WARNING {
+            warn!(ahead_ms = ahead.as_millis() as u64, "the system clock stepped back; waiting for it at half the pace");
+        }
+        chain.tick();
+    }
+}

@@ -1,0 +1,72 @@
+//! The clock: the only reader of the system clock, and what wakes the chain at every interval.
+//!
+//! It fails only with the process: a clock that steps back is slowed down, one that steps forward is followed.
+
+mod actor;
+mod state;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use lathe_engine::Millis;
+use parking_lot::Mutex;
+
+pub(crate) use actor::run;
+use state::Timeline;
+
+/// Chain time for one node. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Time(Arc<Inner>);
+
+struct Inner {
+    started: Instant,
+    timeline: Mutex<Timeline>,
+}
+
+impl Time {
+    /// Time since `genesis_time`, running `speed` times as fast as the system clock. Only tests run it faster.
+    pub(crate) fn new(genesis_time: u64, speed: f64) -> Self {
+        let timeline = Timeline::new(genesis_time, speed, unix_us(), 0);
+        Self(Arc::new(Inner { started: Instant::now(), timeline: Mutex::new(timeline) }))
+    }
+
+    fn now_us(&self) -> i64 {
+        let monotonic_us = i64::try_from(self.0.started.elapsed().as_micros()).unwrap_or(i64::MAX);
+        self.0.timeline.lock().advance(unix_us(), monotonic_us)
+    }
+
+    /// Milliseconds since genesis.
+    pub(crate) fn now(&self) -> Millis {
+        state::to_millis(self.now_us())
+    }
+
+    /// Waits until `at`. Safe to cancel.
+    pub(crate) async fn sleep_until(&self, at: Millis) {
+        let target = state::to_micros(at);
+        while self.now_us() < target {
+            let real_us = self.0.timeline.lock().real_us_until(target);
+            tokio::time::sleep(Duration::from_micros(real_us)).await;
+        }
+    }
+
+    /// Chain milliseconds that pass in a real duration.
+    pub(crate) fn chain_ms(&self, real: Duration) -> u64 {
+        (real.as_millis() as f64 * self.0.timeline.lock().speed()) as u64
+    }
+
+    /// How far the system clock has stepped back behind chain time.
+    fn ahead(&self) -> Duration {
+        Duration::from_micros(self.0.timeline.lock().ahead_us(unix_us()).unsigned_abs())
+    }
+}
+
+/// Unix time in seconds, for labels and logs.
+pub(crate) fn unix_seconds() -> f64 {
+    unix_us() as f64 / 1e6
+}
+
+/// A system clock before 1970 counts as 1970.
+fn unix_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

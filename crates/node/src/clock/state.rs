@@ -1,0 +1,117 @@
+//! How chain time follows the system clock.
+
+use lathe_engine::Millis;
+use lathe_types::MILLISECONDS_PER_INTERVAL;
+
+const MICROS_PER_MILLI: i64 = 1000;
+
+/// Chain time: microseconds since genesis that never run backwards.
+///
+/// It follows the system clock, forward steps included. When the system clock steps back, chain time goes on at half
+/// the pace of the monotonic clock until the system clock has caught up, so that no interval is entered twice and no
+/// duty is done twice.
+#[derive(Clone, Debug)]
+pub(super) struct Timeline {
+    genesis_unix_us: i64,
+    speed: f64,
+    /// The last answer, on the system clock's scale, and the monotonic time of it.
+    unix_us: i64,
+    monotonic_us: i64,
+}
+
+impl Timeline {
+    /// A timeline that starts at the readings `unix_us` and `monotonic_us`.
+    pub(super) fn new(genesis_unix_s: u64, speed: f64, unix_us: i64, monotonic_us: i64) -> Self {
+        let genesis_unix_us = i64::try_from(genesis_unix_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        Self { genesis_unix_us, speed, unix_us, monotonic_us }
+    }
+
+    /// Microseconds since genesis at these readings.
+    pub(super) fn advance(&mut self, unix_us: i64, monotonic_us: i64) -> i64 {
+        let elapsed = (monotonic_us - self.monotonic_us).max(0);
+        self.monotonic_us += elapsed;
+        self.unix_us = unix_us.max(self.unix_us.saturating_add(elapsed / 2));
+        (self.unix_us.saturating_sub(self.genesis_unix_us) as f64 * self.speed) as i64
+    }
+
+    /// How far the system clock lies behind chain time, in microseconds of real time.
+    pub(super) fn ahead_us(&self, unix_us: i64) -> i64 {
+        self.unix_us.saturating_sub(unix_us).max(0)
+    }
+
+    /// Chain time per real time.
+    pub(super) fn speed(&self) -> f64 {
+        self.speed
+    }
+
+    /// Real microseconds from the last answer until `chain_us`.
+    pub(super) fn real_us_until(&self, chain_us: i64) -> u64 {
+        let now = self.unix_us.saturating_sub(self.genesis_unix_us) as f64;
+        (chain_us as f64 / self.speed - now).max(0.0).ceil() as u64
+    }
+}
+
+/// Whole milliseconds, rounded down.
+pub(super) fn to_millis(chain_us: i64) -> Millis {
+    Millis(chain_us.div_euclid(MICROS_PER_MILLI))
+}
+
+/// Microseconds of a time.
+pub(super) fn to_micros(at: Millis) -> i64 {
+    at.0.saturating_mul(MICROS_PER_MILLI)
+}
+
+/// The first interval boundary after `now`; the first of all is genesis.
+pub(super) fn next_boundary(now: Millis) -> Millis {
+    let interval = MILLISECONDS_PER_INTERVAL as i64;
+    if now.0 < 0 { Millis(0) } else { Millis((now.0 / interval + 1) * interval) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GENESIS_S: u64 = 1_000;
+    const GENESIS_US: i64 = 1_000_000_000;
+
+    #[test]
+    fn time_is_counted_from_genesis_and_negative_before_it() {
+        let mut timeline = Timeline::new(GENESIS_S, 1.0, GENESIS_US - 2_500, 0);
+        assert_eq!(to_millis(timeline.advance(GENESIS_US - 2_500, 0)), Millis(-3));
+        assert_eq!(to_millis(timeline.advance(GENESIS_US, 2_500)), Millis(0));
+        assert_eq!(to_millis(timeline.advance(GENESIS_US + 1_999, 4_499)), Millis(1));
+    }
+
+    #[test]
+    fn speed_scales_both_sides_of_genesis() {
+        let mut timeline = Timeline::new(GENESIS_S, 8.0, GENESIS_US - 1_000, 0);
+        assert_eq!(timeline.advance(GENESIS_US - 1_000, 0), -8_000);
+        assert_eq!(timeline.real_us_until(0), 1_000);
+        assert_eq!(timeline.advance(GENESIS_US + 100_000, 101_000), 800_000);
+        assert_eq!(timeline.real_us_until(1_600_000), 100_000);
+        assert_eq!(timeline.real_us_until(0), 0);
+    }
+
+    #[test]
+    fn a_forward_step_is_followed_at_once() {
+        let mut timeline = Timeline::new(GENESIS_S, 1.0, GENESIS_US, 0);
+        assert_eq!(timeline.advance(GENESIS_US + 60_000_000, 1_000), 60_000_000);
+    }
+
+    #[test]
+    fn after_a_backward_step_time_slows_down_until_the_system_clock_has_caught_up() {
+        let mut timeline = Timeline::new(GENESIS_S, 1.0, GENESIS_US + 10_000, 0);
+        assert_eq!(timeline.advance(GENESIS_US + 4_000, 1_000), 10_500, "half the pace");
+        assert_eq!(timeline.ahead_us(GENESIS_US + 4_000), 6_500);
+        assert_eq!(timeline.advance(GENESIS_US + 14_000, 11_000), 15_500);
+        assert_eq!(timeline.advance(GENESIS_US + 20_000, 17_000), 20_000, "caught up");
+        assert_eq!(timeline.ahead_us(GENESIS_US + 20_000), 0);
+    }
+
+    #[test]
+    fn boundaries_are_aligned_to_genesis() {
+        for (now, next) in [(-9_999, 0), (-1, 0), (0, 800), (799, 800), (800, 1600), (4_001, 4_800)] {
+            assert_eq!(next_boundary(Millis(now)), Millis(next), "after {now}");
+        }
+    }
+}

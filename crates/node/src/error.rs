@@ -1,0 +1,48 @@
+//! Why a node does not start.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why a node does not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A directory cannot be made.
+    #[error("{}: the directory cannot be made ({source}); check its permissions", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The chain database.
+    #[error(transparent)]
+    Storage(#[from] lathe_storage::StorageError),
+    /// The engine does not accept the stored chain.
+    #[error("the stored chain does not hold together ({0}); move the data directory away and synchronise anew")]
+    Engine(#[from] lathe_engine::EngineError),
+    /// The QUIC socket.
+    #[error("cannot listen on UDP {address}: {detail}; stop what uses the port or choose another --gossipsub-port")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        detail: String,
+    },
+    /// The HTTP sockets.
+    #[error("cannot listen on TCP {address}: {source}; stop what uses the port or choose another {option}")]
+    HttpListen {
+        /// The address.
+        address: SocketAddr,
+        /// The option that chooses the port.
+        option: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The network.
+    #[error(transparent)]
+    Network(lathe_network::Error),
+    /// A metric.
+    #[error("the metrics registry refused a metric: {0}")]
+    Metrics(#[from] prometheus::Error),
+}

@@ -1,0 +1,87 @@
+//! The node's metrics: leanMetrics names, labels and buckets, and our own under `lathe_`.
+//!
+//! Each node has its own registry, so that several nodes can live in one process. Counters are fed as things happen;
+//! gauges that mirror the chain are set from one immutable view when they are asked for, so a scrape is consistent.
+
+mod blocks;
+mod buckets;
+mod fork_choice;
+mod network;
+mod process;
+mod registrar;
+mod signatures;
+mod validator;
+mod view;
+mod workers;
+
+use prometheus::{Encoder, Registry, TextEncoder};
+
+pub use blocks::{ChainMetrics, ProductionMetrics};
+pub use fork_choice::{ForkChoiceMetrics, TransitionMetrics};
+pub use network::NetworkMetrics;
+pub use signatures::SignatureMetrics;
+pub use validator::{NodeMetrics, ValidatorMetrics};
+pub use workers::WorkerMetrics;
+
+use registrar::Registrar;
+
+/// Every metric of one node.
+pub struct Metrics {
+    registry: Registry,
+    /// The node and its process.
+    pub node: NodeMetrics,
+    /// Signatures, single and aggregated.
+    pub signatures: SignatureMetrics,
+    /// Block production.
+    pub production: ProductionMetrics,
+    /// Imported blocks and missed duties.
+    pub chain: ChainMetrics,
+    /// The store.
+    pub fork_choice: ForkChoiceMetrics,
+    /// Checkpoints and state transition.
+    pub transition: TransitionMetrics,
+    /// Local validators.
+    pub validator: ValidatorMetrics,
+    /// Peers and gossip.
+    pub network: NetworkMetrics,
+    /// Workers, signer and store.
+    pub workers: WorkerMetrics,
+}
+
+impl Metrics {
+    /// An empty registry for the node `name`, started at `start_time` (unix seconds).
+    pub fn new(name: &str, start_time: f64) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let r = Registrar(&registry);
+        let metrics = Self {
+            node: NodeMetrics::new(&r)?,
+            signatures: SignatureMetrics::new(&r)?,
+            production: ProductionMetrics::new(&r)?,
+            chain: ChainMetrics::new(&r)?,
+            fork_choice: ForkChoiceMetrics::new(&r)?,
+            transition: TransitionMetrics::new(&r)?,
+            validator: ValidatorMetrics::new(&r)?,
+            network: NetworkMetrics::new(&r)?,
+            workers: WorkerMetrics::new(&r)?,
+            registry,
+        };
+        metrics.node.info.with_label_values(&[name, env!("CARGO_PKG_VERSION")]).set(1);
+        metrics.node.start_time.set(start_time);
+        Ok(metrics)
+    }
+
+    /// Everything in the Prometheus text format 0.0.4.
+    pub(crate) fn render(&self) -> Result<String, prometheus::Error> {
+        if let Some(usage) = process::usage() {
+            self.node.resident_bytes.set(usage.resident_bytes);
+            self.node.max_resident_bytes.set(usage.max_resident_bytes);
+            self.node.cpu_seconds.set(usage.cpu_seconds);
+        }
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

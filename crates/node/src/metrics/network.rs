@@ -1,0 +1,63 @@
+//! Peers and gossip.
+
+use prometheus::{Histogram, IntCounterVec, IntGauge, IntGaugeVec};
+
+use super::buckets;
+use super::registrar::Registrar;
+
+/// Peers, meshes and message sizes.
+pub struct NetworkMetrics {
+    /// Connected peers by client name.
+    pub connected_peers: IntGaugeVec,
+    /// Connection attempts by direction and result.
+    pub connection_events: IntCounterVec,
+    /// Disconnections by direction and reason.
+    pub disconnection_events: IntCounterVec,
+    /// Mesh peers by client name.
+    pub mesh_peers: IntGaugeVec,
+    /// A subnet of this node.
+    pub committee_subnet: IntGauge,
+    /// Attestation subnets of the network.
+    pub committee_count: IntGauge,
+    /// Bytes of gossiped blocks, decompressed.
+    pub block_bytes: Histogram,
+    /// Bytes of gossiped votes, decompressed.
+    pub attestation_bytes: Histogram,
+    /// Bytes of gossiped aggregates, decompressed.
+    pub aggregation_bytes: Histogram,
+    /// Gossip that was dropped before the chain saw it, by kind and reason.
+    pub dropped: IntCounterVec,
+}
+
+impl NetworkMetrics {
+    pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            connected_peers: r.gauges("lean_connected_peers", "Connected peers", &["client"])?,
+            connection_events: r.counters(
+                "lean_peer_connection_events_total",
+                "Connection attempts",
+                &["direction", "result"],
+            )?,
+            disconnection_events: r.counters(
+                "lean_peer_disconnection_events_total",
+                "Disconnections",
+                &["direction", "reason"],
+            )?,
+            mesh_peers: r.gauges("lean_gossip_mesh_peers", "Mesh peers", &["client"])?,
+            committee_subnet: r.gauge("lean_attestation_committee_subnet", "Attestation subnet of the node")?,
+            committee_count: r.gauge("lean_attestation_committee_count", "Attestation subnets")?,
+            block_bytes: r.histogram("lean_gossip_block_size_bytes", "Size of gossiped blocks", buckets::BLOCK_BYTES)?,
+            attestation_bytes: r.histogram(
+                "lean_gossip_attestation_size_bytes",
+                "Size of gossiped attestations",
+                buckets::ATTESTATION_BYTES,
+            )?,
+            aggregation_bytes: r.histogram(
+                "lean_gossip_aggregation_size_bytes",
+                "Size of gossiped aggregates",
+                buckets::AGGREGATION_BYTES,
+            )?,
+            dropped: r.counters("lathe_gossip_dropped_total", "Gossip dropped unseen", &["kind", "reason"])?,
+        })
+    }
+}

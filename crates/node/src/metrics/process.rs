@@ -1,0 +1,48 @@
+//! What the operating system says of this process.
+
+/// Memory and CPU time of the process.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Usage {
+    pub resident_bytes: i64,
+    pub max_resident_bytes: i64,
+    pub cpu_seconds: f64,
+}
+
+/// Clock ticks per second in `/proc/self/stat`: fixed at 100 for programs on Linux, whatever the kernel's own rate.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Reads `/proc`; `None` where there is none.
+pub(super) fn usage() -> Option<Usage> {
+    parse(&std::fs::read_to_string("/proc/self/status").ok()?, &std::fs::read_to_string("/proc/self/stat").ok()?)
+}
+
+fn parse(status: &str, stat: &str) -> Option<Usage> {
+    let kib = |name: &str| -> Option<i64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim_start_matches(':').split_whitespace().next()?.parse().ok()
+    };
+    // The second field is the command in parentheses and may hold anything; the fields after it are plain.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11);
+    let (user, system) = (times.next()?.parse::<f64>().ok()?, times.next()?.parse::<f64>().ok()?);
+    Some(Usage {
+        resident_bytes: kib("VmRSS")? * 1024,
+        max_resident_bytes: kib("VmHWM")? * 1024,
+        cpu_seconds: (user + system) / TICKS_PER_SECOND,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_proc_files() {
+        let status = "Name:\ta\nVmHWM:\t   2048 kB\nVmRSS:\t   1024 kB\n";
+        let stat = "12 (a) b) S 1 1 1 0 -1 0 1 2 3 4 150 50 0 0 20 0";
+        let expected = Usage { resident_bytes: 1 << 20, max_resident_bytes: 2 << 20, cpu_seconds: 2.0 };
+        assert_eq!(parse(status, stat), Some(expected));
+        assert_eq!(parse("", stat), None);
+        assert_eq!(parse(status, "12 (a"), None);
+    }
+}

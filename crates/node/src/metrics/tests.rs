@@ -1,0 +1,107 @@
+use super::*;
+
+/// Every leanMetrics name that these parts feed, with its type.
+const LEAN_METRICS: &[(&str, &str)] = &[
+    ("lean_node_info", "gauge"),
+    ("lean_node_start_time_seconds", "gauge"),
+    ("lean_pq_sig_attestation_signatures_total", "counter"),
+    ("lean_pq_sig_attestation_signatures_valid_total", "counter"),
+    ("lean_pq_sig_attestation_signatures_invalid_total", "counter"),
+    ("lean_pq_sig_attestation_signing_time_seconds", "histogram"),
+    ("lean_pq_sig_attestation_verification_time_seconds", "histogram"),
+    ("lean_pq_sig_aggregated_signatures_total", "counter"),
+    ("lean_pq_sig_aggregated_signatures_valid_total", "counter"),
+    ("lean_pq_sig_aggregated_signatures_invalid_total", "counter"),
+    ("lean_pq_sig_attestations_in_aggregated_signatures_total", "counter"),
+    ("lean_pq_sig_aggregated_signatures_building_time_seconds", "histogram"),
+    ("lean_pq_sig_aggregated_signatures_verification_time_seconds", "histogram"),
+    ("lean_block_aggregated_payloads", "histogram"),
+    ("lean_block_building_payload_aggregation_time_seconds", "histogram"),
+    ("lean_block_building_time_seconds", "histogram"),
+    ("lean_block_building_success_total", "counter"),
+    ("lean_block_building_failures_total", "counter"),
+    ("lean_head_slot", "gauge"),
+    ("lean_current_slot", "gauge"),
+    ("lean_safe_target_slot", "gauge"),
+    ("lean_fork_choice_block_processing_time_seconds", "histogram"),
+    ("lean_attestations_valid_total", "counter"),
+    ("lean_attestations_invalid_total", "counter"),
+    ("lean_attestation_validation_time_seconds", "histogram"),
+    ("lean_fork_choice_reorgs_total", "counter"),
+    ("lean_fork_choice_reorg_depth", "histogram"),
+    ("lean_gossip_signatures", "gauge"),
+    ("lean_latest_new_aggregated_payloads", "gauge"),
+    ("lean_latest_known_aggregated_payloads", "gauge"),
+    ("lean_committee_signatures_aggregation_time_seconds", "histogram"),
+    ("lean_tick_interval_duration_seconds", "histogram"),
+    ("lean_latest_justified_slot", "gauge"),
+    ("lean_latest_finalized_slot", "gauge"),
+    ("lean_justified_slot", "gauge"),
+    ("lean_finalized_slot", "gauge"),
+    ("lean_finalizations_total", "counter"),
+    ("lean_state_transition_time_seconds", "histogram"),
+    ("lean_state_transition_slots_processed_total", "counter"),
+    ("lean_state_transition_attestations_processed_total", "counter"),
+    ("lean_validators_count", "gauge"),
+    ("lean_is_aggregator", "gauge"),
+    ("lean_attestations_production_time_seconds", "histogram"),
+    ("lean_attestation_committee_subnet", "gauge"),
+    ("lean_attestation_committee_count", "gauge"),
+    ("lean_gossip_block_size_bytes", "histogram"),
+    ("lean_gossip_attestation_size_bytes", "histogram"),
+    ("lean_gossip_aggregation_size_bytes", "histogram"),
+];
+
+fn bounds(text: &str, name: &str) -> String {
+    let prefix = format!("{name}_bucket{{le=\"");
+    let bounds: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix(&prefix)?.split('"').next()).collect();
+    bounds.join(",")
+}
+
+#[test]
+fn names_and_types_are_those_of_lean_metrics() {
+    let text = Metrics::new("lathe_0", 1.5).unwrap().render().unwrap();
+    for (name, kind) in LEAN_METRICS {
+        assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name} is not a {kind}");
+    }
+    assert!(text.contains("lean_node_info{name=\"lathe_0\",version=\"0.1.0\"} 1\n"));
+    assert!(text.contains("lean_node_start_time_seconds 1.5\n"));
+}
+
+#[test]
+fn buckets_are_those_of_lean_metrics() {
+    let text = Metrics::new("lathe_0", 0.0).unwrap().render().unwrap();
+    let expected = [
+        ("lean_pq_sig_attestation_signing_time_seconds", "0.005,0.01,0.025,0.05,0.1,1,+Inf"),
+        ("lean_pq_sig_aggregated_signatures_building_time_seconds", "0.1,0.25,0.5,0.75,1,1.25,1.5,2,4,+Inf"),
+        ("lean_block_building_time_seconds", "0.01,0.025,0.05,0.1,0.25,0.5,0.75,1,+Inf"),
+        ("lean_block_aggregated_payloads", "1,2,4,8,16,32,64,128,+Inf"),
+        ("lean_block_building_payload_aggregation_time_seconds", "0.1,0.25,0.5,0.75,1,2,3,4,+Inf"),
+        (
+            "lean_fork_choice_block_processing_time_seconds",
+            "0.005,0.01,0.025,0.05,0.1,1,1.25,1.5,2,4,+Inf",
+        ),
+        ("lean_fork_choice_reorg_depth", "1,2,3,5,7,10,20,30,50,100,+Inf"),
+        ("lean_committee_signatures_aggregation_time_seconds", "0.05,0.1,0.25,0.5,0.75,1,2,3,4,+Inf"),
+        (
+            "lean_tick_interval_duration_seconds",
+            "0.4,0.6,0.75,0.8,0.805,0.81,0.815,0.82,0.825,0.85,0.9,1,1.2,1.6,+Inf",
+        ),
+        ("lean_state_transition_time_seconds", "0.25,0.5,0.75,1,1.25,1.5,2,2.5,3,4,+Inf"),
+        ("lean_gossip_block_size_bytes", "10000,50000,100000,250000,500000,1000000,2000000,5000000,+Inf"),
+        ("lean_gossip_attestation_size_bytes", "512,1024,2048,4096,8192,16384,+Inf"),
+        ("lean_gossip_aggregation_size_bytes", "1024,4096,16384,65536,131072,262144,524288,1048576,+Inf"),
+    ];
+    for (name, expected) in expected {
+        assert_eq!(bounds(&text, name), expected, "{name}");
+    }
+}
+
+#[test]
+fn two_nodes_share_nothing() {
+    let (one, two) = (Metrics::new("one", 0.0).unwrap(), Metrics::new("two", 0.0).unwrap());
+    one.fork_choice.head_slot.set(7);
+    assert!(one.render().unwrap().contains("lean_head_slot 7\n"));
+    assert!(two.render().unwrap().contains("lean_head_slot 0\n"));
+}

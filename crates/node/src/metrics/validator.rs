@@ -1,0 +1,67 @@
+//! The node itself and its validators.
+
+use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+
+use super::buckets;
+use super::registrar::Registrar;
+
+/// Who this node is and what its process needs.
+pub struct NodeMetrics {
+    /// Always 1, labelled with name and version.
+    pub info: IntGaugeVec,
+    /// Unix time of the start.
+    pub start_time: Gauge,
+    /// Resident memory of the process.
+    pub resident_bytes: IntGauge,
+    /// The highest that it has been.
+    pub max_resident_bytes: IntGauge,
+    /// CPU time of the process.
+    pub cpu_seconds: Gauge,
+}
+
+impl NodeMetrics {
+    pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            info: r.gauges("lean_node_info", "Name and version of the node", &["name", "version"])?,
+            start_time: r.float_gauge("lean_node_start_time_seconds", "Unix time of the start")?,
+            resident_bytes: r.gauge("process_resident_memory_bytes", "Resident memory of the process")?,
+            max_resident_bytes: r
+                .gauge("lathe_process_max_resident_memory_bytes", "Highest resident memory of the process")?,
+            cpu_seconds: r.float_gauge("process_cpu_seconds_total", "CPU time of the process")?,
+        })
+    }
+}
+
+/// What the local validators do.
+pub struct ValidatorMetrics {
+    /// Validators with keys on this node.
+    pub count: IntGauge,
+    /// 1 when this node aggregates.
+    pub is_aggregator: IntGauge,
+    /// Seconds from the decision to vote to the vote's publication.
+    pub attestation_production: Histogram,
+    /// Aggregations that were due and not done, by reason.
+    pub aggregator_skipped: IntCounterVec,
+    /// Votes published.
+    pub attestations_published: IntCounter,
+}
+
+impl ValidatorMetrics {
+    pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            count: r.gauge("lean_validators_count", "Validators of this node")?,
+            is_aggregator: r.gauge("lean_is_aggregator", "1 when the node aggregates")?,
+            attestation_production: r.histogram(
+                "lean_attestations_production_time_seconds",
+                "Time to produce an attestation",
+                buckets::PRODUCTION,
+            )?,
+            aggregator_skipped: r.counters(
+                "lean_aggregator_skipped_total",
+                "Aggregations not done, by reason",
+                &["reason"],
+            )?,
+            attestations_published: r.counter("lathe_attestations_published_total", "Votes published")?,
+        })
+    }
+}

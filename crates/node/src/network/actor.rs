@@ -1,0 +1,217 @@
+//! The loop around the swarm.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lathe_actor::Inbox;
+use lathe_engine::{Input, Origin, Peer, View};
+use lathe_network::{
+    Direction, GossipMessage, MessageId, NetworkEvent, PeerId, Publication, RequestId, Service, TopicKind, Verdict,
+};
+use lathe_types::{MILLISECONDS_PER_SLOT, Slot, SubnetId};
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+use super::mailbox::Order;
+use super::metrics::{direction_name, disconnect_name, failure_name};
+use super::state::PeerTable;
+use super::convert;
+use crate::chain::{self, NoRoom};
+use crate::clock::Time;
+use crate::metrics::Metrics;
+use crate::store;
+
+/// How often the meshes are counted.
+const MESH_COUNT_PERIOD: Duration = Duration::from_secs(1);
+
+/// The actor.
+pub(crate) struct Network {
+    pub service: Service,
+    pub chain: chain::Mailbox,
+    pub reader: store::Reader,
+    pub time: Time,
+    pub view: watch::Receiver<Arc<View>>,
+    pub metrics: Arc<Metrics>,
+    /// Names of known peers.
+    pub names: HashMap<PeerId, String>,
+    /// Subnets that are followed only while the node aggregates.
+    pub aggregator_subnets: Vec<SubnetId>,
+    pub(super) table: PeerTable,
+    pub requests: HashMap<RequestId, (lathe_engine::RequestId, Peer)>,
+}
+
+impl Network {
+    /// Runs until the mailbox is closed, then says good-bye to the peers.
+    pub(crate) async fn run(mut self, mut inbox: Inbox<Order>) -> Result<(), Infallible> {
+        let mut mesh_count = tokio::time::interval(MESH_COUNT_PERIOD);
+        self.update_status();
+        loop {
+            tokio::select! {
+                biased;
+                order = inbox.recv() => match order {
+                    Some(order) => self.carry_out(order),
+                    None => break,
+                },
+                event = self.service.next_event() => self.on_event(event).await,
+                Ok(()) = self.view.changed() => self.update_status(),
+                _ = mesh_count.tick() => self.count_meshes(),
+            }
+        }
+        self.service.shutdown().await;
+        Ok(())
+    }
+
+    fn update_status(&mut self) {
+        let status = self.view.borrow_and_update().status;
+        self.service.set_status(status);
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        match order {
+            Order::Publish(message) => self.publish(&convert::message(message)),
+            Order::Verdict(id, peer, verdict) => {
+                if let Some(peer) = self.table.id(peer) {
+                    self.service.report_verdict(convert::message_id(id), peer, convert::verdict(verdict));
+                }
+            }
+            Order::Fetch(request, peer, what) => match self.table.id(peer) {
+                Some(id) => {
+                    let ours = self.service.request(id, convert::request(what));
+                    self.requests.insert(ours, (request, peer));
+                }
+                None => {
+                    let outcome = Err(lathe_engine::FetchFailure::Transport);
+                    self.chain.answer(Input::FetchEnded { request, outcome });
+                }
+            },
+            Order::RequestStatus(peer) => {
+                if let Some(peer) = self.table.id(peer) {
+                    self.service.request_status(peer);
+                }
+            }
+            Order::Penalise(peer, offence) => {
+                if let Some(peer) = self.table.id(peer) {
+                    debug!(%peer, ?offence, "a peer broke a rule");
+                    self.service.penalise(peer, convert::offence(offence));
+                }
+            }
+            Order::SetAggregator(enabled) => self.set_aggregator(enabled),
+        }
+    }
+
+    fn publish(&mut self, message: &GossipMessage) {
+        let kind = message.topic_kind();
+        match self.service.publish(message) {
+            Ok((_, Publication::Sent)) => {}
+            Ok((_, outcome @ (Publication::Waiting | Publication::Known))) => {
+                debug!(?kind, ?outcome, "our message was not sent right away");
+            }
+            Ok((_, Publication::QueuesFull)) => warn!(?kind, "no peer can take our message"),
+            Err(error) => warn!(?kind, %error, "our message cannot be published"),
+        }
+    }
+
+    fn set_aggregator(&mut self, enabled: bool) {
+        for subnet in &self.aggregator_subnets {
+            if !enabled {
+                self.service.unsubscribe_subnet(*subnet);
+            } else if let Err(error) = self.service.subscribe_subnet(*subnet) {
+                warn!(subnet = subnet.0, %error, "a subnet cannot be followed");
+            }
+        }
+    }
+
+    async fn on_event(&mut self, event: NetworkEvent) {
+        match event {
+            NetworkEvent::Listening { address } => info!(%address, "listening"),
+            NetworkEvent::PeerConnected { peer, direction } => self.on_connected(peer, direction),
+            NetworkEvent::PeerDisconnected { peer, direction, reason } => {
+                let labels = [direction_name(direction), disconnect_name(reason)];
+                self.metrics.network.disconnection_events.with_label_values(&labels).inc();
+                self.metrics.network.connected_peers.with_label_values(&[self.name_of(&peer)]).dec();
+                info!(%peer, name = self.name_of(&peer), reason = labels[1], "peer left");
+                let peer = self.table.disconnected(peer);
+                self.chain.answer(Input::PeerDisconnected { peer });
+            }
+            NetworkEvent::ConnectFailed { direction, failure } => {
+                let labels = [direction_name(direction), failure_name(failure)];
+                self.metrics.network.connection_events.with_label_values(&labels).inc();
+            }
+            NetworkEvent::PeerIdentified { peer, agent } => debug!(%peer, agent, "peer said what it is"),
+            NetworkEvent::Gossip { id, peer, message, ssz_len } => self.on_gossip(id, peer, message, ssz_len),
+            NetworkEvent::PeerStatus { peer, status } => {
+                let peer = self.table.number(peer);
+                self.chain.answer(Input::PeerStatus { peer, status });
+            }
+            NetworkEvent::Request { request, responder, .. } => {
+                let (reader, now) = (self.reader.clone(), self.time.now());
+                let current_slot = Slot(now.0.max(0).unsigned_abs() / MILLISECONDS_PER_SLOT);
+                // How many of these run at once is the network's to bound.
+                tokio::spawn(async move { reader.serve(request, current_slot, responder).await });
+            }
+            NetworkEvent::ResponseChunk { request, block, .. } => {
+                if let Some((request, peer)) = self.requests.get(&request) {
+                    self.chain.response_block(block, *request, *peer).await;
+                }
+            }
+            NetworkEvent::ResponseEnd { request, outcome, .. } => {
+                if let Some((request, _)) = self.requests.remove(&request) {
+                    self.chain.answer(Input::FetchEnded { request, outcome: outcome.map_err(convert::failure) });
+                }
+            }
+        }
+    }
+
+    fn on_connected(&mut self, peer: PeerId, direction: Direction) {
+        let labels = [direction_name(direction), "success"];
+        self.metrics.network.connection_events.with_label_values(&labels).inc();
+        self.metrics.network.connected_peers.with_label_values(&[self.name_of(&peer)]).inc();
+        info!(%peer, name = self.name_of(&peer), direction = labels[0], "peer connected");
+        let peer = self.table.connected(peer);
+        self.chain.answer(Input::PeerConnected { peer });
+    }
+
+    fn on_gossip(&mut self, id: MessageId, from: PeerId, message: GossipMessage, bytes: usize) {
+        let peer = self.table.number(from);
+        let origin = Origin::Gossip { id: lathe_engine::MessageId(id.0), peer };
+        let network = &self.metrics.network;
+        let (kind, delivered) = match message {
+            GossipMessage::Block(block) => {
+                network.block_bytes.observe(bytes as f64);
+                ("block", self.chain.gossip_block(block, origin))
+            }
+            GossipMessage::Aggregate(aggregate) => {
+                network.aggregation_bytes.observe(bytes as f64);
+                ("aggregate", self.chain.gossip_aggregate(aggregate, origin))
+            }
+            GossipMessage::Attestation { attestation, .. } => {
+                network.attestation_bytes.observe(bytes as f64);
+                ("attestation", self.chain.gossip_attestation(attestation, origin))
+            }
+        };
+        let Err(NoRoom(lost)) = delivered else { return };
+        network.dropped.with_label_values(&[kind, "no_room"]).inc_by(lost.len() as u64);
+        for origin in lost {
+            if let Origin::Gossip { id, peer } = origin
+                && let Some(peer) = self.table.id(peer)
+            {
+                self.service.report_verdict(convert::message_id(id), peer, Verdict::Ignore);
+            }
+        }
+    }
+
+    /// Counts the block topic's mesh by client.
+    fn count_meshes(&self) {
+        let mesh = &self.metrics.network.mesh_peers;
+        mesh.reset();
+        for peer in self.service.mesh_peers(TopicKind::Block) {
+            mesh.with_label_values(&[self.name_of(&peer)]).inc();
+        }
+    }
+
+    fn name_of(&self, peer: &PeerId) -> &str {
+        self.names.get(peer).map_or("unknown", String::as_str)
+    }
+}

@@ -1,0 +1,74 @@
+//! What the network can be told.
+
+use lathe_actor::{Bounds, Inbox, Message, Policy};
+use lathe_engine::{FetchWhat, GossipVerdict, MessageId, Offence, Peer, Publication, RequestId};
+
+/// Orders from the chain. The chain bounds them itself: verdicts by what it received, requests and publications by
+/// what it has open; so none is ever refused, and the two actors never wait for each other.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Send our own message.
+    Publish(Publication),
+    /// Relay a message or not.
+    Verdict(MessageId, Peer, GossipVerdict),
+    /// Ask for blocks.
+    Fetch(RequestId, Peer, FetchWhat),
+    /// Ask for a status.
+    RequestStatus(Peer),
+    /// Count an offence.
+    Penalise(Peer, Offence),
+    /// Follow the subnets of an aggregator, or no longer.
+    SetAggregator(bool),
+}
+
+impl Message for Order {
+    fn policy(&self) -> Policy {
+        Policy::Answer
+    }
+}
+
+/// The network's mailbox.
+#[derive(Clone, Debug)]
+pub(crate) struct Mailbox(lathe_actor::Mailbox<Order>);
+
+pub(crate) fn open() -> (Mailbox, Inbox<Order>) {
+    let (mailbox, inbox) = lathe_actor::mailbox("network", Bounds::messages(1));
+    (Mailbox(mailbox), inbox)
+}
+
+impl Mailbox {
+    /// Sends our own message.
+    pub(crate) fn publish(&self, message: Publication) {
+        self.tell(Order::Publish(message));
+    }
+
+    /// Relays a message or not.
+    pub(crate) fn verdict(&self, id: MessageId, peer: Peer, verdict: GossipVerdict) {
+        self.tell(Order::Verdict(id, peer, verdict));
+    }
+
+    /// Asks for blocks; answered by the chain's inputs.
+    pub(crate) fn fetch(&self, request: RequestId, peer: Peer, what: FetchWhat) {
+        self.tell(Order::Fetch(request, peer, what));
+    }
+
+    /// Asks for a status.
+    pub(crate) fn request_status(&self, peer: Peer) {
+        self.tell(Order::RequestStatus(peer));
+    }
+
+    /// Counts an offence.
+    pub(crate) fn penalise(&self, peer: Peer, offence: Offence) {
+        self.tell(Order::Penalise(peer, offence));
+    }
+
+    /// Follows the subnets of an aggregator, or no longer.
+    pub(crate) fn set_aggregator(&self, enabled: bool) {
+        self.tell(Order::SetAggregator(enabled));
+    }
+
+    /// A closed mailbox means that the process stops.
+    fn tell(&self, order: Order) {
+        let _ = self.0.try_send(order);
+    }
+}

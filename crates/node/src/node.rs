@@ -1,0 +1,248 @@
+//! Putting a node together and taking it down.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lathe_actor::{Failure, Reason, Shutdown, Supervisor};
+use lathe_aggregation::{Backend, Leansig, RawBackend, Verifier};
+use lathe_engine::{DEFAULT_SIGN_LEAD_MS, Engine, EngineConfig, View};
+use lathe_leansig::Prod;
+use lathe_storage::{Database, RocksDb};
+use lathe_types::MAX_ATTESTATIONS_DATA;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::info;
+
+use crate::chain::{Chain, Hands};
+use crate::clock::{self, Time};
+use crate::error::NodeError;
+use crate::metrics::Metrics;
+use crate::network::Network;
+use crate::options::NodeOptions;
+use crate::workers::Workers;
+use crate::{chain, http, network, signer, store, workers};
+
+/// Directory of the chain database inside the data directory.
+const CHAIN_DIR: &str = "chain";
+/// Votes that may be split out of an imported block when each costs a proof.
+const DEAR_SPLITS_PER_BLOCK: usize = 4;
+/// Worker threads at most: the largest burst, a block of eight attestations, keeps no more busy.
+const MAX_WORKERS: usize = 8;
+
+/// A running node.
+pub struct Node {
+    stopper: Stopper,
+    running: JoinHandle<Result<(), Failure>>,
+    quic: SocketAddr,
+    http: http::Addresses,
+    view: watch::Receiver<Arc<View>>,
+    metrics: Arc<Metrics>,
+}
+
+/// Stops a node.
+#[derive(Clone, Debug)]
+pub struct Stopper(Shutdown);
+
+impl Stopper {
+    /// Stops the node in good order.
+    pub fn stop(&self, why: impl Into<String>) {
+        self.0.trigger(Reason::Requested(why.into()));
+    }
+}
+
+/// How a node ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was told to and did.
+    Orderly,
+    /// An actor ended, or did not end.
+    Failed(Failure),
+}
+
+impl Node {
+    /// Starts a node on the current tokio runtime. When this returns, its sockets are open and its files locked.
+    pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
+        let metrics = Arc::new(Metrics::new(&options.name, clock::unix_seconds())?);
+        describe(&options, &metrics);
+        let time = Time::new(options.genesis.genesis_time, options.clock_speed);
+        let verifier: Arc<dyn Verifier> = Arc::new(Leansig::<Prod>::default());
+        let backend: Arc<dyn Backend> = Arc::new(RawBackend::new(Leansig::<Prod>::default()));
+
+        // Files first, then sockets: whatever is taken by another process is found before anything is written.
+        create_dir(&options.data_dir)?;
+        create_dir(&options.ledger_dir)?;
+        let keys = signer::open(&options, &time)?;
+        let origin = store::Origin::new(&options.genesis);
+        let path = options.data_dir.join(CHAIN_DIR);
+        let database: Arc<dyn Database> = Arc::new(RocksDb::open(&path, &origin.network(backend.id()))?);
+        let anchor = store::resume(&*database, &origin)?;
+        info!(
+            slot = anchor.block.block.slot.0,
+            later_blocks = anchor.later.len(),
+            genesis_time = options.genesis.genesis_time,
+            "chain opened"
+        );
+        let engine = Engine::new(engine_config(&options, &*backend, &time), anchor)?;
+        let sockets = http::bind(&options).await?;
+        let (service, address) = network::listen(&options).await?;
+        let quic = network::socket(&address).unwrap_or(options.listen);
+
+        let shutdown = Shutdown::new();
+        let mut supervisor = Supervisor::new(shutdown.clone());
+        if let Some(last_resort) = options.last_resort {
+            supervisor = supervisor.with_last_resort(last_resort);
+        }
+        let (chain_mailbox, chain_inbox) = chain::open();
+        let (store_mailbox, store_inbox) = store::open();
+        let (network_mailbox, network_inbox) = network::open();
+        let (signer_mailbox, signer_inbox) = signer::mailbox();
+        let pool = Workers::new(backend, verifier, time.clone(), metrics.clone());
+        let hands = Hands {
+            workers: pool.clone(),
+            signer: signer_mailbox,
+            store: store_mailbox,
+            network: network_mailbox,
+        };
+        let (chain, view) = Chain::new(engine, time.clone(), hands, metrics.clone());
+        let reader = store::Reader::new(database.clone());
+        let network = Network::new(
+            service,
+            &options,
+            chain_mailbox.clone(),
+            reader.clone(),
+            time.clone(),
+            view.clone(),
+            metrics.clone(),
+        );
+        let api = http::NodeApi::new(view.clone(), reader, chain_mailbox.clone(), time.clone(), metrics.clone());
+
+        // The chain stops first; those whom only it talks to end when it drops their mailboxes, so nothing that it
+        // decided before is lost.
+        chain_inbox.close_on(&shutdown);
+        let closing = pool.clone();
+        shutdown.on_trigger(move || closing.close());
+        supervisor.spawn("chain", chain.run(chain_inbox));
+        supervisor.spawn("network", network.run(network_inbox));
+        supervisor.spawn("clock", clock::run(time, chain_mailbox.clone(), metrics.clone(), shutdown.clone()));
+        let http = http::spawn(&mut supervisor, sockets, api, &shutdown);
+        spawn_threads(&mut supervisor, &chain_mailbox, &metrics, Threads {
+            database,
+            store: store_inbox,
+            keys,
+            signer: signer_inbox,
+            pool,
+        });
+        let running = tokio::spawn(supervisor.run());
+        Ok(Self { stopper: Stopper(shutdown), running, quic, http, view, metrics })
+    }
+
+    /// A handle that stops the node.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Where QUIC listens.
+    pub fn quic_address(&self) -> SocketAddr {
+        self.quic
+    }
+
+    /// Where the API listens.
+    pub fn api_address(&self) -> Option<SocketAddr> {
+        self.http.api
+    }
+
+    /// Where the metrics listen.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.http.metrics
+    }
+
+    /// The newest view of the chain; changes can be awaited.
+    pub fn view(&self) -> watch::Receiver<Arc<View>> {
+        self.view.clone()
+    }
+
+    /// The node's metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Ends the node at once and says good-bye to nobody, as a crash does.
+    pub fn kill(self) {
+        self.running.abort();
+        // Its threads end with their mailboxes, and the workers when they are told.
+        self.stopper.stop("killed");
+    }
+
+    /// Waits until the node has ended.
+    pub async fn wait(self) -> Stopped {
+        match self.running.await {
+            Ok(Ok(())) => Stopped::Orderly,
+            Ok(Err(failure)) => Stopped::Failed(failure),
+            Err(error) => {
+                Stopped::Failed(Failure::ActorEnded { actor: "supervisor", cause: error.to_string() })
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("quic", &self.quic).finish_non_exhaustive()
+    }
+}
+
+/// What the threads of a node own.
+struct Threads {
+    database: Arc<dyn Database>,
+    store: lathe_actor::Inbox<store::Persist>,
+    keys: signer::Keys,
+    signer: lathe_actor::Inbox<signer::Order>,
+    pool: Workers,
+}
+
+fn spawn_threads(
+    supervisor: &mut Supervisor,
+    chain: &chain::Mailbox,
+    metrics: &Arc<Metrics>,
+    threads: Threads,
+) {
+    let Threads { database, store, keys, signer, pool } = threads;
+    let (to_chain, numbers) = (chain.clone(), metrics.clone());
+    supervisor.spawn_thread("store", move || store::run(&database, store, &to_chain, &numbers));
+    let (to_chain, numbers, background) = (chain.clone(), metrics.clone(), pool.clone());
+    supervisor.spawn_thread("signer", move || signer::run(keys, signer, &to_chain, &background, &numbers));
+    let count = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
+    for _ in 0..count {
+        let (pool, to_chain) = (pool.clone(), chain.clone());
+        supervisor.spawn_thread("worker", move || workers::run(&pool, &to_chain));
+    }
+}
+
+fn engine_config(options: &NodeOptions, backend: &dyn Backend, time: &Time) -> EngineConfig {
+    let capabilities = backend.capabilities();
+    EngineConfig {
+        local_validators: options.validators(),
+        is_aggregator: options.is_aggregator,
+        committee_count: options.committee_count,
+        subnets: options.subnets(),
+        sign_lead_ms: time.chain_ms(Duration::from_millis(DEFAULT_SIGN_LEAD_MS)),
+        aggregate_capacity: capabilities.max_single_signers,
+        splits_per_block: if capabilities.merges_freely { MAX_ATTESTATIONS_DATA } else { DEAR_SPLITS_PER_BLOCK },
+    }
+}
+
+/// Sets the gauges that stay as they are.
+fn describe(options: &NodeOptions, metrics: &Metrics) {
+    metrics.validator.count.set(options.validators().len() as i64);
+    metrics.network.committee_count.set(options.committee_count as i64);
+    if let Some(subnet) = options.subnets().first() {
+        metrics.network.committee_subnet.set(subnet.0 as i64);
+    }
+}
+
+fn create_dir(path: &Path) -> Result<(), NodeError> {
+    std::fs::create_dir_all(path).map_err(|source| NodeError::Directory { path: path.into(), source })
+}

@@ -1,0 +1,75 @@
+//! What a node is told when it starts.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use lathe_config::KeyFile;
+use lathe_network::{Bootnode, NodeKey, PeerId};
+use lathe_types::{Genesis, SubnetId, ValidatorIndex};
+
+/// Everything that one node is started with. The command line, the files of a network directory and tests all end up
+/// here.
+#[derive(Debug)]
+pub struct NodeOptions {
+    /// Name, such as `lathe_0`.
+    pub name: String,
+    /// The network's genesis.
+    pub genesis: Genesis,
+    /// Attestation subnets of the network.
+    pub committee_count: u64,
+    /// Digest in the gossip topics.
+    pub fork_digest: String,
+    /// Secret keys of the local validators; none for an observer.
+    pub keys: Vec<KeyFile>,
+    /// Whether the node aggregates.
+    pub is_aggregator: bool,
+    /// Subnets that it aggregates beside those of its validators.
+    pub aggregate_subnets: Vec<SubnetId>,
+    /// The node's identity.
+    pub node_key: NodeKey,
+    /// Where QUIC listens; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Peers to connect to; the node itself may be among them.
+    pub bootnodes: Vec<Bootnode>,
+    /// Names of known peers, for metrics.
+    pub peer_names: HashMap<PeerId, String>,
+    /// Where the API listens, if it does.
+    pub api: Option<SocketAddr>,
+    /// Where the metrics listen, if they do; may equal `api`.
+    pub metrics: Option<SocketAddr>,
+    /// Directory of the chain database.
+    pub data_dir: PathBuf,
+    /// Directory of the signing ledger; outside of the database, so that wiping the chain never wipes it.
+    pub ledger_dir: PathBuf,
+    /// How many times as fast as the system clock the node's own clock runs; 1 except in tests.
+    pub clock_speed: f64,
+    /// Called on a thread of its own when a stop outlasts its deadline; the binary ends the process there.
+    pub last_resort: Option<fn()>,
+}
+
+impl NodeOptions {
+    /// Local validators, ascending.
+    pub fn validators(&self) -> Vec<ValidatorIndex> {
+        let mut validators: Vec<_> = self.keys.iter().map(|key| key.validator).collect();
+        validators.sort_unstable();
+        validators.dedup();
+        validators
+    }
+
+    /// Attestation subnets that the node listens to: those of its validators and, for an aggregator, those that it was
+    /// told to aggregate; subnet 0 for an aggregator that has neither.
+    pub fn subnets(&self) -> Vec<SubnetId> {
+        let mut subnets: Vec<_> =
+            self.validators().iter().map(|validator| validator.subnet(self.committee_count)).collect();
+        if self.is_aggregator {
+            subnets.extend(&self.aggregate_subnets);
+            if subnets.is_empty() {
+                subnets.push(SubnetId(0));
+            }
+        }
+        subnets.sort_unstable();
+        subnets.dedup();
+        subnets
+    }
+}

@@ -1,0 +1,88 @@
+//! Reading blocks, beside the writer and off the chain.
+
+use std::sync::Arc;
+
+use lathe_network::{Request, Responder, ResponseCode};
+use lathe_storage::{Database, HISTORY_SLOTS, StorageError};
+use lathe_types::{Root, Slot};
+use tracing::warn;
+
+/// Reads the database for peers and for the API.
+#[derive(Clone)]
+pub(crate) struct Reader(Arc<dyn Database>);
+
+impl Reader {
+    pub(crate) fn new(database: Arc<dyn Database>) -> Self {
+        Self(database)
+    }
+
+    /// A block in SSZ.
+    pub(crate) async fn block_ssz(&self, root: Root) -> Result<Option<Vec<u8>>, StorageError> {
+        self.read(move |database| database.block_ssz(root)).await
+    }
+
+    /// Answers a peer's request for blocks, one at a time, as fast as the peer reads. `head_slot` is where our chain
+    /// stands.
+    pub(crate) async fn serve(&self, request: Request, head_slot: Slot, responder: Responder) {
+        let roots = match request {
+            Request::BlocksByRoot(roots) => Ok(roots),
+            Request::BlocksByRange { start_slot, count } => self.range(start_slot, count, head_slot).await,
+            // The network answers these itself.
+            Request::Status(_) => Ok(Vec::new()),
+        };
+        let roots = match roots {
+            Ok(roots) => roots,
+            Err((code, text)) => return responder.fail(code, text).await,
+        };
+        for root in roots {
+            match self.block_ssz(root).await {
+                Ok(None) => {}
+                Ok(Some(ssz)) => {
+                    if responder.send_block_ssz(ssz).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    warn!(%error, "a block cannot be read for a peer");
+                    return responder.fail(ResponseCode::ServerError, "the block cannot be read").await;
+                }
+            }
+        }
+    }
+
+    /// Roots of the canonical blocks of a range, if we still hold it.
+    async fn range(
+        &self,
+        start: Slot,
+        count: u64,
+        head: Slot,
+    ) -> Result<Vec<Root>, (ResponseCode, &'static str)> {
+        if start.0 < head.0.saturating_sub(HISTORY_SLOTS) {
+            return Err((ResponseCode::ResourceUnavailable, "the range begins before what is kept"));
+        }
+        let found = self
+            .read(move |database| {
+                let held = database.earliest_slot()? <= start;
+                let range = database.canonical_range(start, count)?;
+                Ok(held.then_some(range))
+            })
+            .await;
+        match found {
+            Ok(Some(range)) => Ok(range.into_iter().map(|(_, root)| root).collect()),
+            Ok(None) => Err((ResponseCode::ResourceUnavailable, "the range begins before what is kept")),
+            Err(error) => {
+                warn!(%error, "a range cannot be read for a peer");
+                Err((ResponseCode::ServerError, "the range cannot be read"))
+            }
+        }
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&dyn Database) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let database = self.0.clone();
+        let read = tokio::task::spawn_blocking(move || query(&*database));
+        read.await.unwrap_or_else(|error| Err(StorageError::Backend(error.to_string())))
+    }
+}
