@@ -1,0 +1,324 @@
+//! Driving an engine by hand: inputs in, a readable list of effects out.
+//!
+//! Signatures and proofs are arbitrary bytes, because verdicts are inputs too.
+#![allow(dead_code, reason = "every test file uses its own part")]
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use lathe_engine::{
+    Anchor, Effect, Engine, EngineConfig, FetchWhat, GossipVerdict, Input, JobId, MessageId, Millis, Origin, Peer,
+    PrepareRequest, PreparedBlock, Publication, RequestId, VerifyRequest,
+};
+use lathe_forkchoice::{BlockInputs, ProofWork, build_block};
+use lathe_types::{
+    AggregationBits, AttestationData, Checkpoint, Decode, Genesis, MultiMessageAggregate, Participation, ProofBytes,
+    PublicKey, Root, Signature, SignatureShape, SignedAggregatedAttestation, SignedAttestation, SignedBlock,
+    SingleMessageAggregate, Slot, State, Status, SubnetId, TreeHash, Validator, ValidatorIndex, Validators,
+};
+
+/// A genesis with so many validators.
+pub fn anchor(validators: u64) -> Anchor {
+    let validator = |index: u64| Validator {
+        attestation_public_key: PublicKey([1; PublicKey::LEN]),
+        proposal_public_key: PublicKey([2; PublicKey::LEN]),
+        index: ValidatorIndex(index),
+    };
+    let validators = Validators::try_from_iter((0..validators).map(validator)).unwrap();
+    let state = lathe_transition::generate_genesis(&Genesis { genesis_time: 0, validators });
+    let block = lathe_transition::genesis_block(&state);
+    let block = SignedBlock { block, proof: MultiMessageAggregate::default() };
+    Anchor::new(Arc::new(block), Arc::new(state))
+}
+
+/// Any signature.
+pub fn signature() -> Signature {
+    let shape = SignatureShape::TEST;
+    let mut bytes = vec![0; shape.encoded_len()];
+    bytes[0..4].copy_from_slice(&36_u32.to_le_bytes());
+    let hashes_offset = (bytes.len() - 32 * shape.chains) as u32;
+    bytes[32..36].copy_from_slice(&hashes_offset.to_le_bytes());
+    bytes[36..40].copy_from_slice(&4_u32.to_le_bytes());
+    Signature::from_ssz_bytes(&bytes).unwrap()
+}
+
+/// A proof of these participants.
+pub fn proof(participants: &[u64]) -> SingleMessageAggregate {
+    let participants = AggregationBits::from_indices(participants.iter().copied().map(ValidatorIndex)).unwrap();
+    SingleMessageAggregate { participants, proof: ProofBytes::new(vec![7; 8]).unwrap() }
+}
+
+/// A block with its post-state, as a test makes it.
+#[derive(Clone)]
+pub struct Made {
+    pub root: Root,
+    pub block: Arc<SignedBlock>,
+    pub state: Arc<State>,
+}
+
+impl Made {
+    pub fn genesis(anchor: &Anchor) -> Self {
+        Self { root: anchor.block.block.tree_hash_root(), block: anchor.block.clone(), state: anchor.state.clone() }
+    }
+
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { root: self.root, slot: self.block.block.slot }
+    }
+
+    /// A child of this block with the given votes.
+    pub fn child(&self, slot: u64, votes: &[(AttestationData, &[u64])]) -> Self {
+        let request = PrepareRequest {
+            slot: Slot(slot),
+            proposer_index: ValidatorIndex(slot % self.state.validators.len() as u64),
+            parent_root: self.root,
+            parent_state: self.state.clone(),
+            known_block_roots: votes.iter().map(|(data, _)| data.head.root).collect::<HashSet<_>>(),
+            candidates: votes.iter().map(|(data, voters)| (*data, vec![Arc::new(proof(voters))])).collect(),
+        };
+        let prepared = prepare(&request);
+        let proof = MultiMessageAggregate { proof: ProofBytes::new(vec![9; 8]).unwrap() };
+        Self {
+            root: prepared.root,
+            block: Arc::new(SignedBlock { block: prepared.block, proof }),
+            state: prepared.post_state,
+        }
+    }
+
+    /// The same block with another proof.
+    pub fn with_proof(&self, byte: u8) -> Arc<SignedBlock> {
+        let proof = MultiMessageAggregate { proof: ProofBytes::new(vec![byte; 8]).unwrap() };
+        Arc::new(SignedBlock { block: self.block.block.clone(), proof })
+    }
+}
+
+/// What a worker does with a request to prepare.
+pub fn prepare(request: &PrepareRequest) -> PreparedBlock {
+    let inputs = BlockInputs {
+        slot: request.slot,
+        proposer_index: request.proposer_index,
+        parent_root: request.parent_root,
+        parent_state: &request.parent_state,
+        known_block_roots: &request.known_block_roots,
+        candidates: &request.candidates,
+    };
+    let built = build_block(inputs, &mut Union).unwrap();
+    PreparedBlock {
+        block: built.block,
+        root: built.root,
+        parent_state: request.parent_state.clone(),
+        post_state: Arc::new(built.post_state),
+        components: built.components,
+    }
+}
+
+struct Union;
+
+impl ProofWork for Union {
+    fn merge(
+        &mut self,
+        _: &AttestationData,
+        proofs: &[Arc<SingleMessageAggregate>],
+    ) -> Option<SingleMessageAggregate> {
+        let all: Vec<u64> = proofs.iter().flat_map(|proof| proof.participants.indices()).map(|index| index.0).collect();
+        Some(proof(&all))
+    }
+
+    fn trim(
+        &mut self,
+        _: &AttestationData,
+        _: &SingleMessageAggregate,
+        _: &AggregationBits,
+    ) -> Option<SingleMessageAggregate> {
+        None
+    }
+}
+
+/// An engine and its clock.
+pub struct Hand {
+    pub engine: Engine,
+    pub now: i64,
+    /// The effects of the last turn, as they were.
+    pub effects: Vec<Effect>,
+}
+
+impl Hand {
+    /// An engine that starts at `now` with these validators of its own.
+    pub fn new(now: i64, local: &[u64], is_aggregator: bool, anchor: Anchor) -> Self {
+        let config = EngineConfig {
+            local_validators: local.iter().copied().map(ValidatorIndex).collect(),
+            is_aggregator,
+            subnets: vec![SubnetId(0)],
+            ..EngineConfig::default()
+        };
+        let mut hand = Self { engine: Engine::new(config, anchor).unwrap(), now, effects: Vec::new() };
+        hand.tick(now);
+        hand
+    }
+
+    /// One turn at the current time; says what came of it, without the events.
+    pub fn input(&mut self, input: Input) -> Vec<String> {
+        self.engine.handle(Millis(self.now), input);
+        self.effects.clear();
+        while let Some(effect) = self.engine.poll_effect() {
+            self.effects.push(effect);
+        }
+        self.effects.iter().filter(|effect| !matches!(effect, Effect::Announce(_))).map(describe).collect()
+    }
+
+    /// The events of the last turn.
+    pub fn events(&self) -> Vec<String> {
+        let event = |effect: &Effect| match effect {
+            Effect::Announce(event) => Some(format!("{event:?}")),
+            _ => None,
+        };
+        self.effects.iter().filter_map(event).collect()
+    }
+
+    /// Time jumps to `now`.
+    pub fn tick(&mut self, now: i64) -> Vec<String> {
+        self.now = now;
+        self.input(Input::Tick)
+    }
+
+    /// Time runs to `now`, stopping wherever the engine asks for it. All that came of it.
+    pub fn run_to(&mut self, now: i64) -> Vec<String> {
+        let mut all = Vec::new();
+        let mut effects = Vec::new();
+        while let Some(Millis(timeout)) = self.engine.next_timeout().filter(|Millis(timeout)| *timeout <= now) {
+            assert!(timeout >= self.now, "a timeout in the past");
+            all.extend(self.tick(timeout));
+            effects.append(&mut self.effects);
+        }
+        all.extend(self.tick(now));
+        effects.append(&mut self.effects);
+        self.effects = effects;
+        all
+    }
+
+    pub fn gossip_block(&mut self, id: u8, block: &Arc<SignedBlock>) -> Vec<String> {
+        self.input(Input::Block { block: block.clone(), origin: gossip(id) })
+    }
+
+    pub fn gossip_vote(&mut self, id: u8, validator: u64, data: AttestationData) -> Vec<String> {
+        let attestation =
+            SignedAttestation { validator_index: ValidatorIndex(validator), data, signature: signature() };
+        self.input(Input::Attestation { attestation, origin: gossip(id) })
+    }
+
+    pub fn gossip_aggregate(&mut self, id: u8, voters: &[u64], data: AttestationData) -> Vec<String> {
+        let aggregate = Arc::new(SignedAggregatedAttestation { data, proof: proof(voters) });
+        self.input(Input::Aggregate { aggregate, origin: gossip(id) })
+    }
+
+    pub fn verified(&mut self, job: u64, verdicts: &[bool]) -> Vec<String> {
+        self.input(Input::Verified { job: JobId(job), verdicts: verdicts.to_vec() })
+    }
+
+    /// A block that passes on the way from gossip to the store.
+    pub fn import(&mut self, id: u8, made: &Made) {
+        let effects = self.gossip_block(id, &made.block);
+        let job = job_of(&effects);
+        self.verified(job, &[true]);
+        assert_eq!(self.engine.view().nodes.iter().filter(|node| node.root == made.root).count(), 1);
+    }
+
+    pub fn respond(&mut self, request: u64, peer: u64, block: &Arc<SignedBlock>) -> Vec<String> {
+        let origin = Origin::Response { request: RequestId(request), peer: Peer(peer) };
+        self.input(Input::Block { block: block.clone(), origin })
+    }
+
+    pub fn status(&mut self, peer: u64, finalized: u64, head: Checkpoint) -> Vec<String> {
+        let finalized = Checkpoint { root: Root::repeat_byte(0xf0), slot: Slot(finalized) };
+        self.input(Input::PeerStatus { peer: Peer(peer), status: Status { finalized, head } })
+    }
+
+    /// The last request to prepare among the effects of the last turn.
+    pub fn prepare_request(&self) -> Option<(JobId, Arc<PrepareRequest>)> {
+        self.effects.iter().rev().find_map(|effect| match effect {
+            Effect::Prepare { job, request, .. } => Some((*job, request.clone())),
+            _ => None,
+        })
+    }
+}
+
+pub fn gossip(id: u8) -> Origin {
+    Origin::Gossip { id: MessageId([id; 20]), peer: Peer(u64::from(id)) }
+}
+
+/// The job that stands last in a list of effects.
+pub fn job_of(effects: &[String]) -> u64 {
+    let number = |effect: &String| effect.split_once("job ")?.1.split([' ', ':']).next()?.parse().ok();
+    effects.iter().rev().find_map(number).unwrap_or_else(|| panic!("no job in {effects:?}"))
+}
+
+/// An effect in a few words.
+pub fn describe(effect: &Effect) -> String {
+    match effect {
+        Effect::Verify { job, request: VerifyRequest::Attestations(checks) } => {
+            format!("verify job {}: {} votes", job.0, checks.len())
+        }
+        Effect::Verify { job, request: VerifyRequest::Aggregate { .. } } => format!("verify job {}: aggregate", job.0),
+        Effect::Verify { job, request: VerifyRequest::Block { block, .. } } => {
+            format!("verify job {}: block {}", job.0, block.block.slot)
+        }
+        Effect::Aggregate { job, request, .. } => {
+            let signers: Vec<u64> = request.signatures.iter().map(|(index, _)| index.0).collect();
+            let slot = request.data.slot;
+            format!("aggregate job {}: slot {slot}, {} children, {signers:?}", job.0, request.children.len())
+        }
+        Effect::Prepare { job, request, .. } => {
+            format!("prepare job {}: slot {}, {} data", job.0, request.slot, request.candidates.len())
+        }
+        Effect::Sign { job, requests } => {
+            let who: Vec<String> =
+                requests.iter().map(|request| format!("{:?} {}", request.role, request.validator)).collect();
+            format!("sign job {}: {}", job.0, who.join(", "))
+        }
+        Effect::Seal { job, .. } => format!("seal job {}", job.0),
+        Effect::Split { job, wanted, .. } => format!("split job {}: {} data", job.0, wanted.len()),
+        Effect::Persist { sequence, batch } => {
+            let blocks: Vec<u64> = batch.blocks.iter().map(|(_, block, _)| block.block.slot.0).collect();
+            let canonical: Vec<String> = batch
+                .canonical
+                .iter()
+                .map(|(slot, root)| format!("{slot}{}", if root.is_some() { "+" } else { "-" }))
+                .collect();
+            let slot = |checkpoint: Option<Checkpoint>| checkpoint.map(|checkpoint| checkpoint.slot.0);
+            format!(
+                "persist {}: blocks {blocks:?} canonical {canonical:?} head {:?} justified {:?} finalized {:?} drop {}",
+                sequence.0,
+                slot(batch.head),
+                slot(batch.justified),
+                slot(batch.finalized),
+                batch.drop_states.len()
+            )
+        }
+        Effect::Publish { message, .. } => match message {
+            Publication::Block(block) => format!("publish block {}", block.block.slot),
+            Publication::Attestation { attestation, subnet } => {
+                format!("publish vote of {} at {} on {subnet}", attestation.validator_index, attestation.data.slot)
+            }
+            Publication::Aggregate(aggregate) => {
+                let count = aggregate.proof.participants.num_set_bits();
+                format!("publish aggregate at {} of {count}", aggregate.data.slot)
+            }
+        },
+        Effect::GossipVerdict { id, verdict, .. } => {
+            let verdict = match verdict {
+                GossipVerdict::Accept => "accept",
+                GossipVerdict::Ignore => "ignore",
+                GossipVerdict::Reject => "reject",
+            };
+            format!("{verdict} {}", id.0[0])
+        }
+        Effect::Fetch { request, peer, what } => match what {
+            FetchWhat::ByRoot(roots) => format!("fetch {} of peer {}: {} roots", request.0, peer.0, roots.len()),
+            FetchWhat::ByRange { start, count } => {
+                format!("fetch {} of peer {}: {count} from {start}", request.0, peer.0)
+            }
+        },
+        Effect::RequestStatus { peer } => format!("status of peer {}", peer.0),
+        Effect::Penalise { peer, offence } => format!("penalise peer {}: {offence:?}", peer.0),
+        Effect::Announce(event) => format!("announce {event:?}"),
+    }
+}
