@@ -17,7 +17,8 @@ pub(super) fn run(case: &Case) -> Outcome {
     let Body { width, input_state, output_state } = case.body()?;
     let input = limbs(&input_state)?;
     expect_eq("width", &width, &input.len())?;
-    let output = lathe_leansig::poseidon(&input).ok_or_else(|| Failure::new("a permutation", "no such state"))?;
+    let output =
+        lathe_leansig::poseidon(&input).ok_or_else(|| Failure::new("a permutation", "no such state"))?;
     expect_eq("output state", &limbs(&output_state)?, &output)?;
     case.expect_rejection(None)
 }
