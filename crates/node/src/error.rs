@@ -30,15 +30,8 @@ pub enum NodeError {
         detail: String,
     },
     /// The HTTP sockets.
-    #[error("cannot listen on TCP {address}: {source}; stop what uses the port or choose another {option}")]
-    HttpListen {
-        /// The address.
-        address: SocketAddr,
-        /// The option that chooses the port.
-        option: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Http(#[from] lathe_http::HttpError),
     /// The network.
     #[error(transparent)]
     Network(lathe_network::Error),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use lathe_actor::{Failure, Reason, Shutdown, Supervisor};
 use lathe_aggregation::{Backend, Leansig, RawBackend, Verifier};
 use lathe_engine::{DEFAULT_SIGN_LEAD_MS, Engine, EngineConfig, View};
+use lathe_http::{Identity, NetworkInfo};
 use lathe_leansig::Prod;
 use lathe_storage::{Database, RocksDb};
 use lathe_types::MAX_ATTESTATIONS_DATA;
@@ -32,12 +33,16 @@ const DEAR_SPLITS_PER_BLOCK: usize = 4;
 /// Worker threads at most: the largest burst, a block of eight attestations, keeps no more busy.
 const MAX_WORKERS: usize = 8;
 
+/// Program and version, as peers and tools hear it.
+const AGENT: &str = concat!("lathe/", env!("CARGO_PKG_VERSION"));
+
 /// A running node.
 pub struct Node {
     stopper: Stopper,
     running: JoinHandle<Result<(), Failure>>,
     quic: SocketAddr,
-    http: http::Addresses,
+    /// Of the API and of the metrics.
+    addresses: (Option<SocketAddr>, Option<SocketAddr>),
     view: watch::Receiver<Arc<View>>,
     metrics: Arc<Metrics>,
 }
@@ -86,7 +91,6 @@ impl Node {
             "chain opened"
         );
         let engine = Engine::new(engine_config(&options, &*backend, &time), anchor)?;
-        let sockets = http::bind(&options).await?;
         let (service, address) = network::listen(&options).await?;
         let quic = network::socket(&address).unwrap_or(options.listen);
 
@@ -108,7 +112,7 @@ impl Node {
         };
         let (chain, view) = Chain::new(engine, time.clone(), hands, metrics.clone());
         let reader = store::Reader::new(database.clone());
-        let network = Network::new(
+        let (network, peers) = Network::new(
             service,
             &options,
             chain_mailbox.clone(),
@@ -117,7 +121,23 @@ impl Node {
             view.clone(),
             metrics.clone(),
         );
-        let api = http::NodeApi::new(view.clone(), reader, chain_mailbox.clone(), time.clone(), metrics.clone());
+        let api = http::NodeApi {
+            view: view.clone(),
+            peers,
+            reader,
+            chain: chain_mailbox.clone(),
+            time: time.clone(),
+            metrics: metrics.clone(),
+            identity: Identity { version: AGENT.into(), peer_id: options.node_key.peer_id().to_string() },
+            network: NetworkInfo {
+                genesis_time: options.genesis.genesis_time,
+                validator_count: options.genesis.validators.len() as u64,
+                fork_digest: options.fork_digest.clone(),
+            },
+            is_aggregator: options.is_aggregator.into(),
+        };
+        let server = http::bind(&options, api).await?;
+        let addresses = (server.api_address(), server.metrics_address());
 
         // The chain stops first; those whom only it talks to end when it drops their mailboxes, so nothing that it
         // decided before is lost.
@@ -127,7 +147,7 @@ impl Node {
         supervisor.spawn("chain", chain.run(chain_inbox));
         supervisor.spawn("network", network.run(network_inbox));
         supervisor.spawn("clock", clock::run(time, chain_mailbox.clone(), metrics.clone(), shutdown.clone()));
-        let http = http::spawn(&mut supervisor, sockets, api, &shutdown);
+        http::spawn(&mut supervisor, server, &shutdown);
         spawn_threads(&mut supervisor, &chain_mailbox, &metrics, Threads {
             database,
             store: store_inbox,
@@ -136,7 +156,7 @@ impl Node {
             pool,
         });
         let running = tokio::spawn(supervisor.run());
-        Ok(Self { stopper: Stopper(shutdown), running, quic, http, view, metrics })
+        Ok(Self { stopper: Stopper(shutdown), running, quic, addresses, view, metrics })
     }
 
     /// A handle that stops the node.
@@ -151,12 +171,12 @@ impl Node {
 
     /// Where the API listens.
     pub fn api_address(&self) -> Option<SocketAddr> {
-        self.http.api
+        self.addresses.0
     }
 
     /// Where the metrics listen.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.http.metrics
+        self.addresses.1
     }
 
     /// The newest view of the chain; changes can be awaited.

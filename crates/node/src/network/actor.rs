@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lathe_actor::Inbox;
 use lathe_engine::{Input, Origin, Peer, View};
+use lathe_http::PeerInfo;
 use lathe_network::{
     Direction, GossipMessage, MessageId, NetworkEvent, PeerId, Publication, RequestId, Service, TopicKind, Verdict,
 };
@@ -40,6 +41,8 @@ pub(crate) struct Network {
     pub aggregator_subnets: Vec<SubnetId>,
     pub(super) table: PeerTable,
     pub requests: HashMap<RequestId, (lathe_engine::RequestId, Peer)>,
+    /// For the API.
+    pub peers: watch::Sender<Vec<PeerInfo>>,
 }
 
 impl Network {
@@ -132,6 +135,7 @@ impl Network {
                 self.metrics.network.disconnection_events.with_label_values(&labels).inc();
                 self.metrics.network.connected_peers.with_label_values(&[self.name_of(&peer)]).dec();
                 info!(%peer, name = self.name_of(&peer), reason = labels[1], "peer left");
+                self.list_peers();
                 let peer = self.table.disconnected(peer);
                 self.chain.answer(Input::PeerDisconnected { peer });
             }
@@ -169,6 +173,7 @@ impl Network {
         self.metrics.network.connection_events.with_label_values(&labels).inc();
         self.metrics.network.connected_peers.with_label_values(&[self.name_of(&peer)]).inc();
         info!(%peer, name = self.name_of(&peer), direction = labels[0], "peer connected");
+        self.list_peers();
         let peer = self.table.connected(peer);
         self.chain.answer(Input::PeerConnected { peer });
     }
@@ -200,6 +205,16 @@ impl Network {
                 self.service.report_verdict(convert::message_id(id), peer, Verdict::Ignore);
             }
         }
+    }
+
+    fn list_peers(&self) {
+        let info = |info: lathe_network::PeerInfo| PeerInfo {
+            peer_id: info.peer.to_string(),
+            name: self.names.get(&info.peer).cloned(),
+            address: None,
+            inbound: info.direction == Direction::Inbound,
+        };
+        self.peers.send_replace(self.service.peers().into_iter().map(info).collect());
     }
 
     /// Counts the block topic's mesh by client.

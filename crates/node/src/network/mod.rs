@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lathe_engine::View;
+use lathe_http::PeerInfo;
 use lathe_network::{Config, Multiaddr, NetworkEvent, Service, quic_multiaddr};
 use lathe_types::SubnetId;
 use tokio::sync::watch;
@@ -64,7 +65,7 @@ pub(crate) fn socket(address: &Multiaddr) -> Option<SocketAddr> {
 }
 
 impl Network {
-    /// The actor around a service that listens.
+    /// The actor around a service that listens, and the connected peers.
     pub(crate) fn new(
         service: Service,
         options: &NodeOptions,
@@ -73,7 +74,7 @@ impl Network {
         time: Time,
         view: watch::Receiver<Arc<View>>,
         metrics: Arc<Metrics>,
-    ) -> Self {
+    ) -> (Self, watch::Receiver<Vec<PeerInfo>>) {
         let own: Vec<SubnetId> =
             options.validators().iter().map(|validator| validator.subnet(options.committee_count)).collect();
         let mut aggregator_subnets = options.aggregate_subnets.clone();
@@ -81,7 +82,8 @@ impl Network {
             aggregator_subnets.push(SubnetId(0));
         }
         aggregator_subnets.retain(|subnet| !own.contains(subnet));
-        Self {
+        let (peers, watched) = watch::channel(Vec::new());
+        let network = Self {
             service,
             chain,
             reader,
@@ -92,6 +94,8 @@ impl Network {
             aggregator_subnets,
             table: state::PeerTable::default(),
             requests: HashMap::new(),
-        }
+            peers,
+        };
+        (network, watched)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lathe_network::{Request, Responder, ResponseCode};
 use lathe_storage::{Database, HISTORY_SLOTS, StorageError};
-use lathe_types::{Root, Slot};
+use lathe_types::{Root, SignedBlock, Slot};
 use tracing::warn;
 
 /// Reads the database for peers and for the API.
@@ -19,6 +19,11 @@ impl Reader {
     /// A block in SSZ.
     pub(crate) async fn block_ssz(&self, root: Root) -> Result<Option<Vec<u8>>, StorageError> {
         self.read(move |database| database.block_ssz(root)).await
+    }
+
+    /// A block, on the calling thread.
+    pub(crate) fn block(&self, root: Root) -> Result<Option<SignedBlock>, StorageError> {
+        self.0.block(root)
     }
 
     /// Answers a peer's request for blocks, one at a time, as fast as the peer reads. `head_slot` is where our chain
