@@ -24,14 +24,15 @@ const VARIANT: &str = "plain";
 const EXAMPLES: &str = "\
 Examples:
   lathe genesis --nodes 4 --validators 4 --out net
-  lathe genesis --nodes 8 --validators 32 --subnets 2 --slots 20000 --genesis-delay 60 --out net
+  lathe genesis --nodes 8 --validators 32 --subnets 2 --slots 20000 --out net
 
 Then start every node within the delay, each in a terminal of its own:
   lathe node --network-dir net --node-id lathe_0
 
-The directory holds config.yaml, validators.yaml, annotated_validators.yaml, nodes.yaml, validator-config.yaml, one
-<node>.key per node and hash-sig-keys/. To make keys alone see `lathe keys generate`; for keys, genesis and nodes in one
-go see `lathe devnet`.";
+The directory holds config.yaml, nodes.yaml, validators.yaml,
+annotated_validators.yaml, validator-config.yaml, one <node>.key per node, and
+hash-sig-keys/. To make keys alone see `lathe keys generate`; for keys, genesis
+and running nodes in one go see `lathe devnet`.";
 
 /// Arguments of `lathe genesis`.
 #[derive(Args, Debug)]

@@ -12,11 +12,12 @@ use crate::progress::KeyProgress;
 const EXAMPLES: &str = "\
 Examples:
   lathe keys generate --validators 4 --slots 4096 --out net
-      keys for about four and a half hours of 4-second slots, in net/hash-sig-keys
+      keys for four and a half hours of 4-second slots, in net/hash-sig-keys
   lathe keys generate --validators 1 --slots 262144 --out net --format leansig
       a key that other clients can read; takes minutes and 8 MiB per key
 
-A key signs every slot once and cannot be extended. Keep *_sk.ssz secret and never use a copy in two places.";
+A key signs every slot once and cannot be extended. Keep *_sk.ssz secret, and
+never use a copy in two places.";
 
 /// Work with validator keys
 #[derive(Debug, Subcommand)]

@@ -24,13 +24,16 @@ const DEFAULT_LOG: &str = "warn,lathe=info,lathe_node=info,lathe_network=info,la
 
 const EXAMPLES: &str = "\
 Examples:
-  lathe devnet                                      watch four nodes finalize on this machine
-  lathe devnet --slots 60 --summary summary.json    the same for 60 slots, with an account of the run
+  lathe devnet
+      watch four nodes finalize on this machine
+  lathe devnet --slots 60 --summary summary.json
+      the same for 60 slots, with an account of the run
+  lathe genesis --nodes 4 --validators 4 --out net
+      make the files of a network ...
+  lathe node --network-dir net --node-id lathe_0
+      ... and run one of its nodes
 
-  lathe genesis --nodes 4 --validators 4 --out net  make the files of a network ...
-  lathe node --network-dir net --node-id lathe_0    ... and run one of its nodes
-
-Logging goes to standard error; RUST_LOG=debug says more, RUST_LOG=lathe_node=trace even more of one part.";
+Logging goes to standard error. RUST_LOG=debug says more.";
 
 /// A Lean Ethereum consensus client
 #[derive(Parser)]
@@ -65,7 +68,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
-            eprintln!("error: {}", output::one_line(&format!("{report:#}")));
+            eprintln!("error: {}", output::one_line(report.chain()));
             ExitCode::FAILURE
         }
     }
