@@ -18,6 +18,12 @@ pub enum NodeError {
     /// The chain database.
     #[error(transparent)]
     Storage(#[from] lathe_storage::StorageError),
+    /// The key files or the signing ledger.
+    #[error(transparent)]
+    Signer(#[from] lathe_signer::Error),
+    /// A key does not hold together.
+    #[error("a key cannot be prepared ({0}); make new keys for a new network, or restore the key files")]
+    Keys(#[source] lathe_signer::SignError),
     /// The engine does not accept the stored chain.
     #[error("the stored chain does not hold together ({0}); move the data directory away and synchronise anew")]
     Engine(#[from] lathe_engine::EngineError),

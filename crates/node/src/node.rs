@@ -11,6 +11,7 @@ use lathe_aggregation::{Backend, Leansig, RawBackend, Verifier};
 use lathe_engine::{DEFAULT_SIGN_LEAD_MS, Engine, EngineConfig, View};
 use lathe_http::{Identity, NetworkInfo};
 use lathe_leansig::Prod;
+use lathe_signer::Signer;
 use lathe_storage::{Database, RocksDb};
 use lathe_types::MAX_ATTESTATIONS_DATA;
 use tokio::sync::watch;
@@ -79,7 +80,7 @@ impl Node {
         // Files first, then sockets: whatever is taken by another process is found before anything is written.
         create_dir(&options.data_dir)?;
         create_dir(&options.ledger_dir)?;
-        let keys = signer::open(&options, &time)?;
+        let signer = signer::load(&options, time.now())?;
         let origin = store::Origin::new(&options.genesis);
         let path = options.data_dir.join(CHAIN_DIR);
         let database: Arc<dyn Database> = Arc::new(RocksDb::open(&path, &origin.network(backend.id()))?);
@@ -102,7 +103,7 @@ impl Node {
         let (chain_mailbox, chain_inbox) = chain::open();
         let (store_mailbox, store_inbox) = store::open();
         let (network_mailbox, network_inbox) = network::open();
-        let (signer_mailbox, signer_inbox) = signer::mailbox();
+        let (signer_mailbox, signer_inbox) = signer::open();
         let pool = Workers::new(backend, verifier, time.clone(), metrics.clone());
         let hands = Hands {
             workers: pool.clone(),
@@ -151,8 +152,8 @@ impl Node {
         spawn_threads(&mut supervisor, &chain_mailbox, &metrics, Threads {
             database,
             store: store_inbox,
-            keys,
-            signer: signer_inbox,
+            signer,
+            orders: signer_inbox,
             pool,
         });
         let running = tokio::spawn(supervisor.run());
@@ -218,8 +219,8 @@ impl fmt::Debug for Node {
 struct Threads {
     database: Arc<dyn Database>,
     store: lathe_actor::Inbox<store::Persist>,
-    keys: signer::Keys,
-    signer: lathe_actor::Inbox<signer::Order>,
+    signer: Arc<Signer>,
+    orders: lathe_actor::Inbox<signer::Order>,
     pool: Workers,
 }
 
@@ -229,11 +230,11 @@ fn spawn_threads(
     metrics: &Arc<Metrics>,
     threads: Threads,
 ) {
-    let Threads { database, store, keys, signer, pool } = threads;
+    let Threads { database, store, signer, orders, pool } = threads;
     let (to_chain, numbers) = (chain.clone(), metrics.clone());
     supervisor.spawn_thread("store", move || store::run(&database, store, &to_chain, &numbers));
     let (to_chain, numbers, background) = (chain.clone(), metrics.clone(), pool.clone());
-    supervisor.spawn_thread("signer", move || signer::run(keys, signer, &to_chain, &background, &numbers));
+    supervisor.spawn_thread("signer", move || signer::run(&signer, orders, &to_chain, &background, &numbers));
     let count = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
     for _ in 0..count {
         let (pool, to_chain) = (pool.clone(), chain.clone());

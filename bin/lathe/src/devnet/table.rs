@@ -19,11 +19,6 @@ impl Screen {
         Self { live: std::io::stdout().is_terminal(), drawn_lines: 0 }
     }
 
-    /// Whether the table is redrawn in place.
-    pub fn is_live(&self) -> bool {
-        self.live
-    }
-
     /// Replaces the table.
     pub fn draw(&mut self, title: &str, nodes: &[(&str, Option<&Sample>)]) {
         if !self.live {

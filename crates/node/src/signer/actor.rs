@@ -1,39 +1,89 @@
 //! The loop that signs.
-use std::convert::Infallible;
+
+use std::sync::Arc;
 use std::time::Instant;
+
 use lathe_actor::Inbox;
-use lathe_engine::{Input, KeyRole, SignFailure};
-use lathe_leansig::{KeyFormat, Prod, SecretKey};
-use lathe_types::{Decode as _, Signature, ValidatorIndex};
+use lathe_engine::{Input, KeyRole};
+use lathe_signer::{SignError, SignRequest, Signer};
+use lathe_types::{Signature, Slot};
+use tracing::{error, warn};
+
 use super::mailbox::Order;
+use super::{SLOTS_PER_DAY, state, warn_of_ending_keys};
 use crate::chain;
 use crate::metrics::Metrics;
 use crate::workers::Workers;
 
-pub(crate) struct Keys(pub Vec<(ValidatorIndex, KeyRole, SecretKey<Prod>)>);
+/// Slots between looks at the ends of the keys.
+const SLOTS_PER_LOOK: u64 = SLOTS_PER_DAY / 24;
 
-pub(crate) fn open(options: &crate::NodeOptions, _time: &crate::clock::Time) -> Result<Keys, crate::NodeError> {
-    let mut keys = Vec::new();
-    for key in &options.keys {
-        let bytes = std::fs::read(&key.path).unwrap();
-        assert!(KeyFormat::of(&bytes).is_some());
-        let mut secret = SecretKey::<Prod>::decode(&bytes).unwrap();
-        if let Some(task) = secret.prepare(0) { secret.install(task.run().unwrap()); }
-        keys.push((key.validator, key.role, secret));
-    }
-    Ok(Keys(keys))
-}
-
-pub(crate) fn run(keys: Keys, mut inbox: Inbox<Order>, chain: &chain::Mailbox, _workers: &Workers, metrics: &Metrics) -> Result<(), Infallible> {
+/// Signs until the mailbox is closed and empty.
+pub(crate) fn run(
+    signer: &Arc<Signer>,
+    mut inbox: Inbox<Order>,
+    chain: &chain::Mailbox,
+    workers: &Workers,
+    metrics: &Metrics,
+) -> Result<(), SignError> {
     while let Some(Order { job, requests }) = inbox.recv_blocking() {
+        let requests: Vec<SignRequest> = requests
+            .into_iter()
+            .map(|request| SignRequest {
+                validator: request.validator,
+                role: request.role,
+                slot: request.slot,
+                message: request.message,
+            })
+            .collect();
         let started = Instant::now();
-        let signatures = requests.iter().map(|request| {
-            let (_, _, key) = keys.0.iter().find(|(v, r, _)| *v == request.validator && *r == request.role).ok_or(SignFailure::UnknownKey)?;
-            let signature = key.sign(request.slot.0, &request.message.0).map_err(|_| SignFailure::KeyExhausted)?;
-            Ok(Signature::from_ssz_bytes(&signature.encode()).unwrap())
-        }).collect();
-        metrics.workers.signing.observe(started.elapsed().as_secs_f64());
+        let outcomes = signer.sign_all(&requests);
+        measure(metrics, &requests, &outcomes, started.elapsed().as_secs_f64());
+        let fatal = outcomes.iter().find_map(|outcome| match outcome {
+            Err(error @ SignError::Ledger(_)) => Some(error.clone()),
+            _ => None,
+        });
+        let signatures = outcomes
+            .into_iter()
+            .map(|outcome| outcome.inspect_err(|error| warn!(%error, "not signed")).map_err(|error| state::failure(&error)))
+            .collect();
         chain.answer(Input::Signed { job, signatures });
+        if let Some(error) = fatal {
+            return Err(error);
+        }
+        if let Some(slot) = requests.iter().map(|request| request.slot).max() {
+            look_ahead(signer, workers, slot);
+        }
     }
     Ok(())
+}
+
+fn measure(
+    metrics: &Metrics,
+    requests: &[SignRequest],
+    outcomes: &[Result<Signature, SignError>],
+    seconds: f64,
+) {
+    metrics.workers.signing.observe(seconds);
+    let made = requests.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_ok());
+    for _ in made.filter(|(request, _)| request.role == KeyRole::Attestation) {
+        metrics.signatures.attestation_signatures.inc();
+        metrics.signatures.attestation_signing.observe(seconds);
+    }
+}
+
+/// Hands out the work that keys need before they can go on after `slot`. What the pool refuses is handed out again at
+/// the next slot, long before it is needed.
+fn look_ahead(signer: &Arc<Signer>, workers: &Workers, slot: Slot) {
+    for job in signer.work_due(slot) {
+        let signer = signer.clone();
+        let (validator, role) = (job.validator(), job.role());
+        workers.in_background(move || match job.run() {
+            Ok(prepared) => signer.install(prepared),
+            Err(error) => error!(%error, validator = validator.0, ?role, "a key cannot be prepared"),
+        });
+    }
+    if slot.0.is_multiple_of(SLOTS_PER_LOOK) {
+        warn_of_ending_keys(signer, slot);
+    }
 }

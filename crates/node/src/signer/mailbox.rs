@@ -24,7 +24,7 @@ impl Message for Order {
 pub(crate) struct Mailbox(lathe_actor::Mailbox<Order>);
 
 /// Opens the signer's mailbox.
-pub(crate) fn mailbox() -> (Mailbox, Inbox<Order>) {
+pub(crate) fn open() -> (Mailbox, Inbox<Order>) {
     let (mailbox, inbox) = lathe_actor::mailbox("signer", Bounds::messages(CAPACITY));
     (Mailbox(mailbox), inbox)
 }
