@@ -60,7 +60,7 @@ pub fn walk(walks: &mut [Walk<'_>]) {
             let Some(work) = slot else { continue };
             work.left -= 1;
             if work.left == 0 {
-                walks[work.walk].value = lane(&state, index)[..HASH].try_into().unwrap_or_default();
+                walks[work.walk].value = lane(&state[..HASH], index);
                 *slot = start(walks, waiting.next(), &mut state, index);
             }
         }

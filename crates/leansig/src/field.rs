@@ -71,9 +71,9 @@ pub fn broadcast<W: Word, const N: usize>(row: &[Element; N]) -> [W; N] {
     row.map(W::from)
 }
 
-/// The row that one lane holds.
+/// The first elements of the row that one lane holds.
 #[inline]
-pub fn lane<W: Word, const N: usize>(words: &[W; N], lane: usize) -> [Element; N] {
+pub fn lane<W: Word, const N: usize>(words: &[W], lane: usize) -> [Element; N] {
     std::array::from_fn(|i| words[i].extract(lane))
 }
 

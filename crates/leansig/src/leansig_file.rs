@@ -48,8 +48,9 @@ impl Shape {
     }
 
     fn bottom<S: Scheme>(tree: u32) -> Self {
-        // Level 0 of the last tree ends beyond 32 bits, hence the count from the start.
-        let level = |height: u8| (u64::from(tree) << height) as u32..((u64::from(tree) + 1) << height) as u32;
+        // The end of level 0 of the last tree wraps to 0; `count` takes that into account.
+        let index = |tree: u64, height: u8| (tree << height) as u32;
+        let level = |height| index(tree.into(), height)..index(u64::from(tree) + 1, height);
         Self { lowest: 0, levels: (0..=S::BOTTOM_LEVEL).rev().map(level).collect() }
     }
 
@@ -181,5 +182,31 @@ impl<S: Scheme> SecretKey<S> {
             shape.write::<S>(&mut out, &grow(&core.parameter, lowest, 0, S::BOTTOM_LEVEL, &pad));
         }
         Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheme::{Prod, Test};
+
+    fn file_bytes<S: Scheme>(slots: Range<u64>) -> usize {
+        let slots = Slots::new::<S>(&slots).unwrap();
+        FIXED + Shape::top::<S>(&slots).bytes() + 2 * Shape::bottom::<S>(0).bytes()
+    }
+
+    #[test]
+    fn files_are_as_long_as_those_of_leansig() {
+        assert_eq!(file_bytes::<Prod>(0..1 << 18), 8_390_660);
+        assert_eq!(file_bytes::<Prod>(0..1 << 17), 8_390_596);
+        assert_eq!(file_bytes::<Test>(0..256), 3396);
+    }
+
+    #[test]
+    fn the_last_bottom_tree_ends_with_the_lifetime() {
+        let shape = Shape::bottom::<Prod>(u16::MAX.into());
+        assert_eq!(shape.levels.len(), 17);
+        assert_eq!((shape.levels[0].start, Shape::count(&shape.levels[0])), (0xffff_0000, 65_536));
+        assert_eq!(shape.levels[16], 65_535..65_536);
     }
 }

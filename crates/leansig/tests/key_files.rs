@@ -152,3 +152,18 @@ fn what_is_neither_format_is_not_a_key() {
         assert_eq!(SecretKey::<Prod>::decode(bytes).map(|_| ()), Err(Error::NotAKey));
     }
 }
+
+#[test]
+#[ignore = "computes 2^18 leaves, some 40 s of processor time"]
+fn a_full_production_key_goes_through_leansigs_format() {
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let key = SecretKey::<Prod>::generate(&mut rng, 0..1 << 17, |_, _| ()).unwrap();
+    let file = key.export_leansig(|_, _| ()).unwrap();
+    assert_eq!(file.len(), 8_390_596);
+    let mut again = SecretKey::<Prod>::decode(&file).unwrap();
+    assert_eq!(again.encode(), key.encode());
+    for slot in [0, 65_535, 65_536, 131_071] {
+        let signature = again.sign_with_build(slot, &[slot as u8; 32]).unwrap();
+        assert!(verify(&key.public_key(), slot, &[slot as u8; 32], &signature), "slot {slot}");
+    }
+}
