@@ -1,0 +1,226 @@
+//! A network of real processes for the tests that kill some of them.
+
+#![allow(dead_code)]
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::net::{TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Milliseconds of a slot.
+pub const SLOT: Duration = Duration::from_secs(4);
+
+/// The binary under test.
+pub fn lathe() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_lathe"))
+}
+
+/// First of `count` consecutive ports that are free for UDP and TCP alike.
+pub fn free_ports(count: u16) -> u16 {
+    for _ in 0..100 {
+        let probe = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let Some(last) = probe.checked_add(count) else { continue };
+        let free = |port| UdpSocket::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if (probe..last).all(free) {
+            return probe;
+        }
+    }
+    panic!("no {count} consecutive free ports");
+}
+
+/// Nodes of one network, each a process of its own; all are killed when this is dropped.
+pub struct Network {
+    dir: tempfile::TempDir,
+    api_port: u16,
+    metrics_port: u16,
+    nodes: Vec<Option<Child>>,
+    genesis_time: u64,
+}
+
+impl Network {
+    /// Makes keys and genesis, starts every node, and returns before genesis.
+    pub fn start(nodes: usize, validators: u64, slots: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let count = u16::try_from(nodes).unwrap();
+        let base = free_ports(3 * count);
+        let (api_port, metrics_port) = (base + count, base + 2 * count);
+        let made = lathe()
+            .args(["genesis", "--genesis-delay", "10"])
+            .args(["--nodes", &nodes.to_string(), "--validators", &validators.to_string()])
+            .args(["--slots", &slots.to_string(), "--base-port", &base.to_string()])
+            .args(["--base-api-port", &api_port.to_string(), "--base-metrics-port", &metrics_port.to_string()])
+            .arg("--out")
+            .arg(dir.path().join("net"))
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let config = std::fs::read_to_string(dir.path().join("net/config.yaml")).unwrap();
+        let genesis_time = config
+            .lines()
+            .find_map(|line| line.strip_prefix("GENESIS_TIME:"))
+            .and_then(|value| value.trim().parse().ok())
+            .unwrap();
+        let nodes = (0..nodes).map(|_| None).collect();
+        let mut network = Self { dir, api_port, metrics_port, nodes, genesis_time };
+        for index in 0..network.nodes.len() {
+            network.start_node(index);
+        }
+        network
+    }
+
+    /// Starts a node that is not running.
+    pub fn start_node(&mut self, index: usize) {
+        assert!(self.nodes[index].is_none(), "node {index} runs already");
+        let log = File::options().create(true).append(true).open(self.log(index)).unwrap();
+        let child = lathe()
+            .args(["node", "--node-id", &format!("lathe_{index}"), "--network-dir"])
+            .arg(self.net())
+            .arg("--data-dir")
+            .arg(self.data_dir(index))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.nodes[index] = Some(child);
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self, index: usize) {
+        let mut child = self.nodes[index].take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// The files of the network.
+    pub fn net(&self) -> PathBuf {
+        self.dir.path().join("net")
+    }
+
+    /// Where a node keeps its chain and its ledger.
+    pub fn data_dir(&self, index: usize) -> PathBuf {
+        self.dir.path().join(format!("data-{index}"))
+    }
+
+    fn log(&self, index: usize) -> PathBuf {
+        self.dir.path().join(format!("node-{index}.log"))
+    }
+
+    /// Time since genesis; zero before it.
+    pub fn elapsed(&self) -> Duration {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        now.saturating_sub(Duration::from_secs(self.genesis_time))
+    }
+
+    /// Slot by the clock.
+    pub fn slot(&self) -> u64 {
+        self.elapsed().as_secs() / SLOT.as_secs()
+    }
+
+    /// Sleeps until the last interval of `slot`, when head and finality of the slot are settled.
+    pub fn wait_for(&self, slot: u64) {
+        let genesis = std::time::UNIX_EPOCH + Duration::from_secs(self.genesis_time);
+        let moment = genesis + SLOT * u32::try_from(slot).unwrap() + Duration::from_millis(2700);
+        if let Ok(rest) = moment.duration_since(std::time::SystemTime::now()) {
+            std::thread::sleep(rest);
+        }
+    }
+
+    /// A JSON answer of a node's API, or `None` if it does not answer.
+    pub fn api(&self, index: usize, path: &str) -> Option<Value> {
+        let port = self.api_port + u16::try_from(index).unwrap();
+        let body = get(&format!("http://127.0.0.1:{port}/lean/v0/{path}"))?;
+        serde_json::from_str(&body).ok()
+    }
+
+    /// A plain or labelled metric of a node, summed over its labels.
+    pub fn metric(&self, index: usize, name: &str) -> Option<f64> {
+        let port = self.metrics_port + u16::try_from(index).unwrap();
+        let body = get(&format!("http://127.0.0.1:{port}/metrics"))?;
+        let values: Vec<f64> = body
+            .lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])))
+            .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
+            .collect();
+        (!values.is_empty()).then(|| values.iter().sum())
+    }
+
+    /// Slot that a node has finalized.
+    pub fn finalized(&self, index: usize) -> Option<u64> {
+        self.api(index, "fork_choice")?["finalized"]["slot"].as_u64()
+    }
+
+    /// Slot and root of a node's head.
+    pub fn head(&self, index: usize) -> Option<(u64, String)> {
+        let view = self.api(index, "fork_choice")?;
+        let head = view["head"].as_str()?.to_owned();
+        let node = view["nodes"].as_array()?.iter().find(|node| node["root"] == head.as_str())?;
+        Some((node["slot"].as_u64()?, head))
+    }
+
+    /// Whether a node says that it is in sync.
+    pub fn in_sync(&self, index: usize) -> bool {
+        self.api(index, "node/syncing").is_some_and(|status| status["is_syncing"] == false)
+    }
+
+    /// Polls until `reached` holds, at most `patience`.
+    pub fn wait_until(&self, what: &str, patience: Duration, mut reached: impl FnMut(&Self) -> bool) {
+        let start = Instant::now();
+        while !reached(self) {
+            assert!(start.elapsed() < patience, "{what}: not within {patience:?}\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Last lines of every node's log, for a failure's message.
+    pub fn logs(&self) -> String {
+        (0..self.nodes.len())
+            .map(|index| {
+                let log = std::fs::read_to_string(self.log(index)).unwrap_or_default();
+                let lines: Vec<&str> = log.lines().collect();
+                format!("--- node {index}\n{}\n", lines[lines.len().saturating_sub(25)..].join("\n"))
+            })
+            .collect()
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for child in self.nodes.iter_mut().flatten() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("{}", self.logs());
+        }
+    }
+}
+
+fn get(url: &str) -> Option<String> {
+    let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(2))).build();
+    ureq::Agent::new_with_config(config).get(url).call().ok()?.body_mut().read_to_string().ok()
+}
+
+/// Signing records of a ledger that hold a second message for one key and slot, and how many records there are. Reads
+/// the file's bytes, so that it does not rely on the code under test.
+pub fn ledger_conflicts(data_dir: &Path) -> (usize, usize) {
+    const HEADER: usize = 36;
+    const RECORD: usize = 81;
+    const SIGNED: u8 = 1;
+    let bytes = std::fs::read(data_dir.join("ledger/signing.ledger")).unwrap();
+    let records = bytes[HEADER..].chunks_exact(RECORD).take_while(|record| record[0] != 0);
+    let mut seen = HashMap::new();
+    let (mut conflicts, mut count) = (0, 0);
+    for record in records.filter(|record| record[0] == SIGNED) {
+        let (key_and_slot, message) = (&record[1..41], &record[41..73]);
+        count += 1;
+        if seen.insert(key_and_slot.to_vec(), message).is_some_and(|before| before != message) {
+            conflicts += 1;
+        }
+    }
+    (conflicts, count)
+}
