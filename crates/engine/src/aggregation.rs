@@ -14,7 +14,8 @@ use lathe_types::{
 };
 
 use crate::Engine;
-use crate::io::{AggregateRequest, Duty, Effect, Event, JobFailure, JobId, Millis, MissReason, Publication};
+use crate::event::{Duty, Event, MissReason};
+use crate::io::{AggregateRequest, Effect, JobFailure, JobId, Millis, Publication};
 use crate::jobs::Job;
 use crate::observer::Step;
 

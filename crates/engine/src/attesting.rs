@@ -4,12 +4,13 @@
 //! already, and without it 400 ms into the interval (leanSpec waits as long in steps of 50 ms). A tick that comes late
 //! but within the slot still votes; a slot that is over is missed, and said to be.
 
-use lathe_types::{AttestationData, MILLISECONDS_PER_INTERVAL, SignedAttestation, Slot, TreeHash, ValidatorIndex};
+use lathe_types::{
+    AttestationData, MILLISECONDS_PER_INTERVAL, SignedAttestation, Slot, TreeHash, ValidatorIndex,
+};
 
 use crate::Engine;
-use crate::io::{
-    Duty, Effect, Event, KeyRole, Millis, MissReason, Publication, SignFailure, SignRequest,
-};
+use crate::event::{Duty, Event, MissReason};
+use crate::io::{Effect, KeyRole, Millis, Publication, SignFailure, SignRequest};
 use crate::jobs::Job;
 use crate::observer::Step;
 
@@ -62,7 +63,8 @@ impl Engine {
         let before = self.snapshot();
         self.store.update_head();
         self.store_changed(&before, Vec::new());
-        let data = self.timed(Step::AttestationProduction, |engine| engine.store.produce_attestation_data(slot));
+        let data =
+            self.timed(Step::AttestationProduction, |engine| engine.store.produce_attestation_data(slot));
         let validators = self.config.local_validators.clone();
         let message = data.tree_hash_root();
         let request = |validator: &ValidatorIndex| SignRequest {
@@ -95,7 +97,12 @@ impl Engine {
                     self.count_vote(&attestation, None);
                 }
                 Err(failure) => {
-                    self.missed(Duty::Attestation, Some(validator_index), data.slot, MissReason::Signer(failure));
+                    self.missed(
+                        Duty::Attestation,
+                        Some(validator_index),
+                        data.slot,
+                        MissReason::Signer(failure),
+                    );
                 }
             }
         }

@@ -14,9 +14,8 @@ use lathe_types::{
 };
 
 use crate::Engine;
-use crate::io::{
-    Effect, GossipVerdict, JobId, Millis, ObjectKind, Offence, Origin, VerifyRequest,
-};
+use crate::event::ObjectKind;
+use crate::io::{Effect, GossipVerdict, JobId, Millis, Offence, Origin, VerifyRequest};
 use crate::jobs::Job;
 use crate::observer::Step;
 use crate::pending::ArrivedBlock;
@@ -116,7 +115,13 @@ impl Engine {
         {
             return self.push(Effect::Penalise { peer, offence: Offence::Unrequested });
         }
-        self.consider_block(ArrivedBlock { root, block, origins: vec![origin], arrived: self.now, by_gossip });
+        self.consider_block(ArrivedBlock {
+            root,
+            block,
+            origins: vec![origin],
+            arrived: self.now,
+            by_gossip,
+        });
     }
 
     /// Decides what to do with a block next; called again when its parent is there.
@@ -144,7 +149,11 @@ impl Engine {
         }
         match self.store.check_block(&arrived.block) {
             Ok(BlockCheck::New { .. }) => {
-                self.check_proof(BlockInCheck { proof_hash: hash_proof(&arrived.block), arrived, attempts: 0 });
+                self.check_proof(BlockInCheck {
+                    proof_hash: hash_proof(&arrived.block),
+                    arrived,
+                    attempts: 0,
+                });
             }
             Ok(BlockCheck::Known | BlockCheck::Obsolete) => self.settle_all(&arrived, GossipVerdict::Ignore),
             Err(rejection) => {
@@ -166,7 +175,8 @@ impl Engine {
         }
         self.sync.not_missing(&root);
         // What is missing is the parent of the oldest block in this chain of orphans.
-        let oldest = self.pending.oldest_waiting_ancestor(&root).map(|block| (block.parent_root(), block.slot()));
+        let oldest =
+            self.pending.oldest_waiting_ancestor(&root).map(|block| (block.parent_root(), block.slot()));
         let (missing, child) = oldest.unwrap_or((parent_root, slot));
         if self.blocks.is_in_check(&missing) || self.store.contains(&missing) {
             return;

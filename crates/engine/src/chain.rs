@@ -6,7 +6,8 @@ use std::sync::Arc;
 use lathe_types::{Checkpoint, Participation, Root, SignedBlock, Slot, State, ValidatorIndex};
 
 use crate::Engine;
-use crate::io::{Batch, Effect, Event, Millis, Sequence};
+use crate::event::Event;
+use crate::io::{Batch, Effect, Millis, Sequence};
 
 /// The store's checkpoints at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,11 @@ impl Engine {
     }
 
     /// Announces and persists what changed since `before`.
-    pub(crate) fn store_changed(&mut self, before: &Snapshot, blocks: Vec<(Root, Arc<SignedBlock>, Arc<State>)>) {
+    pub(crate) fn store_changed(
+        &mut self,
+        before: &Snapshot,
+        blocks: Vec<(Root, Arc<SignedBlock>, Arc<State>)>,
+    ) {
         let after = self.snapshot();
         if after == *before && blocks.is_empty() {
             return;
@@ -80,7 +85,11 @@ impl Engine {
         if after.safe_target != before.safe_target {
             self.announce(Event::SafeTarget(after.safe_target));
         }
-        if !batch.blocks.is_empty() || batch.head.is_some() || batch.justified.is_some() || batch.finalized.is_some() {
+        if !batch.blocks.is_empty()
+            || batch.head.is_some()
+            || batch.justified.is_some()
+            || batch.finalized.is_some()
+        {
             let sequence = self.persistence.next();
             self.push(Effect::Persist { sequence, batch });
         }
@@ -115,7 +124,12 @@ impl Engine {
         (changes.into_iter().collect(), depth)
     }
 
-    pub(crate) fn announce_import(&mut self, block: &SignedBlock, checkpoint: Checkpoint, arrival: Option<Millis>) {
+    pub(crate) fn announce_import(
+        &mut self,
+        block: &SignedBlock,
+        checkpoint: Checkpoint,
+        arrival: Option<Millis>,
+    ) {
         let attestations = &block.block.body.attestations;
         let votes = attestations.iter().map(|attestation| attestation.aggregation_bits.num_set_bits()).sum();
         let previous = Slot(checkpoint.slot.0.saturating_sub(1));

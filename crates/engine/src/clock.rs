@@ -9,8 +9,9 @@
 use lathe_types::{GOSSIP_DISPARITY_INTERVALS, Interval, Slot, ValidatorIndex};
 
 use crate::Engine;
+use crate::event::{Duty, Event, MissReason};
 use crate::gate::ChainLag;
-use crate::io::{Duty, Event, Millis, MissReason};
+use crate::io::Millis;
 use crate::observer::Step;
 use crate::timeline::Advance;
 

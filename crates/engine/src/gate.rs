@@ -57,12 +57,17 @@ impl Gate {
 
     fn judge(&mut self, chain: ChainLag) -> bool {
         let lag = chain.clock.0.saturating_sub(chain.head.0);
-        if self.grace_until.is_some_and(|until| !chain.heard_of_peers && chain.clock < until && lag > HYSTERESIS_BAND) {
+        if self
+            .grace_until
+            .is_some_and(|until| !chain.heard_of_peers && chain.clock < until && lag > HYSTERESIS_BAND)
+        {
             return true;
         }
         self.grace_until = None;
         // A claim beyond the clock is worth no more than the clock: it proves at most that somebody is in time.
-        let newest = chain.newest_claim.map_or(chain.newest_block, |claim| claim.min(chain.clock).max(chain.newest_block));
+        let newest = chain
+            .newest_claim
+            .map_or(chain.newest_block, |claim| claim.min(chain.clock).max(chain.newest_block));
         if chain.clock.0.saturating_sub(newest.0) > NETWORK_STALL_THRESHOLD {
             return false;
         }

@@ -16,6 +16,7 @@ mod blocks;
 mod chain;
 mod clock;
 mod config;
+mod event;
 mod gate;
 mod io;
 mod jobs;
@@ -37,6 +38,7 @@ use lathe_forkchoice::Store;
 use lathe_types::{Slot, TreeHash};
 
 pub use config::{Anchor, DEFAULT_AGGREGATE_CAPACITY, DEFAULT_SIGN_LEAD_MS, EngineConfig, EngineError};
+pub use event::{Duty, Event, MissReason, ObjectKind};
 pub use io::*;
 pub use observer::{Observer, Step};
 pub use view::{PoolSizes, SyncView, View, ViewNode};

@@ -44,8 +44,11 @@ impl ArrivedBlock {
 
     /// What it occupies, near enough: the proof and the bits dominate.
     fn bytes(&self) -> usize {
-        let bits = |attestation: &lathe_types::AggregatedAttestation| attestation.aggregation_bits.len() / 8 + 256;
-        self.block.proof.proof.len() + self.block.block.body.attestations.iter().map(bits).sum::<usize>() + 256
+        let bits =
+            |attestation: &lathe_types::AggregatedAttestation| attestation.aggregation_bits.len() / 8 + 256;
+        self.block.proof.proof.len()
+            + self.block.block.body.attestations.iter().map(bits).sum::<usize>()
+            + 256
     }
 }
 
@@ -75,11 +78,16 @@ impl PendingBlocks {
     /// Keeps `block` until its parent is imported. A block that already waits only learns of the further way. Returns
     /// false if there was no room.
     pub(crate) fn insert(&mut self, block: ArrivedBlock) -> bool {
-        if let Some(known) = self.slots.get(&block.root).and_then(|slot| self.blocks.get_mut(&(*slot, block.root))) {
+        if let Some(known) =
+            self.slots.get(&block.root).and_then(|slot| self.blocks.get_mut(&(*slot, block.root)))
+        {
             known.by_gossip |= block.by_gossip;
             return true;
         }
-        if block.sender().is_some_and(|peer| self.per_peer.get(&peer).copied().unwrap_or(0) >= MAX_PENDING_PER_PEER) {
+        if block
+            .sender()
+            .is_some_and(|peer| self.per_peer.get(&peer).copied().unwrap_or(0) >= MAX_PENDING_PER_PEER)
+        {
             return false;
         }
         let bytes = block.bytes();
@@ -135,7 +143,8 @@ impl PendingBlocks {
     pub(crate) fn oldest_waiting_ancestor(&self, root: &Root) -> Option<&ArrivedBlock> {
         let mut block = self.get(root)?;
         // Slots fall from child to parent or the walk ends, so a cycle is impossible.
-        while let Some(parent) = self.get(&block.parent_root()).filter(|parent| parent.slot() < block.slot()) {
+        while let Some(parent) = self.get(&block.parent_root()).filter(|parent| parent.slot() < block.slot())
+        {
             block = parent;
         }
         Some(block)
@@ -213,7 +222,10 @@ mod tests {
         assert!(!pool.insert(block(100_000, Root::ZERO, 99)), "further ahead than all others");
         assert!(pool.insert(block(5, Root::ZERO, 99)));
         assert_eq!(pool.len(), MAX_PENDING_BLOCKS);
-        assert_eq!(pool.blocks.last_key_value().map(|((slot, _), _)| slot.0), Some(10 + MAX_PENDING_BLOCKS as u64 - 2));
+        assert_eq!(
+            pool.blocks.last_key_value().map(|((slot, _), _)| slot.0),
+            Some(10 + MAX_PENDING_BLOCKS as u64 - 2)
+        );
     }
 
     #[test]

@@ -15,14 +15,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lathe_types::{
-    AttestationData, MILLISECONDS_PER_INTERVAL, MultiMessageAggregate, Root, Signature, SignedBlock,
-    SingleMessageAggregate, Slot, ValidatorIndex,
+    AttestationData, Checkpoint, MILLISECONDS_PER_INTERVAL, MultiMessageAggregate, Root, Signature,
+    SignedBlock, SingleMessageAggregate, Slot, ValidatorIndex,
 };
 
 use crate::Engine;
+use crate::event::{Duty, Event, MissReason};
 use crate::io::{
-    Duty, Effect, Event, JobFailure, JobId, KeyRole, Millis, MissReason, PrepareRequest, PreparedBlock, Publication,
-    SignFailure, SignRequest,
+    Effect, JobFailure, JobId, KeyRole, Millis, PrepareRequest, PreparedBlock, Publication, SignFailure,
+    SignRequest,
 };
 use crate::jobs::Job;
 
@@ -101,7 +102,8 @@ impl Proposing {
 impl Engine {
     /// The slot's proposer is one of ours: takes up the proposal, once.
     pub(crate) fn take_up_proposal(&mut self, slot: Slot) {
-        let taken = self.proposing.done.is_some_and(|done| slot <= done) || self.proposing.current(slot).is_some();
+        let taken =
+            self.proposing.done.is_some_and(|done| slot <= done) || self.proposing.current(slot).is_some();
         // Slot 0 has the anchor, which nobody proposes.
         if slot == Slot(0) || taken {
             return;
@@ -161,6 +163,7 @@ impl Engine {
     fn reason_unsigned(&self, proposal: &Proposal) -> MissReason {
         match (proposal.failure, &proposal.preparing) {
             _ if self.gate.is_closed() => MissReason::NotSynced,
+            _ if self.store.head().slot >= proposal.slot => MissReason::HeadMoved,
             (Some(failure), _) => MissReason::Worker(failure),
             (None, Some(_)) => MissReason::NotPrepared,
             (None, None) => MissReason::OutOfTime,
@@ -172,7 +175,11 @@ impl Engine {
             return;
         }
         let sign_at = Millis::of_slot(proposal.slot).minus(self.config.sign_lead_ms);
-        let head = self.store.head().root;
+        let Checkpoint { root: head, slot: head_slot } = self.store.head();
+        // The slot has a block already: our own, from before a restart, or that of somebody with the same keys.
+        if head_slot >= proposal.slot {
+            return;
+        }
         proposal.ready = proposal.ready.take().filter(|(basis, _)| basis.parent == head);
         if self.now >= sign_at
             && let Some((_, prepared)) = proposal.ready.take()
@@ -207,9 +214,11 @@ impl Engine {
         // as the first blocks carry nothing else.
         let is_useful = |data: &AttestationData| {
             let at_genesis = data.source.slot == Slot(0) && data.target.slot == Slot(0);
-            (data.target.slot > justified || at_genesis && justified == Slot(0)) && self.store.contains(&data.head.root)
+            (data.target.slot > justified || at_genesis && justified == Slot(0))
+                && self.store.contains(&data.head.root)
         };
-        let pools = [self.store.latest_known_aggregated_payloads(), self.store.latest_new_aggregated_payloads()];
+        let pools =
+            [self.store.latest_known_aggregated_payloads(), self.store.latest_new_aggregated_payloads()];
         let mut candidates = Candidates::new();
         for (root, data, proofs) in pools.into_iter().flat_map(|pool| pool.iter()) {
             if !proofs.is_empty() && is_useful(&data) {
@@ -236,7 +245,12 @@ impl Engine {
     }
 
     /// A worker's answer to a preparation. Only the newest one counts.
-    pub(crate) fn block_prepared(&mut self, job: JobId, slot: Slot, answer: Result<Arc<PreparedBlock>, JobFailure>) {
+    pub(crate) fn block_prepared(
+        &mut self,
+        job: JobId,
+        slot: Slot,
+        answer: Result<Arc<PreparedBlock>, JobFailure>,
+    ) {
         let Some(proposal) = self.proposing.current(slot) else {
             return;
         };
@@ -320,7 +334,7 @@ impl Engine {
         let slot = block.block.slot;
         self.push(Effect::Publish { message: Publication::Block(block.clone()), after: None });
         let at_ms = self.now.since(Millis::of_slot(slot));
-        self.announce(Event::Proposed { block: lathe_types::Checkpoint { root: prepared.root, slot }, at_ms });
+        self.announce(Event::Proposed { block: Checkpoint { root: prepared.root, slot }, at_ms });
         if self.import(block, prepared.root, prepared.post_state.clone(), None) {
             self.after_import(block, prepared.root);
         }

@@ -59,7 +59,11 @@ mod tests {
     use super::*;
 
     fn advance(skipped_from: Option<u64>, first: u64, last: u64) -> Option<Advance> {
-        Some(Advance { skipped_from: skipped_from.map(Interval), first: Interval(first), last: Interval(last) })
+        Some(Advance {
+            skipped_from: skipped_from.map(Interval),
+            first: Interval(first),
+            last: Interval(last),
+        })
     }
 
     #[test]

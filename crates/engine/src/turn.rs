@@ -3,10 +3,8 @@
 use lathe_types::{RejectionReason, Slot, ValidatorIndex};
 
 use crate::Engine;
-use crate::io::{
-    Duty, Effect, Event, GossipVerdict, Input, JobFailure, JobId, Millis, MissReason, ObjectKind, Offence, Origin,
-    SignFailure,
-};
+use crate::event::{Duty, Event, MissReason, ObjectKind};
+use crate::io::{Effect, GossipVerdict, Input, JobFailure, JobId, Millis, Offence, Origin, SignFailure};
 use crate::jobs::Job;
 use crate::observer::Step;
 use crate::sync::{Situation, Sync};
@@ -187,7 +185,13 @@ impl Engine {
         self.announce(Event::Rejected { kind, reason: reason.name() });
     }
 
-    pub(crate) fn missed(&mut self, duty: Duty, validator: Option<ValidatorIndex>, slot: Slot, reason: MissReason) {
+    pub(crate) fn missed(
+        &mut self,
+        duty: Duty,
+        validator: Option<ValidatorIndex>,
+        slot: Slot,
+        reason: MissReason,
+    ) {
         self.announce(Event::DutyMissed { duty, validator, slot, reason });
     }
 

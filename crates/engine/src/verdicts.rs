@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::io::{Millis, MessageId, Peer};
+use crate::io::{MessageId, Millis, Peer};
 use crate::time::Timer;
 
 /// gossipsub keeps a message for three seconds while it is judged; a tenth of a second is left for the way there.

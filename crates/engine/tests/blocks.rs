@@ -57,7 +57,8 @@ fn a_bad_transition_condemns_the_block_and_what_builds_on_it() {
     let (mut hand, genesis) = hand();
     let mut signed = (*genesis.child(1, &[]).block).clone();
     signed.block.state_root = lathe_types::Root::repeat_byte(1);
-    let bad = Made { root: signed.block.tree_hash_root(), block: signed.into(), state: genesis.state.clone() };
+    let bad =
+        Made { root: signed.block.tree_hash_root(), block: signed.into(), state: genesis.state.clone() };
     hand.gossip_block(1, &bad.block);
     // Relayed before the transition, so the sender is blamed on its own.
     assert_eq!(hand.verified(0, &[true]), ["accept 1", "penalise peer 1: Invalid"]);
@@ -187,7 +188,9 @@ fn a_reorganisation_empties_the_slots_that_it_leaves() {
     let canonical = canonical.map(|(slot, sign)| format!("{slot}{sign}"));
     assert_eq!(
         effects.last().unwrap(),
-        &format!("persist 3: blocks [] canonical {canonical:?} head Some({come}) justified None finalized None drop 0")
+        &format!(
+            "persist 3: blocks [] canonical {canonical:?} head Some({come}) justified None finalized None drop 0"
+        )
     );
     let depth = hand.events().into_iter().find(|event| event.starts_with("Head")).unwrap();
     assert!(depth.ends_with("reorg_depth: 1 }"), "{depth}");

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use lathe_engine::{KeyRole, PrepareRequest, PreparedBlock, Publication};
-use lathe_types::{AttestationData, Checkpoint, Root, SignedAttestation, SignedBlock, Slot, Status, TreeHash};
+use lathe_types::{
+    AttestationData, Checkpoint, Root, SignedAttestation, SignedBlock, Slot, Status, TreeHash,
+};
 
 use crate::crypto;
 use crate::worker;

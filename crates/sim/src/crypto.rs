@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use lathe_types::{
-    AggregationBits, AttestationData, Decode, MultiMessageAggregate, Participation, ProofBytes, PublicKey, Root,
-    Signature, SignatureShape, SignedBlock, SingleMessageAggregate, Slot, State, TreeHash, ValidatorIndex,
+    AggregationBits, AttestationData, Decode, MultiMessageAggregate, Participation, ProofBytes, PublicKey,
+    Root, Signature, SignatureShape, SignedBlock, SingleMessageAggregate, Slot, State, TreeHash,
+    ValidatorIndex,
 };
 
 use lathe_engine::KeyRole;
@@ -44,7 +45,8 @@ pub fn sign(key: &PublicKey, slot: Slot, message: &Root) -> Signature {
     bytes[0..4].copy_from_slice(&36_u32.to_le_bytes());
     bytes[32..36].copy_from_slice(&(hashes_offset as u32).to_le_bytes());
     bytes[36..40].copy_from_slice(&4_u32.to_le_bytes());
-    Signature::from_ssz_bytes(&bytes).unwrap_or_else(|error| unreachable!("the shape is that of the scheme: {error:?}"))
+    Signature::from_ssz_bytes(&bytes)
+        .unwrap_or_else(|error| unreachable!("the shape is that of the scheme: {error:?}"))
 }
 
 /// Whether the signature is the key's.
@@ -123,7 +125,8 @@ pub fn seal(
     if !verify(&key, slot, root, signature) {
         return None;
     }
-    let mut bytes: Vec<u8> = components.iter().flat_map(|component| component.proof.iter().copied()).collect();
+    let mut bytes: Vec<u8> =
+        components.iter().flat_map(|component| component.proof.iter().copied()).collect();
     bytes.extend(share(&key, slot, root));
     Some(MultiMessageAggregate { proof: ProofBytes::new(bytes).ok()? })
 }
@@ -137,9 +140,13 @@ pub fn split(block: &SignedBlock) -> Option<Vec<(AttestationData, SingleMessageA
     let mut rest: &[u8] = &block.proof.proof;
     let mut parts = Vec::new();
     for attestation in &block.block.body.attestations {
-        let (part, others) = rest.split_at_checked(attestation.aggregation_bits.num_set_bits() * SHARE_LEN)?;
+        let (part, others) =
+            rest.split_at_checked(attestation.aggregation_bits.num_set_bits() * SHARE_LEN)?;
         let proof = ProofBytes::new(part.to_vec()).ok()?;
-        parts.push((attestation.data, SingleMessageAggregate { participants: attestation.aggregation_bits.clone(), proof }));
+        parts.push((
+            attestation.data,
+            SingleMessageAggregate { participants: attestation.aggregation_bits.clone(), proof },
+        ));
         rest = others;
     }
     (rest.len() == SHARE_LEN).then_some(parts)

@@ -90,7 +90,8 @@ impl Disk {
             .into_iter()
             .filter_map(|(root, block)| {
                 let state = contents.states.get(root)?;
-                (reached.contains(&block.block.parent_root) && reached.insert(*root)).then(|| (block.clone(), state.clone()))
+                (reached.contains(&block.block.parent_root) && reached.insert(*root))
+                    .then(|| (block.clone(), state.clone()))
             })
             .collect();
         Some(Anchor {
@@ -120,7 +121,13 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Records durably that `root` is about to be signed; false if the slot is used for another root.
-    pub(crate) fn record(&mut self, validator: ValidatorIndex, role: KeyRole, slot: Slot, root: Root) -> bool {
+    pub(crate) fn record(
+        &mut self,
+        validator: ValidatorIndex,
+        role: KeyRole,
+        slot: Slot,
+        root: Root,
+    ) -> bool {
         *self.synced.entry((validator, role, slot)).or_insert(root) == root
     }
 }

@@ -23,7 +23,9 @@ fn main() -> ExitCode {
     let mut out = std::io::stdout().lock();
     for seed in arguments.seed..arguments.seed.saturating_add(arguments.seeds) {
         let line = match run(Scenario::from_seed(seed)) {
-            Ok(outcome) if arguments.seeds == 1 => format!("seed {seed}: {}", blake3::Hash::from(outcome.trace)),
+            Ok(outcome) if arguments.seeds == 1 => {
+                format!("seed {seed}: {}", blake3::Hash::from(outcome.trace))
+            }
             Ok(_) => continue,
             Err(violation) => {
                 failures += 1;

@@ -26,7 +26,9 @@ impl Message {
             Publication::Attestation { attestation, .. } => {
                 (Content::Attestation(attestation.clone()), attestation.as_ssz_bytes())
             }
-            Publication::Aggregate(aggregate) => (Content::Aggregate(aggregate.clone()), aggregate.as_ssz_bytes()),
+            Publication::Aggregate(aggregate) => {
+                (Content::Aggregate(aggregate.clone()), aggregate.as_ssz_bytes())
+            }
         };
         let mut id = [0; 20];
         id.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..20]);
@@ -38,7 +40,9 @@ impl Message {
         let origin = Origin::Gossip { id: self.id, peer };
         match &self.content {
             Content::Block(block) => Input::Block { block: block.clone(), origin },
-            Content::Attestation(attestation) => Input::Attestation { attestation: attestation.clone(), origin },
+            Content::Attestation(attestation) => {
+                Input::Attestation { attestation: attestation.clone(), origin }
+            }
             Content::Aggregate(aggregate) => Input::Aggregate { aggregate: aggregate.clone(), origin },
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lathe_engine::{Anchor, Engine, EngineConfig, EngineError, Millis, MessageId, PreparedBlock};
+use lathe_engine::{Anchor, Engine, EngineConfig, EngineError, MessageId, Millis, PreparedBlock};
 use lathe_types::{SubnetId, ValidatorIndex};
 
 use crate::disk::{Disk, Ledger};

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use lathe_engine::{AggregateRequest, Input, JobFailure, JobId, PrepareRequest, PreparedBlock, VerifyRequest};
+use lathe_engine::{
+    AggregateRequest, Input, JobFailure, JobId, PrepareRequest, PreparedBlock, VerifyRequest,
+};
 use lathe_forkchoice::{BlockInputs, ProofWork, build_block};
 use lathe_types::{
     AggregationBits, AttestationData, Rejection, Signature, SignedBlock, SingleMessageAggregate, State,

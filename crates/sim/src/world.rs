@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lathe_engine::{
-    Anchor, Effect, FetchFailure, FetchWhat, GossipVerdict, Input, KeyRole, Millis, Origin, Peer, Publication,
-    RequestId, Sequence, SignFailure, SignRequest,
+    Anchor, Effect, FetchFailure, FetchWhat, GossipVerdict, Input, KeyRole, Millis, Origin, Peer,
+    Publication, RequestId, Sequence, SignFailure, SignRequest,
 };
 use lathe_types::{
     Checkpoint, Genesis, Signature, SignedBlock, Slot, TreeHash, Validator, ValidatorIndex, Validators,
@@ -62,7 +62,8 @@ fn genesis(scenario: &Scenario) -> Result<Anchor, Violation> {
         proposal_public_key: crypto::public_key(scenario.seed, index, KeyRole::Proposal),
         index,
     });
-    let validators = Validators::try_from_iter(validators).map_err(|error| Violation::setup(&format!("{error:?}")))?;
+    let validators =
+        Validators::try_from_iter(validators).map_err(|error| Violation::setup(&format!("{error:?}")))?;
     let state = lathe_transition::generate_genesis(&Genesis { genesis_time: 0, validators });
     let block = lathe_transition::genesis_block(&state);
     let block = SignedBlock { block, proof: lathe_types::MultiMessageAggregate::default() };
@@ -93,7 +94,8 @@ impl World {
 
     fn build_nodes(&mut self, anchor: &Anchor) -> Result<(), Violation> {
         let mut owners: Vec<NodeId> = (0..self.scenario.nodes).collect();
-        let twins = |(node, behaviour): (&NodeId, &Behaviour)| (*behaviour == Behaviour::Twin).then_some(*node);
+        let twins =
+            |(node, behaviour): (&NodeId, &Behaviour)| (*behaviour == Behaviour::Twin).then_some(*node);
         owners.extend(self.scenario.byzantine.iter().filter_map(twins));
         if self.scenario.sabotage == Some(Sabotage::TwinsOnBothSides) {
             owners.extend(0..self.scenario.nodes);
@@ -102,7 +104,8 @@ impl World {
             let ours = |validator: &u64| *validator % self.scenario.nodes as u64 == *owner as u64;
             let validators = (0..self.scenario.validators).filter(ours).map(ValidatorIndex).collect();
             let is_aggregator = self.scenario.aggregators.contains(owner);
-            let mut node = Node::new(id, validators, is_aggregator, anchor).map_err(|error| Violation::setup(&error))?;
+            let mut node =
+                Node::new(id, validators, is_aggregator, anchor).map_err(|error| Violation::setup(&error))?;
             node.behaviour = self.scenario.byzantine.get(owner).copied();
             // A ring and a chord, so that messages need relays.
             let count = owners.len();
@@ -151,7 +154,8 @@ impl World {
             self.now = at;
             self.happen(happening)?;
         }
-        let nodes = self.nodes.iter().filter(|node| node.is_honest() && node.engine.is_some()).map(|node| node.id);
+        let nodes =
+            self.nodes.iter().filter(|node| node.is_honest() && node.engine.is_some()).map(|node| node.id);
         let nodes = nodes.collect();
         self.tell(&Fact::End { nodes })?;
         Ok(*self.trace.finalize().as_bytes())
@@ -178,7 +182,9 @@ impl World {
                 }
                 self.turn(to, message.input(Peer(from as u64)))
             }
-            Happening::Signed { node, incarnation, job, requests } => self.signed(node, incarnation, job, &requests),
+            Happening::Signed { node, incarnation, job, requests } => {
+                self.signed(node, incarnation, job, &requests)
+            }
             Happening::Synced { node, incarnation, sequence } => self.synced(node, incarnation, sequence),
             Happening::Serve { by, to, incarnation, request, what } => {
                 self.serve(by, to, incarnation, request, &what);
@@ -244,7 +250,9 @@ impl World {
                 self.nodes[id].prepared = Some(prepared.clone());
                 self.work(id, 1..=10, worker::seal(job, &prepared, &signature));
             }
-            Effect::Split { job, block, wanted, .. } => self.work(id, 1..=5, worker::split(job, &block, &wanted)),
+            Effect::Split { job, block, wanted, .. } => {
+                self.work(id, 1..=5, worker::split(job, &block, &wanted))
+            }
             Effect::Sign { job, requests } => {
                 let (delay, incarnation) = (self.rng.random_range(5..=45), self.nodes[id].incarnation);
                 self.schedule(delay, Happening::Signed { node: id, incarnation, job, requests });

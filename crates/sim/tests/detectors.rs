@@ -16,7 +16,12 @@ fn a_signer_that_signs_twice() {
 #[test]
 fn two_chains_finalized() {
     let mut scenario = Scenario::healthy(2, 12);
-    scenario.links.partitions.push(Partition { from_ms: -1_000, until_ms: i64::MAX, side: vec![0, 1, 2, 3], one_way: false });
+    scenario.links.partitions.push(Partition {
+        from_ms: -1_000,
+        until_ms: i64::MAX,
+        side: vec![0, 1, 2, 3],
+        one_way: false,
+    });
     // Without the twins each half has half of the votes and finalizes nothing.
     let mut halves = scenario.clone();
     halves.links.partitions[0].side = vec![0, 1];

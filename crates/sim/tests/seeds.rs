@@ -1,5 +1,7 @@
 //! Some hundred short runs with faults, and proof that a run is a function of its seed.
 
+#![allow(clippy::panic, reason = "tests fail by panicking, and so do their helpers")]
+
 use lathe_sim::{Scenario, replay_command, run};
 
 /// Seeds in each of the eight parts; the parts run side by side.

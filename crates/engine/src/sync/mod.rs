@@ -99,7 +99,13 @@ impl Sync {
     }
 
     /// The parent of a block that waits is missing. `from` sent the block and is asked first.
-    pub(crate) fn want_parent(&mut self, situation: &Situation<'_>, parent: Root, child: Slot, from: Option<Peer>) {
+    pub(crate) fn want_parent(
+        &mut self,
+        situation: &Situation<'_>,
+        parent: Root,
+        child: Slot,
+        from: Option<Peer>,
+    ) {
         let depth = self.wanted.insert(situation.now, parent, from);
         let deep = depth >= WALK_BEFORE_RANGE;
         let wide = child.0 > situation.head.0.saturating_add(GAP_FOR_RANGE);
@@ -192,7 +198,8 @@ impl Sync {
         let now = situation.now;
         let mut effects = Vec::new();
         let behind = situation.clock.0.saturating_sub(situation.head.0) > crate::gate::SYNC_LAG_THRESHOLD;
-        effects.extend(self.peers.refresh(now, behind).into_iter().map(|peer| Effect::RequestStatus { peer }));
+        effects
+            .extend(self.peers.refresh(now, behind).into_iter().map(|peer| Effect::RequestStatus { peer }));
         self.pursue_claims(situation);
         effects.extend(self.ask_for_range(situation));
         effects.extend(self.ask_for_roots(now));
@@ -242,13 +249,18 @@ impl Sync {
             let first = self.wanted.first_choice(&root);
             let peer = self.peers.choose(|peer, info| {
                 let usable = info.may_be_asked(now, MAX_OPEN_PER_PEER);
-                usable.then_some((first == Some(peer), !tried.contains(&peer), std::cmp::Reverse(info.strikes)))
+                usable.then_some((
+                    first == Some(peer),
+                    !tried.contains(&peer),
+                    std::cmp::Reverse(info.strikes),
+                ))
             });
             let Some(peer) = peer else {
                 continue;
             };
             self.wanted.asked(&root, peer);
-            let id = self.open(peer, Request::Roots { peer, roots: [root].into(), received: BTreeSet::new() });
+            let id =
+                self.open(peer, Request::Roots { peer, roots: [root].into(), received: BTreeSet::new() });
             effects.push(Effect::Fetch { request: id, peer, what: FetchWhat::ByRoot(vec![root]) });
         }
         effects

@@ -59,7 +59,11 @@ impl Sync {
         let last = Slot(start.0 + count - 1);
         let chosen = self.peers.choose(|peer, info| {
             let usable = can_serve(peer, info) && info.may_be_asked(now, MAX_OPEN_PER_PEER);
-            usable.then_some((info.claims_slot(last), info.claims_slot(start), std::cmp::Reverse(info.strikes)))
+            usable.then_some((
+                info.claims_slot(last),
+                info.claims_slot(start),
+                std::cmp::Reverse(info.strikes),
+            ))
         });
         let Some(peer) = chosen else {
             if !self.peers.iter().any(|(peer, info)| can_serve(peer, info)) {

@@ -100,7 +100,8 @@ impl Wanted {
                 self.roots.remove(root);
                 return;
             }
-            let pause = RETRY_MS.checked_shl(entry.attempts - 1).map_or(MAX_RETRY_MS, |ms| ms.min(MAX_RETRY_MS));
+            let pause =
+                RETRY_MS.checked_shl(entry.attempts - 1).map_or(MAX_RETRY_MS, |ms| ms.min(MAX_RETRY_MS));
             entry.next = Some(Timer::after(now, pause));
         }
     }

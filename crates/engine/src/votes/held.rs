@@ -67,8 +67,11 @@ impl HeldVotes {
 
     /// Takes out what waited for slots up to `slot`.
     pub(crate) fn take_for_slot(&mut self, slot: Slot) -> Vec<Vote> {
-        let begun: Vec<Awaited> =
-            self.awaited.range(Awaited::Slot(Slot(0))..=Awaited::Slot(slot)).map(|(awaited, _)| *awaited).collect();
+        let begun: Vec<Awaited> = self
+            .awaited
+            .range(Awaited::Slot(Slot(0))..=Awaited::Slot(slot))
+            .map(|(awaited, _)| *awaited)
+            .collect();
         begun.into_iter().flat_map(|awaited| self.take(awaited)).collect()
     }
 

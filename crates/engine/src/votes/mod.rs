@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use lathe_forkchoice::ValidatorSet;
 use lathe_types::{
-    AttestationData, PublicKey, RejectionReason, Root, SignedAggregatedAttestation, SignedAttestation, Slot, State,
-    TreeHash,
+    AttestationData, PublicKey, RejectionReason, Root, SignedAggregatedAttestation, SignedAttestation, Slot,
+    State, TreeHash,
 };
 
 use crate::Engine;
-use crate::io::{Effect, GossipVerdict, Millis, ObjectKind, Origin, SignatureCheck, VerifyRequest};
+use crate::event::ObjectKind;
+use crate::io::{Effect, GossipVerdict, Millis, Origin, SignatureCheck, VerifyRequest};
 use crate::jobs::Job;
 use crate::observer::Step;
 use batch::Batch;

@@ -2,19 +2,21 @@
 //!
 //! Signatures and proofs are arbitrary bytes, because verdicts are inputs too.
 #![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, and so do their helpers")]
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use lathe_engine::{
-    Anchor, Effect, Engine, EngineConfig, FetchWhat, GossipVerdict, Input, JobId, MessageId, Millis, Origin, Peer,
-    PrepareRequest, PreparedBlock, Publication, RequestId, VerifyRequest,
+    Anchor, Effect, Engine, EngineConfig, FetchWhat, GossipVerdict, Input, JobId, MessageId, Millis, Origin,
+    Peer, PrepareRequest, PreparedBlock, Publication, RequestId, VerifyRequest,
 };
 use lathe_forkchoice::{BlockInputs, ProofWork, build_block};
 use lathe_types::{
-    AggregationBits, AttestationData, Checkpoint, Decode, Genesis, MultiMessageAggregate, Participation, ProofBytes,
-    PublicKey, Root, Signature, SignatureShape, SignedAggregatedAttestation, SignedAttestation, SignedBlock,
-    SingleMessageAggregate, Slot, State, Status, SubnetId, TreeHash, Validator, ValidatorIndex, Validators,
+    AggregationBits, AttestationData, Checkpoint, Decode, Genesis, MultiMessageAggregate, Participation,
+    ProofBytes, PublicKey, Root, Signature, SignatureShape, SignedAggregatedAttestation, SignedAttestation,
+    SignedBlock, SingleMessageAggregate, Slot, State, Status, SubnetId, TreeHash, Validator, ValidatorIndex,
+    Validators,
 };
 
 /// A genesis with so many validators.
@@ -44,7 +46,8 @@ pub fn signature() -> Signature {
 
 /// A proof of these participants.
 pub fn proof(participants: &[u64]) -> SingleMessageAggregate {
-    let participants = AggregationBits::from_indices(participants.iter().copied().map(ValidatorIndex)).unwrap();
+    let participants =
+        AggregationBits::from_indices(participants.iter().copied().map(ValidatorIndex)).unwrap();
     SingleMessageAggregate { participants, proof: ProofBytes::new(vec![7; 8]).unwrap() }
 }
 
@@ -58,7 +61,11 @@ pub struct Made {
 
 impl Made {
     pub fn genesis(anchor: &Anchor) -> Self {
-        Self { root: anchor.block.block.tree_hash_root(), block: anchor.block.clone(), state: anchor.state.clone() }
+        Self {
+            root: anchor.block.block.tree_hash_root(),
+            block: anchor.block.clone(),
+            state: anchor.state.clone(),
+        }
     }
 
     pub fn checkpoint(&self) -> Checkpoint {
@@ -119,7 +126,8 @@ impl ProofWork for Union {
         _: &AttestationData,
         proofs: &[Arc<SingleMessageAggregate>],
     ) -> Option<SingleMessageAggregate> {
-        let all: Vec<u64> = proofs.iter().flat_map(|proof| proof.participants.indices()).map(|index| index.0).collect();
+        let all: Vec<u64> =
+            proofs.iter().flat_map(|proof| proof.participants.indices()).map(|index| index.0).collect();
         Some(proof(&all))
     }
 
@@ -139,6 +147,8 @@ pub struct Hand {
     pub now: i64,
     /// The effects of the last turn, as they were.
     pub effects: Vec<Effect>,
+    /// The last request to prepare a block.
+    last_prepare: Option<(JobId, Arc<PrepareRequest>)>,
 }
 
 impl Hand {
@@ -150,7 +160,12 @@ impl Hand {
             subnets: vec![SubnetId(0)],
             ..EngineConfig::default()
         };
-        let mut hand = Self { engine: Engine::new(config, anchor).unwrap(), now, effects: Vec::new() };
+        let mut hand = Self {
+            engine: Engine::new(config, anchor).unwrap(),
+            now,
+            effects: Vec::new(),
+            last_prepare: None,
+        };
         hand.tick(now);
         hand
     }
@@ -160,6 +175,9 @@ impl Hand {
         self.engine.handle(Millis(self.now), input);
         self.effects.clear();
         while let Some(effect) = self.engine.poll_effect() {
+            if let Effect::Prepare { job, request, .. } = &effect {
+                self.last_prepare = Some((*job, request.clone()));
+            }
             self.effects.push(effect);
         }
         self.effects.iter().filter(|effect| !matches!(effect, Effect::Announce(_))).map(describe).collect()
@@ -184,7 +202,8 @@ impl Hand {
     pub fn run_to(&mut self, now: i64) -> Vec<String> {
         let mut all = Vec::new();
         let mut effects = Vec::new();
-        while let Some(Millis(timeout)) = self.engine.next_timeout().filter(|Millis(timeout)| *timeout <= now) {
+        while let Some(Millis(timeout)) = self.engine.next_timeout().filter(|Millis(timeout)| *timeout <= now)
+        {
             assert!(timeout >= self.now, "a timeout in the past");
             all.extend(self.tick(timeout));
             effects.append(&mut self.effects);
@@ -227,17 +246,13 @@ impl Hand {
         self.input(Input::Block { block: block.clone(), origin })
     }
 
+    pub fn last_prepare(&self) -> (JobId, Arc<PrepareRequest>) {
+        self.last_prepare.clone().unwrap()
+    }
+
     pub fn status(&mut self, peer: u64, finalized: u64, head: Checkpoint) -> Vec<String> {
         let finalized = Checkpoint { root: Root::repeat_byte(0xf0), slot: Slot(finalized) };
         self.input(Input::PeerStatus { peer: Peer(peer), status: Status { finalized, head } })
-    }
-
-    /// The last request to prepare among the effects of the last turn.
-    pub fn prepare_request(&self) -> Option<(JobId, Arc<PrepareRequest>)> {
-        self.effects.iter().rev().find_map(|effect| match effect {
-            Effect::Prepare { job, request, .. } => Some((*job, request.clone())),
-            _ => None,
-        })
     }
 }
 
@@ -257,7 +272,9 @@ pub fn describe(effect: &Effect) -> String {
         Effect::Verify { job, request: VerifyRequest::Attestations(checks) } => {
             format!("verify job {}: {} votes", job.0, checks.len())
         }
-        Effect::Verify { job, request: VerifyRequest::Aggregate { .. } } => format!("verify job {}: aggregate", job.0),
+        Effect::Verify { job, request: VerifyRequest::Aggregate { .. } } => {
+            format!("verify job {}: aggregate", job.0)
+        }
         Effect::Verify { job, request: VerifyRequest::Block { block, .. } } => {
             format!("verify job {}: block {}", job.0, block.block.slot)
         }
@@ -296,7 +313,10 @@ pub fn describe(effect: &Effect) -> String {
         Effect::Publish { message, .. } => match message {
             Publication::Block(block) => format!("publish block {}", block.block.slot),
             Publication::Attestation { attestation, subnet } => {
-                format!("publish vote of {} at {} on {subnet}", attestation.validator_index, attestation.data.slot)
+                format!(
+                    "publish vote of {} at {} on {subnet}",
+                    attestation.validator_index, attestation.data.slot
+                )
             }
             Publication::Aggregate(aggregate) => {
                 let count = aggregate.proof.participants.num_set_bits();
@@ -312,7 +332,9 @@ pub fn describe(effect: &Effect) -> String {
             format!("{verdict} {}", id.0[0])
         }
         Effect::Fetch { request, peer, what } => match what {
-            FetchWhat::ByRoot(roots) => format!("fetch {} of peer {}: {} roots", request.0, peer.0, roots.len()),
+            FetchWhat::ByRoot(roots) => {
+                format!("fetch {} of peer {}: {} roots", request.0, peer.0, roots.len())
+            }
             FetchWhat::ByRange { start, count } => {
                 format!("fetch {} of peer {}: {count} from {start}", request.0, peer.0)
             }

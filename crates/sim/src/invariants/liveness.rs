@@ -33,10 +33,13 @@ impl Invariant for Liveness {
             }
             Fact::End { nodes } => {
                 let healed = self.healed.unwrap_or_default();
-                let behind = nodes.iter().find(|node| self.finalized.get(node).is_none_or(|slot| *slot <= healed));
+                let behind =
+                    nodes.iter().find(|node| self.finalized.get(node).is_none_or(|slot| *slot <= healed));
                 if let Some(node) = behind {
                     let finalized = self.finalized.get(node);
-                    return Err(format!("node {node} has finalized {finalized:?} only; healed at slot {healed}"));
+                    return Err(format!(
+                        "node {node} has finalized {finalized:?} only; healed at slot {healed}"
+                    ));
                 }
             }
             _ => {}

@@ -43,9 +43,9 @@ impl Invariant for Monotonic {
                     _ => None,
                 };
                 match floor {
-                    Some(floor) if finalized.slot < floor.slot => {
-                        Err(format!("node {node} has finalized {finalized:?} after {floor:?}, restarted: {restarted}"))
-                    }
+                    Some(floor) if finalized.slot < floor.slot => Err(format!(
+                        "node {node} has finalized {finalized:?} after {floor:?}, restarted: {restarted}"
+                    )),
                     _ => Ok(()),
                 }
             }

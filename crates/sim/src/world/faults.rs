@@ -34,7 +34,12 @@ impl World {
             && let Some(engine) = &mut self.nodes[id].engine
         {
             let view = engine.view();
-            self.tell(&Fact::Chain { node: id, head: view.head, finalized: view.finalized, restarted: true })?;
+            self.tell(&Fact::Chain {
+                node: id,
+                head: view.head,
+                finalized: view.finalized,
+                restarted: true,
+            })?;
         }
         self.connect(id);
         for neighbour in self.nodes[id].neighbours.clone() {
@@ -92,7 +97,8 @@ impl World {
         }
         if let Some(engine) = &mut self.nodes[id].engine {
             let view = engine.view();
-            let seen: (Checkpoint, Checkpoint, Checkpoint) = (view.head, view.head_justified, view.head_finalized);
+            let seen: (Checkpoint, Checkpoint, Checkpoint) =
+                (view.head, view.head_justified, view.head_finalized);
             self.observations.insert((id, interval.slot()), seen);
         }
     }

@@ -3,9 +3,9 @@
 use lathe_engine::{Batch, JobId, MessageId};
 
 use super::{
-    Behaviour, CHUNK_MS, Checkpoint, Fact, FetchFailure, FetchWhat, GossipVerdict, Happening, Input, KeyRole, Message,
-    NodeId, Origin, Peer, Publication, REQUEST_TIMEOUT_MS, RequestId, RngExt, Sabotage, Sequence, SignFailure,
-    SignRequest, Signature, Slot, TreeHash, Violation, World, byzantine, crypto,
+    Behaviour, CHUNK_MS, Checkpoint, Fact, FetchFailure, FetchWhat, GossipVerdict, Happening, Input, KeyRole,
+    Message, NodeId, Origin, Peer, Publication, REQUEST_TIMEOUT_MS, RequestId, RngExt, Sabotage, Sequence,
+    SignFailure, SignRequest, Signature, Slot, TreeHash, Violation, World, byzantine, crypto,
 };
 
 impl World {
@@ -56,7 +56,12 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn synced(&mut self, id: NodeId, incarnation: u32, sequence: Sequence) -> Result<(), Violation> {
+    pub(super) fn synced(
+        &mut self,
+        id: NodeId,
+        incarnation: u32,
+        sequence: Sequence,
+    ) -> Result<(), Violation> {
         if self.nodes[id].incarnation != incarnation {
             return Ok(());
         }

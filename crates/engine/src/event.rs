@@ -1,0 +1,127 @@
+//! What the engine announces: for operators, metrics and subscribers. Nothing depends on anybody listening.
+
+use lathe_types::{Checkpoint, Interval, Slot, ValidatorIndex};
+
+use crate::io::{JobFailure, SignFailure};
+
+/// What the engine announces.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// An interval began; its duties were started.
+    Interval(Interval),
+    /// A block entered the store.
+    BlockImported {
+        /// The block.
+        block: Checkpoint,
+        /// Who proposed it.
+        proposer: ValidatorIndex,
+        /// When it reached us, in milliseconds after its slot began; `None` when it came by request.
+        arrival_ms: Option<i64>,
+        /// Votes that it carries, summed over its attestations.
+        votes: usize,
+        /// Votes for the previous slot among them, each validator counted once.
+        previous_slot_votes: usize,
+    },
+    /// The head moved.
+    Head {
+        /// The new head.
+        head: Checkpoint,
+        /// Blocks of the old chain that are no longer canonical.
+        reorg_depth: u64,
+    },
+    /// The highest justified checkpoint moved.
+    Justified(Checkpoint),
+    /// The finalized checkpoint moved.
+    Finalized(Checkpoint),
+    /// The safe target moved.
+    SafeTarget(Checkpoint),
+    /// Our vote left for the network.
+    Attested {
+        /// The voter.
+        validator: ValidatorIndex,
+        /// Its slot.
+        slot: Slot,
+    },
+    /// Our block left for the network.
+    Proposed {
+        /// The block.
+        block: Checkpoint,
+        /// When, in milliseconds after its slot began.
+        at_ms: i64,
+    },
+    /// Our aggregate left for the network.
+    AggregatePublished {
+        /// Slot of the vote.
+        slot: Slot,
+        /// Validators in it.
+        participants: usize,
+    },
+    /// A duty was not done.
+    DutyMissed {
+        /// Which.
+        duty: Duty,
+        /// Of whom; `None` for the node's own aggregation.
+        validator: Option<ValidatorIndex>,
+        /// Its slot.
+        slot: Slot,
+        /// Why.
+        reason: MissReason,
+    },
+    /// An input was refused by a rule.
+    Rejected {
+        /// What kind of object.
+        kind: ObjectKind,
+        /// The specification's reason, or the engine's own.
+        reason: &'static str,
+    },
+    /// The network has no aggregator that we can see: votes arrive, aggregates do not.
+    NoAggregator {
+        /// Slots without any aggregate.
+        slots: u64,
+    },
+    /// The sync gate opened or closed.
+    Syncing(bool),
+}
+
+/// A validator's or a node's duty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Duty {
+    /// Vote.
+    Attestation,
+    /// Propose.
+    Proposal,
+    /// Aggregate.
+    Aggregation,
+}
+
+/// Why a duty was not done. The names are label values of the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum MissReason {
+    /// The node was not in sync.
+    NotSynced,
+    /// The clock jumped over the duty's time.
+    LateTick,
+    /// The block was not prepared in time.
+    NotPrepared,
+    /// The signer refused or failed.
+    Signer(SignFailure),
+    /// A worker refused or failed.
+    Worker(JobFailure),
+    /// The head is at or past the slot already, so that no block can be proposed there.
+    HeadMoved,
+    /// The slot ended before the duty was done.
+    OutOfTime,
+}
+
+/// Kinds of objects that come from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKind {
+    /// A block.
+    Block,
+    /// A single vote.
+    Attestation,
+    /// An aggregated vote.
+    Aggregate,
+}
