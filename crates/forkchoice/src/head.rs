@@ -99,10 +99,14 @@ impl Store {
         let Some(head) = self.tree.id(&self.head.root) else { return };
         let Some(state) = &self.tree.node(head).state else { return };
         let finalized_slot = state.latest_finalized.slot;
-        let finalized = self.tree.node(self.tree.ancestor_at_or_before(head, finalized_slot)).checkpoint();
+        let finalized = self.tree.node(self.tree.ancestor_at_or_before(head, finalized_slot));
         if finalized.slot == finalized_slot {
-            self.latest_finalized = finalized;
+            // What was pruned stays settled: a reorg lowers the checkpoint down to where the states begin at most.
+            let settled = self.tree.nodes().iter().find(|node| node.state.is_some());
+            let lowest = if finalized.state.is_some() { None } else { settled };
+            self.latest_finalized = lowest.unwrap_or(finalized).checkpoint();
         }
+        self.latest_known_aggregated_payloads.refresh(self.latest_finalized.slot);
     }
 
     /// Promotes pending votes into the counted pool and recomputes the head.

@@ -92,6 +92,7 @@ impl Store {
         let keep = |vote: &Vote| lives(vote.head);
         self.latest_new_aggregated_payloads.retain(keep);
         self.latest_known_aggregated_payloads.retain(keep);
+        self.latest_known_aggregated_payloads.refresh(finalized.slot);
     }
 
     /// The votes of a block that are worth taking out of its proof, in body order: their target is not justified yet,

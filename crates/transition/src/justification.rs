@@ -165,8 +165,11 @@ impl Justifications {
             flat.extend(tally, self.validator_count);
         }
         state.justifications_validators = flat.finish().map_err(does_not_fit)?;
-        state.justifications_roots =
-            JustificationRoots::try_from_iter(self.votes.into_keys()).map_err(does_not_fit)?;
+        // A list that stays the same keeps sharing its tree with the states before.
+        if !state.justifications_roots.iter().eq(self.votes.keys()) {
+            state.justifications_roots =
+                JustificationRoots::try_from_iter(self.votes.into_keys()).map_err(does_not_fit)?;
+        }
         Ok(())
     }
 }

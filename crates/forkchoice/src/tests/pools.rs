@@ -169,18 +169,22 @@ fn a_validators_first_signature_stays_and_the_pool_is_bounded() {
     let kept = &pool.entries()[&data(1, 1).tree_hash_root()].signatures[&ValidatorIndex(3)];
     assert_eq!(*kept, signature(1));
 
-    // Slot 2: a majority's data and an equivocator's. The oldest slot goes first, then the smallest of a slot.
-    pool.insert(data(2, 2), ValidatorIndex(0), signature(1));
+    // Slot 2: a majority's data and an equivocator's. The oldest slot goes first, then the smallest of a slot, not the
+    // one with the smaller root.
+    let mut slot_two = [data(2, 1), data(2, 2)];
+    slot_two.sort_by_key(TreeHash::tree_hash_root);
+    let [majority, equivocator] = slot_two;
+    pool.insert(equivocator, ValidatorIndex(0), signature(1));
     let room = MAX_ATTESTATION_SIGNATURES - pool.len();
     for validator in 0..room as u64 {
-        pool.insert(data(2, 1), ValidatorIndex(validator), signature(1));
+        pool.insert(majority, ValidatorIndex(validator), signature(1));
     }
     assert_eq!((pool.len(), pool.entries().len()), (MAX_ATTESTATION_SIGNATURES, 3));
     pool.insert(data(3, 1), ValidatorIndex(0), signature(1));
     assert!(!pool.entries().contains_key(&data(1, 1).tree_hash_root()));
     pool.insert(data(3, 1), ValidatorIndex(1), signature(1));
-    assert!(!pool.entries().contains_key(&data(2, 2).tree_hash_root()));
-    assert!(pool.entries().contains_key(&data(2, 1).tree_hash_root()));
+    assert!(!pool.entries().contains_key(&equivocator.tree_hash_root()));
+    assert!(pool.entries().contains_key(&majority.tree_hash_root()));
     assert_eq!(pool.len(), MAX_ATTESTATION_SIGNATURES);
 
     pool.remove(&data(3, 1).tree_hash_root(), |validator| validator == ValidatorIndex(0));

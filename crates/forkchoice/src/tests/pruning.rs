@@ -68,6 +68,32 @@ fn a_block_on_an_ancestor_is_obsolete_and_one_on_an_orphan_unknown() {
 }
 
 #[test]
+fn what_was_pruned_stays_final() {
+    let mut store = genesis(4);
+    let anchor = store.head();
+    let b1 = import(&mut store, anchor, 1, vec![]);
+    let b2 = import(&mut store, b1, 2, vec![attestation(vote(1, anchor, b1, b1), 0..3)]);
+    let b3 = import(&mut store, b2, 3, vec![]);
+    let b4 = import(&mut store, b3, 4, vec![attestation(vote(3, b1, b2, b2), 0..3)]);
+    let fork = import(&mut store, b3, 5, vec![]);
+    store.insert_known_aggregate(vote(5, anchor, b4, b4), proof([3], 0));
+    store.update_head();
+    assert_eq!((store.latest_justified(), store.latest_finalized()), (b2, b1));
+
+    // The fork has finalized nothing but genesis, so a reorg to it lowers the checkpoint: to genesis before pruning, and
+    // after it no further than to the block that everything else was pruned for.
+    let mut pruned = store.clone();
+    assert_eq!(pruned.prune_finalized().canonical, [anchor.root]);
+    for (store, expected) in [(&mut store, anchor), (&mut pruned, b1)] {
+        store.insert_known_aggregate(vote(6, anchor, fork, fork), proof(0..4, 0));
+        store.update_head();
+        assert_eq!((store.head(), store.latest_finalized()), (fork, expected));
+        assert!(store.state(&store.latest_finalized().root).is_some());
+    }
+    assert!(pruned.contains(&b4.root));
+}
+
+#[test]
 fn votes_for_orphans_and_settled_blocks_are_pruned_from_every_pool() {
     let (mut store, chain, fork) = finalized_at(3, 5);
     let anchor = Checkpoint { root: store.chain(&chain[0].root).last().unwrap().root, slot: Slot(0) };
