@@ -75,7 +75,26 @@ impl Scheme for Test {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hash::leaf_capacity;
+    use crate::field::{P, Word, zeros};
+    use crate::hash::{HASH, PARAMETER, TWEAK};
+
+    /// Capacity for leaves over `dimension` chains: a hash of the lengths of the parts of the input.
+    fn leaf_capacity(dimension: usize) -> [Element; CAPACITY] {
+        let packed = ((PARAMETER as u128) << 96)
+            | ((TWEAK as u128) << 64)
+            | ((dimension as u128) << 32)
+            | HASH as u128;
+        let p = u128::from(P);
+        let mut input = zeros::<24>();
+        let mut rest = packed;
+        for element in &mut input {
+            *element = Element::new((rest % p) as u32);
+            rest /= p;
+        }
+        let mut state = input;
+        Element::permute_24(&mut state);
+        std::array::from_fn(|i| state[i] + input[i])
+    }
 
     #[test]
     fn sizes_are_those_of_the_specification() {
