@@ -122,6 +122,11 @@ fn a_slot_beyond_the_history_is_refused_on_both_sides_of_the_limit() {
     for slot in [HISTORICAL_ROOTS_LIMIT + 1, u64::MAX] {
         let block = unsealed(&state, slot, vec![]);
         assert_eq!(reason(state_transition(&state, &block)), RejectionReason::BlockTooFarInFuture);
+        // Nothing is written for slots that have no room.
+        let mut advanced = state.clone();
+        process_slots(&mut advanced, block.slot).unwrap();
+        assert_eq!(reason(process_block_header(&mut advanced, &block)), RejectionReason::BlockTooFarInFuture);
+        assert_eq!(advanced.historical_block_hashes, state.historical_block_hashes);
     }
     let next = unsealed(&post, HISTORICAL_ROOTS_LIMIT + 1, vec![]);
     assert_eq!(reason(state_transition(&post, &next)), RejectionReason::BlockTooFarInFuture);
