@@ -151,6 +151,8 @@ pub struct Counters {
     pub gossip_undecompressable: u64,
     /// Messages whose payload decompresses but does not decode.
     pub gossip_undecodable: u64,
+    /// Messages that were dropped unread because the peer brought too many.
+    pub gossip_over_quota: u64,
     /// Messages that we were told to relay.
     pub gossip_accepted: u64,
     /// Messages that we were told to ignore.

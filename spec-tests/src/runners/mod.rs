@@ -4,8 +4,10 @@ use crate::fixtures::Case;
 use crate::outcome::{Outcome, Verdict};
 
 mod fork_choice;
+#[cfg(feature = "network")]
 mod gossipsub_handler;
 mod justifiability;
+#[cfg(feature = "network")]
 mod networking_codec;
 mod poseidon_permutation;
 mod reaggregation;
@@ -24,8 +26,10 @@ pub type Runner = fn(&Case) -> Outcome;
 pub fn of(kind: &str) -> Runner {
     match kind {
         "fork_choice" => fork_choice::run,
+        #[cfg(feature = "network")]
         "gossipsub_handler" => gossipsub_handler::run,
         "justifiability" => justifiability::run,
+        #[cfg(feature = "network")]
         "networking_codec" => networking_codec::run,
         "poseidon_permutation" => poseidon_permutation::run,
         "reaggregation" => reaggregation::run,

@@ -36,7 +36,7 @@ pub enum Offence {
     Unrequested,
     /// It keeps failing to answer.
     Unresponsive,
-    /// It asks for more than its share.
+    /// It asks for more than its share, or floods us.
     Greedy,
     /// It asked for something that breaks the protocol.
     MalformedRequest,

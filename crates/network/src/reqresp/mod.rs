@@ -9,7 +9,6 @@ mod client;
 pub mod codec;
 mod handler;
 mod protocol;
-mod quota;
 mod server;
 mod wire;
 
@@ -19,5 +18,4 @@ pub use protocol::{
     MAX_BLOCKS_PER_REQUEST, MAX_BYTES_PER_RESPONSE, MAX_REQUEST_BLOCKS, Protocol, Request, RequestFailure,
     RequestId, ResponseCode,
 };
-pub(crate) use quota::Quotas;
 pub use server::{Responder, ResponderClosed};

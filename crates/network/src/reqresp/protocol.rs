@@ -91,6 +91,12 @@ impl Request {
         }
     }
 
+    /// What it costs us, in blocks: requests that bring nothing are not free.
+    pub(crate) fn price(&self) -> f64 {
+        const OVERHEAD: f64 = 8.0;
+        OVERHEAD + self.max_blocks() as f64
+    }
+
     /// The request cut to what we may ask for at once.
     pub(crate) fn clamped(mut self) -> Self {
         match &mut self {

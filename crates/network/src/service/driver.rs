@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use futures::StreamExt as _;
 use libp2p::core::ConnectedPoint;
+use libp2p::gossipsub::MessageAcceptance;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionError, ConnectionId, DialError, SwarmEvent};
 use libp2p::{PeerId, gossipsub, identify};
@@ -150,9 +151,14 @@ impl Service {
         let id = MessageId::compute(domain, message.topic.as_str().as_bytes(), payload);
         // Only topics that we subscribed to get here, so the name parses.
         let Ok(topic) = message.topic.as_str().parse::<GossipTopic>() else { return };
+        if !self.gossip_quotas.take(peer, 1.0, Instant::now()) {
+            self.counters.gossip_over_quota += 1;
+            self.drop_unread(id, peer, MessageAcceptance::Ignore, Offence::Greedy);
+            return;
+        }
         if domain != MESSAGE_DOMAIN_VALID_SNAPPY {
             self.counters.gossip_undecompressable += 1;
-            self.reject_unread(id, peer);
+            self.drop_unread(id, peer, MessageAcceptance::Reject, Offence::InvalidGossip);
             return;
         }
         match GossipMessage::from_ssz(topic.kind, payload) {
@@ -164,17 +170,16 @@ impl Service {
             Err(error) => {
                 tracing::debug!(%peer, ?error, topic = %topic, "a message does not decode");
                 self.counters.gossip_undecodable += 1;
-                self.reject_unread(id, peer);
+                self.drop_unread(id, peer, MessageAcceptance::Reject, Offence::InvalidGossip);
             }
         }
     }
 
-    /// Rejects a message that the owner never sees.
-    fn reject_unread(&mut self, id: MessageId, peer: PeerId) {
+    /// Gives the verdict on a message that the owner never sees.
+    fn drop_unread(&mut self, id: MessageId, peer: PeerId, verdict: MessageAcceptance, offence: Offence) {
         let id = gossipsub::MessageId::from(id.0.to_vec());
-        let gossip = &mut self.swarm.behaviour_mut().gossip;
-        gossip.report_message_validation_result(&id, &peer, gossipsub::MessageAcceptance::Reject);
-        self.penalise(peer, Offence::InvalidGossip);
+        self.swarm.behaviour_mut().gossip.report_message_validation_result(&id, &peer, verdict);
+        self.penalise(peer, offence);
     }
 
     fn on_identified(&mut self, peer: PeerId, info: &identify::Info) {

@@ -36,7 +36,7 @@ impl Service {
     }
 
     fn on_request(&mut self, peer: PeerId, request: Request, responder: Responder) {
-        if !self.quotas.admit(peer, &request, Instant::now()) {
+        if !self.request_quotas.take(peer, request.price(), Instant::now()) {
             self.counters.requests_over_quota += 1;
             responder.refuse(ResponseCode::ServerError, "over quota");
             self.penalise(peer, Offence::Greedy);

@@ -25,8 +25,8 @@ use crate::gossip::{self, Gossipsub, Verdict};
 use crate::identity::NodeKey;
 use crate::message_id::MessageId;
 use crate::node_record::NodeRecord;
-use crate::peers::{Consequence, Guard, Offence, PeerBook, Scores};
-use crate::reqresp::{self, ExchangeEvent, Outgoing, Quotas, Request, RequestId};
+use crate::peers::{Buckets, Consequence, Guard, Offence, PeerBook, Scores};
+use crate::reqresp::{self, ExchangeEvent, MAX_REQUEST_BLOCKS, Outgoing, Request, RequestId};
 use crate::topic::{GossipTopic, TopicKind};
 
 /// How often due dials, statuses and waiting messages are looked at.
@@ -35,6 +35,14 @@ const TICK: Duration = Duration::from_millis(100);
 const KEEP_IDLE_CONNECTIONS: Duration = Duration::from_secs(24 * 3600);
 /// Requests that all peers together may have served at once. Each holds a block or two in memory.
 const MAX_SERVED_REQUESTS: usize = 64;
+/// Blocks that a peer may ask for in a burst: four requests of the largest size.
+const BURST_BLOCKS: f64 = 4.0 * MAX_REQUEST_BLOCKS as f64;
+/// Blocks per second after that. A peer that catches up imports fewer.
+const BLOCKS_PER_SECOND: f64 = 256.0;
+/// New messages that a peer may bring in a burst: the votes of two slots of the largest registry.
+const BURST_MESSAGES: f64 = 2.0 * lathe_types::VALIDATOR_REGISTRY_LIMIT as f64;
+/// New messages per second after that: twice what the largest registry votes.
+const MESSAGES_PER_SECOND: f64 = BURST_MESSAGES / lathe_types::SECONDS_PER_SLOT as f64;
 /// Longest wait for connections to close in order.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 /// The protocol family that identify announces; other implementations wait for it before they gossip.
@@ -79,7 +87,8 @@ pub struct Service {
     peers: HashMap<PeerId, Peer>,
     book: PeerBook,
     scores: Scores,
-    quotas: Quotas,
+    request_quotas: Buckets,
+    gossip_quotas: Buckets,
     serving: Arc<Semaphore>,
     status: Option<Status>,
     status_requests: HashSet<RequestId>,
@@ -125,7 +134,8 @@ impl Service {
             advertise_ip: config.advertise_ip,
             peers: HashMap::new(),
             scores: Scores::default(),
-            quotas: Quotas::default(),
+            request_quotas: Buckets::new(BURST_BLOCKS, BLOCKS_PER_SECOND),
+            gossip_quotas: Buckets::new(BURST_MESSAGES, MESSAGES_PER_SECOND),
             serving: Arc::new(Semaphore::new(MAX_SERVED_REQUESTS)),
             status: None,
             status_requests: HashSet::new(),

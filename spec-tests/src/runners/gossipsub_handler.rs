@@ -1,8 +1,0 @@
-//! `gossipsub_handler` fixtures.
-
-use crate::fixtures::Case;
-use crate::outcome::{Outcome, Verdict};
-
-pub(super) fn run(_case: &Case) -> Outcome {
-    Ok(Verdict::NotRun)
-}

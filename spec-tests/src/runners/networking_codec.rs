@@ -1,8 +1,0 @@
-//! `networking_codec` fixtures.
-
-use crate::fixtures::Case;
-use crate::outcome::{Outcome, Verdict};
-
-pub(super) fn run(_case: &Case) -> Outcome {
-    Ok(Verdict::NotRun)
-}
