@@ -165,6 +165,19 @@ fn votes_justify_at_two_thirds_and_finalize_the_source() {
 }
 
 #[test]
+fn targets_justified_out_of_order_do_not_drag_the_checkpoint_back() {
+    let s0 = genesis();
+    let b0 = genesis_block(&s0);
+    let (b1, s1) = extend(&s0, 1, vec![]);
+    let (b2, s2) = extend(&s1, 2, vec![]);
+    let votes = [&b2, &b1].map(|target| vote(&[0, 1, 2], checkpoint(&b0), checkpoint(target)));
+    let (_, s3) = extend(&s2, 3, votes.to_vec());
+    assert_eq!(s3.latest_justified, checkpoint(&b2));
+    assert_eq!(s3.justified_slots.iter().collect::<Vec<_>>(), [true, true]);
+    assert_eq!(s3.latest_finalized, checkpoint(&b0));
+}
+
+#[test]
 fn votes_that_would_count_must_name_registered_voters() {
     let s0 = genesis();
     let b0 = genesis_block(&s0);
