@@ -54,7 +54,12 @@ impl Violation {
 
 /// Runs a scenario to its end, or to the first violation.
 pub fn run(scenario: Scenario) -> Result<Outcome, Violation> {
-    let mut world = world::World::new(scenario)?;
+    run_telling(scenario, &mut |_| ())
+}
+
+/// Runs a scenario, and tells every event of every node: time, node, event.
+pub fn run_telling(scenario: Scenario, tell: &mut dyn FnMut(&str)) -> Result<Outcome, Violation> {
+    let mut world = world::World::new(scenario, tell)?;
     let trace = world.run()?;
     Ok(Outcome { trace, observations: world.observations, missed_duties: world.missed_duties })
 }

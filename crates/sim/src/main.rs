@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use lathe_sim::{Scenario, replay_command, run};
+use lathe_sim::{Scenario, replay_command, run_telling};
 
 /// Simulates networks of Lathe engines under faults, one per seed.
 #[derive(Parser)]
@@ -15,6 +15,9 @@ struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Print every event of every node: milliseconds since genesis, node, event.
+    #[arg(long)]
+    events: bool,
 }
 
 fn main() -> ExitCode {
@@ -22,7 +25,12 @@ fn main() -> ExitCode {
     let mut failures = 0_u64;
     let mut out = std::io::stdout().lock();
     for seed in arguments.seed..arguments.seed.saturating_add(arguments.seeds) {
-        let line = match run(Scenario::from_seed(seed)) {
+        let mut tell = |line: &str| {
+            if arguments.events {
+                let _ = out.write_all(line.as_bytes());
+            }
+        };
+        let line = match run_telling(Scenario::from_seed(seed), &mut tell) {
             Ok(outcome) if arguments.seeds == 1 => {
                 format!("seed {seed}: {}", blake3::Hash::from(outcome.trace))
             }

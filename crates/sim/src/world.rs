@@ -40,7 +40,7 @@ enum Happening {
 }
 
 /// A run in progress.
-pub(crate) struct World {
+pub(crate) struct World<'a> {
     scenario: Scenario,
     now: i64,
     rng: ChaCha8Rng,
@@ -51,6 +51,7 @@ pub(crate) struct World {
     invariants: Vec<Box<dyn Invariant>>,
     tree: BlockTree,
     trace: blake3::Hasher,
+    listener: &'a mut dyn FnMut(&str),
     /// What is to be seen of each node when all is done.
     pub(crate) observations: BTreeMap<(NodeId, Slot), (Checkpoint, Checkpoint, Checkpoint)>,
     pub(crate) missed_duties: u64,
@@ -70,8 +71,8 @@ fn genesis(scenario: &Scenario) -> Result<Anchor, Violation> {
     Ok(Anchor::new(Arc::new(block), Arc::new(state)))
 }
 
-impl World {
-    pub(crate) fn new(scenario: Scenario) -> Result<Self, Violation> {
+impl<'a> World<'a> {
+    pub(crate) fn new(scenario: Scenario, listener: &'a mut dyn FnMut(&str)) -> Result<Self, Violation> {
         let anchor = genesis(&scenario)?;
         let mut world = Self {
             now: -1_000,
@@ -83,6 +84,7 @@ impl World {
             invariants: invariants::all(scenario.healed_slots > 0),
             tree: BlockTree::default(),
             trace: blake3::Hasher::new(),
+            listener,
             observations: BTreeMap::new(),
             missed_duties: 0,
             scenario,

@@ -5,7 +5,7 @@ use lathe_types::{Checkpoint, Interval, Slot};
 
 use super::{Fact, Happening, Input, Links, NodeId, Peer, Violation, World};
 
-impl World {
+impl World<'_> {
     pub(super) fn connect(&mut self, id: NodeId) {
         for neighbour in self.nodes[id].neighbours.clone() {
             if self.nodes[neighbour].engine.is_some() {
@@ -66,7 +66,9 @@ impl World {
     }
 
     pub(super) fn announced(&mut self, id: NodeId, event: &Event) -> Result<(), Violation> {
-        self.trace.update(format!("{} {id} {event:?}\n", self.now).as_bytes());
+        let line = format!("{} {id} {event:?}\n", self.now);
+        self.trace.update(line.as_bytes());
+        (self.listener)(&line);
         match event {
             Event::Head { .. } | Event::Finalized(_) => self.tell_of_chain(id),
             Event::Interval(interval) => {

@@ -8,7 +8,7 @@ use super::{
     SignFailure, SignRequest, Signature, Slot, TreeHash, Violation, World, byzantine, crypto,
 };
 
-impl World {
+impl World<'_> {
     /// Record, sync, sign: what was interrupted before the sync was not signed.
     pub(super) fn signed(
         &mut self,
