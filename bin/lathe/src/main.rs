@@ -19,8 +19,9 @@ use tracing_subscriber::EnvFilter;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// What is logged unless RUST_LOG says otherwise: ourselves at work, libraries only when something is wrong.
-const DEFAULT_LOG: &str = "warn,lathe=info,lathe_node=info,lathe_network=info,lathe_engine=info,lathe_http=info";
+/// What is logged unless RUST_LOG says otherwise: ourselves at work, libraries only when something is wrong. Two
+/// aggregators often make the same aggregate, which gossipsub warns of and which is as it should be.
+const DEFAULT_LOG: &str = "warn,libp2p_gossipsub=error,lathe=info,lathe_node=info,lathe_network=info,lathe_engine=info,lathe_http=info";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -20,7 +20,7 @@ pub enum NodeError {
     Storage(#[from] lathe_storage::StorageError),
     /// The key files or the signing ledger.
     #[error(transparent)]
-    Signer(#[from] lathe_signer::Error),
+    Signer(Box<lathe_signer::Error>),
     /// A key does not hold together.
     #[error("a key cannot be prepared ({0}); make new keys for a new network, or restore the key files")]
     Keys(#[source] lathe_signer::SignError),
@@ -44,4 +44,10 @@ pub enum NodeError {
     /// A metric.
     #[error("the metrics registry refused a metric: {0}")]
     Metrics(#[from] prometheus::Error),
+}
+
+impl From<lathe_signer::Error> for NodeError {
+    fn from(error: lathe_signer::Error) -> Self {
+        Self::Signer(Box::new(error))
+    }
 }

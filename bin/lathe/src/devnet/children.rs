@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use eyre::{WrapErr as _, bail};
+use eyre::WrapErr as _;
 
 /// Time that nodes have to stop in good order; a node promises five seconds.
 const STOP_LIMIT: Duration = Duration::from_secs(6);
@@ -21,6 +21,7 @@ struct Node {
     /// Closing it tells the node to stop; the system closes it if this process dies.
     leash: Option<ChildStdin>,
     log: PathBuf,
+    ended: bool,
 }
 
 /// All node processes. Dropping it stops them.
@@ -48,18 +49,25 @@ impl Children {
             .spawn()
             .wrap_err_with(|| format!("{name} does not start"))?;
         let leash = process.stdin.take();
-        self.0.push(Node { name: name.into(), process, leash, log });
+        self.0.push(Node { name: name.into(), process, leash, log, ended: false });
         Ok(())
     }
 
-    /// An error if a node has ended.
-    pub fn check(&mut self) -> eyre::Result<()> {
-        for node in &mut self.0 {
+    /// How each node that has ended since the last look did so.
+    pub fn ended(&mut self) -> eyre::Result<Vec<String>> {
+        let mut ended = Vec::new();
+        for node in self.0.iter_mut().filter(|node| !node.ended) {
             if let Some(status) = node.process.try_wait()? {
-                bail!("{} ended ({status}): {}; see {}", node.name, node.last_words(), node.log.display());
+                node.ended = true;
+                ended.push(format!("{} ended ({status}): {}; see {}", node.name, node.last_words(), node.log.display()));
             }
         }
-        Ok(())
+        Ok(ended)
+    }
+
+    /// Whether any node still runs.
+    pub fn any_left(&self) -> bool {
+        self.0.iter().any(|node| !node.ended)
     }
 
     /// Tells every node to stop, waits, and ends those that do not. True if all ended well.

@@ -176,7 +176,7 @@ async fn watch(
             }
             () = tokio::time::sleep(wait) => {}
         }
-        children.check()?;
+        look_after(children, now)?;
         if Moment::now(network.genesis_time) < Moment::at(slot, interval) {
             screen.draw(&format!("genesis in {} s", (-now.0).max(0) / 1000), &record.latest().collect::<Vec<_>>());
             continue;
@@ -199,6 +199,17 @@ async fn watch(
             return Ok(Some(record.summary(last)));
         }
     }
+}
+
+/// A node that does not start ends the network; one that ends later is for the others to cope with.
+fn look_after(children: &mut Children, now: Moment) -> eyre::Result<()> {
+    for end in children.ended()? {
+        if now < Moment(0) || !children.any_left() {
+            bail!("{end}");
+        }
+        say(&end);
+    }
+    Ok(())
 }
 
 async fn ask(poller: &Poller) -> eyre::Result<Vec<Option<sample::Sample>>> {

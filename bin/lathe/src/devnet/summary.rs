@@ -21,7 +21,7 @@ pub struct Summary {
     pub slots: u64,
     /// Validators of the network.
     pub validators: u64,
-    /// Whether all nodes have the same block at the lowest of their head slots.
+    /// Whether all nodes answer and have the same block at the lowest of their head slots.
     pub agreed: bool,
     /// Slots from 1 on that have a block on the final chain.
     pub slots_with_block: u64,
@@ -78,6 +78,8 @@ pub struct Record {
     /// Each node when it was first seen in slot 1 or later, with the seconds since the command began.
     baseline: Vec<Option<(f64, Sample)>>,
     latest: Vec<Option<(f64, Sample)>>,
+    /// Nodes that did not answer in the last round.
+    silent: Vec<bool>,
     justified_lag: u64,
     finality_lag: u64,
     first_finalized: Option<f64>,
@@ -92,6 +94,7 @@ impl Record {
             validators,
             blocks: HashMap::new(),
             baseline: none.clone(),
+            silent: vec![true; none.len()],
             latest: none,
             justified_lag: 0,
             finality_lag: 0,
@@ -118,6 +121,7 @@ impl Record {
 
     /// Takes in samples made at any other time.
     pub fn note(&mut self, elapsed_s: f64, samples: &[Option<Sample>]) {
+        self.silent = samples.iter().map(Option::is_none).collect();
         for (node, sample) in samples.iter().enumerate() {
             let Some(sample) = sample else { continue };
             for block in &sample.chain.nodes {
@@ -157,6 +161,9 @@ impl Record {
     }
 
     fn agreed(&self) -> bool {
+        if self.silent.contains(&true) {
+            return false;
+        }
         let chains: Option<Vec<_>> =
             self.latest.iter().map(|latest| latest.as_ref().map(|(_, sample)| &sample.chain)).collect();
         let Some(chains) = chains else { return false };
@@ -217,7 +224,7 @@ impl Summary {
     /// What is wrong with the run, if anything.
     pub fn complaint(&self) -> Option<String> {
         if !self.agreed {
-            return Some("the nodes do not agree on one chain".into());
+            return Some("the nodes do not agree on one chain, or not all of them answer".into());
         }
         if self.slots >= FIRST_JUDGED_SLOT
             && (self.justified_lag_slots, self.finality_lag_slots) != (BEST_JUSTIFIED_LAG, BEST_FINALITY_LAG)

@@ -83,7 +83,7 @@ fn look_ahead(signer: &Arc<Signer>, workers: &Workers, slot: Slot) {
             Err(error) => error!(%error, validator = validator.0, ?role, "a key cannot be prepared"),
         });
     }
-    if slot.0.is_multiple_of(SLOTS_PER_LOOK) {
+    if slot.0 > 0 && slot.0.is_multiple_of(SLOTS_PER_LOOK) {
         warn_of_ending_keys(signer, slot);
     }
 }
