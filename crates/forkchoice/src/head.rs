@@ -10,26 +10,24 @@ use crate::votes::LatestVotes;
 
 /// Weights on their way from heads to ancestors.
 ///
-/// Blocks are visited once each, latest first, so the cost is the part of the tree that votes reach and not its product
-/// with the number of voters.
+/// Blocks are visited once each, children before their parents, so the cost is the part of the tree that votes reach and
+/// not its product with the number of voters.
 struct Tally<'a> {
     tree: &'a Tree,
     start_slot: Slot,
-    weights: HashMap<NodeId, u64>,
-    to_visit: BinaryHeap<(Slot, NodeId)>,
+    /// By position in the tree.
+    weights: Vec<u64>,
+    to_visit: BinaryHeap<NodeId>,
 }
 
 impl Tally<'_> {
     /// Adds votes to a block; blocks that are unknown or out of scope get none.
     fn credit(&mut self, id: Option<NodeId>, votes: u64) {
-        let Some((id, slot)) = id.map(|id| (id, self.tree.node(id).slot)) else { return };
-        if slot > self.start_slot {
-            let weight = self.weights.entry(id).or_insert_with(|| {
-                self.to_visit.push((slot, id));
-                0
-            });
-            *weight += votes;
+        let Some(id) = id.filter(|id| self.tree.node(*id).slot > self.start_slot) else { return };
+        if self.weights[id] == 0 {
+            self.to_visit.push(id);
         }
+        self.weights[id] += votes;
     }
 }
 
@@ -40,24 +38,24 @@ impl Store {
         let finalized_slot = self.latest_finalized.slot;
         let latest_votes = self.latest_known_aggregated_payloads.latest_votes(finalized_slot);
         let weights = self.accumulate_ancestor_weights(&latest_votes, finalized_slot);
-        weights.into_iter().map(|(id, weight)| (self.tree.node(id).root, weight)).collect()
+        let voted_for = weights.into_iter().enumerate().filter(|(_, weight)| *weight > 0);
+        voted_for.map(|(id, weight)| (self.tree.node(id).root, weight)).collect()
     }
 
-    /// Credits every vote to its head and to the head's ancestors after `start_slot`.
-    fn accumulate_ancestor_weights(&self, votes: &LatestVotes, start_slot: Slot) -> HashMap<NodeId, u64> {
+    /// Credits every vote to its head and to the head's ancestors after `start_slot`; weights by position in the tree.
+    fn accumulate_ancestor_weights(&self, votes: &LatestVotes, start_slot: Slot) -> Vec<u64> {
         let mut heads: HashMap<Root, u64> = HashMap::new();
         for (_, vote) in votes.iter() {
             *heads.entry(vote.head.root).or_default() += 1;
         }
-        let mut tally =
-            Tally { tree: &self.tree, start_slot, weights: HashMap::new(), to_visit: BinaryHeap::new() };
+        let weights = vec![0; self.tree.nodes().len()];
+        let mut tally = Tally { tree: &self.tree, start_slot, weights, to_visit: BinaryHeap::new() };
         for (root, votes) in heads {
             tally.credit(self.tree.id(&root), votes);
         }
-        // A parent is earlier than all of its children, so a block's weight is complete when it is its turn.
-        while let Some((_, id)) = tally.to_visit.pop() {
-            let weight = tally.weights.get(&id).copied().unwrap_or_default();
-            tally.credit(self.tree.node(id).parent, weight);
+        // A parent stands before all of its children, so a block's weight is complete when it is its turn.
+        while let Some(id) = tally.to_visit.pop() {
+            tally.credit(self.tree.node(id).parent, tally.weights[id]);
         }
         tally.weights
     }
@@ -72,7 +70,7 @@ impl Store {
     ) -> Checkpoint {
         let Some(mut head) = self.tree.id(&start.root) else { return start };
         let weights = self.accumulate_ancestor_weights(votes, start.slot);
-        let weight = |id: &NodeId| weights.get(id).copied().unwrap_or_default();
+        let weight = |id: &NodeId| weights[*id];
         let qualifies = |id: &&NodeId| min_score.is_none_or(|min_score| weight(id) >= min_score);
         while let Some(best) = self
             .tree

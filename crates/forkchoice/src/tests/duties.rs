@@ -27,6 +27,17 @@ fn the_target_is_a_slot_that_can_be_justified() {
 }
 
 #[test]
+fn the_target_goes_by_the_finality_of_the_heads_own_chain() {
+    let mut store = genesis(4);
+    let anchor = store.head();
+    let chain = import_chain(&mut store, anchor, 1..=10);
+    // The store started late, or has pruned: to it slot 3 is final, to the head's state only genesis is. Three steps
+    // back is slot 7, which after slot 3 could be justified but after genesis cannot; slot 6 can.
+    store.latest_finalized = chain[2];
+    assert_eq!(store.get_attestation_target(), chain[5]);
+}
+
+#[test]
 fn the_source_is_what_the_heads_own_chain_has_justified() {
     let mut store = genesis(4);
     let anchor = store.head();

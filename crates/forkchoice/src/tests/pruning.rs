@@ -117,11 +117,11 @@ fn votes_for_orphans_and_settled_blocks_are_pruned_from_every_pool() {
 
 #[test]
 fn a_stale_safe_target_may_be_pruned_and_is_still_answered() {
-    let (mut store, chain, _) = finalized_at(3, 5);
-    store.safe_target = Checkpoint { root: store.chain(&chain[0].root).last().unwrap().root, slot: Slot(0) };
-    let safe_target = store.safe_target;
-    store.latest_finalized = chain[4];
+    let (mut store, chain, fork) = finalized_at(3, 5);
+    store.safe_target = fork;
     store.prune_finalized();
-    assert_eq!(store.safe_target(), safe_target);
-    assert_eq!(store.get_attestation_target(), chain[1]);
+    assert!(!store.contains(&fork.root));
+    assert_eq!(store.safe_target(), fork);
+    // Its slot still bounds the way back from the head.
+    assert_eq!(store.get_attestation_target(), chain[4]);
 }
