@@ -19,8 +19,10 @@ fn batches() -> Vec<Batch> {
     ]
 }
 
+type Contents = Vec<(Column, Vec<u8>, Vec<u8>)>;
+
 /// Contents of the disk after each number of batches, on a disk that works.
-fn snapshots() -> Vec<Vec<(Column, Vec<u8>, Vec<u8>)>> {
+fn snapshots() -> Vec<Contents> {
     let disk = FaultyDisk::new();
     let db = disk.open(&network()).unwrap();
     let mut snapshots = vec![disk.contents()];

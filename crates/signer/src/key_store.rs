@@ -1,0 +1,142 @@
+//! The secret keys of this node's validators.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lathe_leansig::{Prod, Scheme, SecretKey};
+use lathe_types::{KeyRole, PublicKey, ValidatorIndex};
+use parking_lot::RwLock;
+use rayon::prelude::*;
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::record::KeyId;
+
+/// Larger than any key file: leanSig's take 8.4 MB, ours some tens of KiB.
+const MAX_KEY_FILE_BYTES: u64 = 32 << 20;
+
+/// Which file holds which key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyAssignment {
+    /// The validator.
+    pub validator: ValidatorIndex,
+    /// Which of its two keys.
+    pub role: KeyRole,
+    /// The file with the secret key, ours or leanSig's.
+    pub path: PathBuf,
+    /// The public key that the registry names.
+    pub public_key: PublicKey,
+}
+
+/// A key, and whether somebody is preparing it.
+pub(crate) struct Slotted<S: Scheme> {
+    pub(crate) id: KeyId,
+    pub(crate) key: RwLock<SecretKey<S>>,
+    busy: Arc<AtomicBool>,
+}
+
+/// A claim to prepare a key; gives it up when dropped, so that lost work is handed out again.
+pub(crate) struct Claim(Arc<AtomicBool>);
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl<S: Scheme> Slotted<S> {
+    /// Claims the key for preparation; `None` while somebody else does.
+    pub(crate) fn claim(&self) -> Option<Claim> {
+        (!self.busy.swap(true, Ordering::AcqRel)).then(|| Claim(Arc::clone(&self.busy)))
+    }
+}
+
+/// The secret keys of this node's validators. Their seeds are wiped when the store is dropped.
+pub struct KeyStore<S: Scheme = Prod> {
+    keys: HashMap<(ValidatorIndex, KeyRole), Slotted<S>>,
+}
+
+impl<S: Scheme> KeyStore<S> {
+    /// Reads the assigned key files, each recognised by its content, and checks that each holds the secret of the
+    /// assigned public key.
+    pub fn load(assignments: &[KeyAssignment]) -> Result<Self, Error> {
+        let keys = assignments.par_iter().map(|assignment| {
+            let key = read_key(&assignment.path)?;
+            Ok((assignment, key))
+        });
+        let mut store = Self::default();
+        for (KeyAssignment { validator, role, path, public_key }, key) in
+            keys.collect::<Result<Vec<_>, Error>>()?
+        {
+            let (validator, role, expected) = (*validator, *role, *public_key);
+            let found = PublicKey(key.public_key().encode());
+            if found != expected {
+                return Err(Error::OtherKey { path: path.clone(), validator, role, found, expected });
+            }
+            store.insert(validator, role, key)?;
+        }
+        Ok(store)
+    }
+
+    /// Adds a key that is in memory already.
+    pub fn insert(
+        &mut self,
+        validator: ValidatorIndex,
+        role: KeyRole,
+        key: SecretKey<S>,
+    ) -> Result<(), Error> {
+        let id = KeyId::of(&PublicKey(key.public_key().encode()));
+        let slotted = Slotted { id, key: RwLock::new(key), busy: Arc::default() };
+        match self.keys.insert((validator, role), slotted) {
+            None => Ok(()),
+            Some(_) => Err(Error::AssignedTwice { validator, role }),
+        }
+    }
+
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there are no keys: an observer.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    pub(crate) fn get(&self, validator: ValidatorIndex, role: KeyRole) -> Option<&Slotted<S>> {
+        self.keys.get(&(validator, role))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ValidatorIndex, KeyRole, &Slotted<S>)> {
+        self.keys.iter().map(|((validator, role), key)| (*validator, *role, key))
+    }
+}
+
+impl<S: Scheme> Default for KeyStore<S> {
+    fn default() -> Self {
+        Self { keys: HashMap::new() }
+    }
+}
+
+impl<S: Scheme> std::fmt::Debug for KeyStore<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyStore").field("keys", &self.len()).finish()
+    }
+}
+
+fn read_key<S: Scheme>(path: &Path) -> Result<SecretKey<S>, Error> {
+    let failed = |source| Error::KeyFile { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    let bytes = file.metadata().map_err(failed)?.len();
+    if bytes > MAX_KEY_FILE_BYTES {
+        return Err(Error::KeyFileSize { path: path.to_owned(), bytes });
+    }
+    // Of the right size from the start: a vector that grows leaves copies of the secret behind.
+    let mut secret = Zeroizing::new(vec![0; usize::try_from(bytes).unwrap_or_default()]);
+    file.read_exact(&mut secret).map_err(failed)?;
+    SecretKey::decode(&secret).map_err(|source| Error::Key { path: path.to_owned(), source })
+}

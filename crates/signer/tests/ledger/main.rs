@@ -1,0 +1,10 @@
+//! The ledger's rules, and what is left of them when files are damaged, disks fail and the power goes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers fail as tests do, by panicking")]
+
+mod crash;
+mod damage;
+mod disk;
+mod files;
+mod interchange;
+mod rules;
