@@ -28,11 +28,11 @@ test: deps verify unit spec-tests e2e ## Format, lints, every test, the conforma
 
 .PHONY: unit
 unit: ## Unit, property, simulation and lockstep tests of all crates
-	$(CARGO) test -j $(JOBS) --workspace --no-fail-fast
+	$(CARGO) test -j $(JOBS) --workspace --features lathe-spec-tests/network --no-fail-fast
 
 .PHONY: spec-tests
 spec-tests: ## Run the leanSpec conformance fixtures and print the table
-	$(CARGO) run -j $(JOBS) -q -p lathe-spec-tests --bin spec-tests
+	$(CARGO) run -j $(JOBS) -q -p lathe-spec-tests --features network --bin spec-tests
 
 .PHONY: sim
 sim: ## Run the seeded simulator: make sim SEEDS=1000
@@ -53,7 +53,7 @@ bench: deps ## Benchmarks, each printed beside the primitive that bounds it
 .PHONY: verify
 verify: ## Check format, lints and dependencies; changes nothing
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy -j $(JOBS) --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -j $(JOBS) --workspace --features lathe-spec-tests/network --all-targets -- -D warnings
 	@scripts/deny.sh
 
 .PHONY: fix
