@@ -125,7 +125,11 @@ impl Supervisor {
         let mut failure = tokio::select! {
             biased;
             () = shutdown.wait() => None,
-            ended = self.next_ended() => ended.map(|(actor, outcome)| early_end(actor, outcome)),
+            // An actor may see the signal and end before this does.
+            ended = self.next_ended() => ended.and_then(|(actor, outcome)| match outcome {
+                Ok(()) if shutdown.is_triggered() => None,
+                outcome => Some(early_end(actor, outcome)),
+            }),
         };
         match &failure {
             Some(Failure::ActorEnded { actor, cause }) => {
