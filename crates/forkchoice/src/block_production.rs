@@ -20,9 +20,6 @@ use lathe_types::{
 use crate::block_budget::allot;
 use crate::coverage::{ValidatorSet, select_proofs_for_coverage};
 
-/// Votes at hand with their proofs.
-pub type Candidates = Vec<(AttestationData, Vec<Arc<SingleMessageAggregate>>)>;
-
 /// What a block is built on and from.
 #[derive(Clone, Copy, Debug)]
 pub struct BlockInputs<'a> {

@@ -84,7 +84,7 @@ impl Store {
 
     /// Drops votes that cannot influence fork choice any more: those whose head is not a true descendant of the
     /// finalized block.
-    pub fn prune_stale_attestation_data(&mut self) {
+    pub(crate) fn prune_stale_attestation_data(&mut self) {
         let (tree, finalized) = (&self.tree, self.latest_finalized);
         let lives =
             |head: Checkpoint| head.slot > finalized.slot && tree.checkpoint_is_ancestor(finalized, head);

@@ -28,14 +28,14 @@ mod validation;
 mod votes;
 
 pub use aggregation::AggregationJob;
-pub use block_production::{BlockInputs, BuiltBlock, Candidates, ProofWork, build_block};
+pub use block_production::{BlockInputs, BuiltBlock, ProofWork, build_block};
 pub use coverage::{Selection, ValidatorSet, select_proofs_for_coverage};
 pub use pool::{MAX_KNOWN_DATA, MAX_NEW_DATA, MAX_POOL_BYTES, MAX_PROOFS_PER_DATA};
 pub use pruning::{KEPT_ANCESTOR_SLOTS, Pruned};
 pub use signatures::MAX_ATTESTATION_SIGNATURES;
 pub use store::{BlockInfo, PayloadView, PoolSizes, Store};
 pub use timeline::Prove;
-pub use validation::{BlockCheck, check_signers};
+pub use validation::BlockCheck;
 
 #[cfg(test)]
 mod tests;

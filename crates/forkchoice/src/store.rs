@@ -1,6 +1,6 @@
 //! The store: a node's local view of the chain.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lathe_types::{
@@ -8,7 +8,6 @@ use lathe_types::{
     RejectionReason, Root, SingleMessageAggregate, Slot, State, TreeHash, ValidatorIndex,
 };
 
-use crate::block_production::Candidates;
 use crate::pool::{MAX_KNOWN_DATA, MAX_NEW_DATA, PayloadPool};
 use crate::signatures::SignaturePool;
 use crate::tree::{Node, Tree};
@@ -147,51 +146,10 @@ impl Store {
         self.tree.nodes().iter().map(BlockInfo::from)
     }
 
-    /// Known blocks without children: the tips that a head can be chosen from.
-    pub fn leaves(&self) -> impl Iterator<Item = BlockInfo> + '_ {
-        self.tree.nodes().iter().filter(|node| node.children.is_empty()).map(BlockInfo::from)
-    }
-
     /// The block and its known ancestors, towards genesis.
     pub fn chain(&self, root: &Root) -> impl Iterator<Item = BlockInfo> + '_ {
         std::iter::successors(self.tree.get(root), |node| node.parent.map(|parent| self.tree.node(parent)))
             .map(BlockInfo::from)
-    }
-
-    /// The last block at or before `slot` on the chain of `root`; `None` if the known chain does not reach that far.
-    pub fn ancestor_at_or_before(&self, root: &Root, slot: Slot) -> Option<Checkpoint> {
-        let id = self.tree.ancestor_at_or_before(self.tree.id(root)?, slot);
-        Some(self.tree.node(id).checkpoint()).filter(|block| block.slot <= slot)
-    }
-
-    /// Whether one checkpoint lies on the other's chain.
-    pub fn checkpoint_is_ancestor(&self, ancestor: Checkpoint, descendant: Checkpoint) -> bool {
-        self.tree.checkpoint_is_ancestor(ancestor, descendant)
-    }
-
-    /// The last block that two known blocks' chains share.
-    pub fn common_ancestor(&self, a: &Root, b: &Root) -> Option<Checkpoint> {
-        let (mut a, mut b) = (self.tree.id(a)?, self.tree.id(b)?);
-        while a != b {
-            let (node_a, node_b) = (self.tree.node(a), self.tree.node(b));
-            if node_a.slot >= node_b.slot {
-                a = node_a.parent?;
-            } else {
-                b = node_b.parent?;
-            }
-        }
-        Some(self.tree.node(a).checkpoint())
-    }
-
-    /// Counted votes that a proposer may carry, and the blocks among their heads that are known: what
-    /// [`BlockInputs`](crate::BlockInputs) asks for.
-    pub fn block_candidates(&self) -> (Candidates, HashSet<Root>) {
-        let with_proofs =
-            self.latest_known_aggregated_payloads().iter().filter(|(_, _, proofs)| !proofs.is_empty());
-        let candidates: Candidates = with_proofs.map(|(_, data, proofs)| (data, proofs.to_vec())).collect();
-        let heads = candidates.iter().map(|(data, _)| data.head.root).filter(|root| self.contains(root));
-        let known_block_roots = heads.collect();
-        (candidates, known_block_roots)
     }
 
     /// What the pools hold.

@@ -168,7 +168,7 @@ fn check_attestation_data(block: &Block) -> Result<(), Rejection> {
 }
 
 /// The structural part of the specification's `verify_signatures`: whoever is said to have signed is in the registry.
-pub fn check_signers(block: &Block, validator_count: u64) -> Result<(), Rejection> {
+fn check_signers(block: &Block, validator_count: u64) -> Result<(), Rejection> {
     for attestation in &block.body.attestations {
         let highest = highest_participant(&attestation.aggregation_bits)?;
         require(

@@ -3,7 +3,9 @@ use std::collections::HashSet;
 use lathe_transition::state_transition;
 
 use super::*;
-use crate::{BlockInputs, BuiltBlock, Candidates, ProofWork, build_block};
+use crate::{BlockInputs, BuiltBlock, ProofWork, build_block};
+
+type Candidates = Vec<(AttestationData, Vec<Arc<SingleMessageAggregate>>)>;
 
 /// Unions participants; refuses what it is told to.
 #[derive(Default)]
@@ -235,21 +237,4 @@ fn a_block_cannot_be_built_out_of_turn() {
     let refused = |inputs| reason(build_block(inputs, &mut Work::default()).map(|_| ()));
     assert_eq!(refused(inputs), RejectionReason::WrongProposer);
     assert_eq!(refused(BlockInputs { slot: Slot(0), ..inputs }), RejectionReason::BlockSlotNotInFuture);
-}
-
-#[test]
-fn the_store_hands_out_what_a_proposer_may_carry() {
-    let (mut store, first, second) = two_votes();
-    let unknown =
-        vote(3, first.source, first.target, Checkpoint { root: Root::repeat_byte(7), slot: Slot(3) });
-    store.insert_known_aggregate(second, proof([0], 0));
-    store.insert_known_aggregate(unknown, proof([0], 0));
-    let head = store.head();
-    import(&mut store, head, 4, vec![attestation(first, [0])]);
-    let (candidates, known_block_roots) = store.block_candidates();
-    // What only a block named has no proofs.
-    let mut expected = vec![(second, vec![proof([0], 0)]), (unknown, vec![proof([0], 0)])];
-    expected.sort_by_key(|(data, _)| data.tree_hash_root());
-    assert_eq!(candidates, expected);
-    assert_eq!(known_block_roots, HashSet::from([second.head.root]));
 }
