@@ -3,6 +3,8 @@
 use crate::fixtures::Case;
 use crate::outcome::{Outcome, Verdict};
 
+#[cfg(feature = "network")]
+mod api_endpoint;
 mod fork_choice;
 #[cfg(feature = "network")]
 mod gossipsub_handler;
@@ -25,6 +27,8 @@ pub type Runner = fn(&Case) -> Outcome;
 /// The runner of a kind, by the name of its directory. A kind that nobody runs is reported as such.
 pub fn of(kind: &str) -> Runner {
     match kind {
+        #[cfg(feature = "network")]
+        "api_endpoint" => api_endpoint::run,
         "fork_choice" => fork_choice::run,
         #[cfg(feature = "network")]
         "gossipsub_handler" => gossipsub_handler::run,

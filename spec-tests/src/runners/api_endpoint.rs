@@ -1,0 +1,246 @@
+//! `api_endpoint` fixtures: a request to a node that just started on a known chain, and its answer.
+//!
+//! The request goes through the real server over a socket; the node behind it answers from a real store. What the
+//! metrics say is the node's own affair, so those cases are not judged here.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use std::{fs, io};
+
+use lathe_forkchoice::Store;
+use lathe_http::{
+    Addresses, Api, ApiError, ForkChoice, ForkChoiceNode, Identity, Limits, NetworkInfo, PeerInfo, Server,
+    Syncing,
+};
+use lathe_transition::{generate_genesis, genesis_block, process_block, process_slots, state_root};
+use lathe_types::{
+    Block, Checkpoint, Genesis, PublicKey, SignedBlock, Slot, State, TreeHash, Validator, ValidatorIndex,
+    Validators,
+};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use crate::fixtures::{Case, Fixtures, Scheme};
+use crate::outcome::{Failure, Outcome, Verdict, expect_eq};
+
+/// Longest wait for an answer; only reached when the server hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Body {
+    endpoint: String,
+    method: String,
+    genesis_params: GenesisParams,
+    #[serde(default)]
+    request_body: Option<Value>,
+    initial_is_aggregator: bool,
+    expected_status_code: u16,
+    expected_content_type: String,
+    #[serde(default)]
+    expected_body: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct GenesisParams {
+    #[serde(default = "default_validators")]
+    num_validators: u64,
+    #[serde(default)]
+    genesis_time: u64,
+    #[serde(default)]
+    anchor_slot: u64,
+}
+
+fn default_validators() -> u64 {
+    4
+}
+
+pub(super) fn run(case: &Case) -> Outcome {
+    let body: Body = case.body()?;
+    let store = anchor_store(case.scheme, &body.genesis_params)?;
+    let node = Node { store, is_aggregator: AtomicBool::new(body.initial_is_aggregator) };
+    let sent = body.request_body.as_ref().map(Value::to_string).unwrap_or_default();
+    let answer = ask(node, &body.method, &body.endpoint, &sent)
+        .map_err(|error| Failure::new("an answer", error).at(&body.endpoint))?;
+    expect_eq("status", &body.expected_status_code, &answer.status)?;
+    expect_eq("content type", &body.expected_content_type, &answer.content_type)?;
+    if body.endpoint == "/metrics" {
+        return Ok(Verdict::NotRun);
+    }
+    let found = match body.expected_body {
+        Value::String(_) => Value::String(format!("0x{}", hex::encode(&answer.body))),
+        _ => serde_json::from_slice(&answer.body).map_err(|error| Failure::new("JSON", error))?,
+    };
+    expect_eq("body", &body.expected_body, &found)?;
+    Ok(Verdict::Passed)
+}
+
+/// The store of a node whose anchor is the last block of an empty chain.
+fn anchor_store(scheme: Scheme, params: &GenesisParams) -> Result<Store, Failure> {
+    let validators = registry(scheme, params.num_validators)?;
+    let mut state = generate_genesis(&Genesis { genesis_time: params.genesis_time, validators });
+    let mut block = genesis_block(&state);
+    for slot in (1..=params.anchor_slot).map(Slot) {
+        let refused = |rejection| Failure::new("an empty block", rejection).at(format!("slot {slot}"));
+        let proposer_index =
+            ValidatorIndex::proposer_for_slot(slot, params.num_validators).unwrap_or_default();
+        block = Block { slot, proposer_index, parent_root: block.tree_hash_root(), ..Block::default() };
+        process_slots(&mut state, slot).map_err(refused)?;
+        process_block(&mut state, &block).map_err(refused)?;
+        block.state_root = state_root(&state);
+    }
+    Store::create_store(Arc::new(state), &block).map_err(|rejection| Failure::new("an anchor", rejection))
+}
+
+/// The validators whose keys the fixtures were made with.
+fn registry(scheme: Scheme, count: u64) -> Result<Validators, Failure> {
+    let fixtures = Fixtures::locate().map_err(|dir| Failure::new("fixtures", dir.display()))?;
+    let keys = fixtures.root().join("keys");
+    let read = |name: &str| -> Result<Value, Failure> {
+        let text = fs::read(keys.join(name)).map_err(|error| Failure::new(format!("keys/{name}"), error))?;
+        serde_json::from_slice(&text).map_err(|error| Failure::new(format!("keys/{name}"), error))
+    };
+    let validator = |index: u64| -> Result<Validator, Failure> {
+        let (attestation, proposal) = match scheme {
+            Scheme::Test => {
+                let pairs = read(&format!("test_scheme/{index}.json"))?;
+                let public = |pair: &str| pairs[pair]["public_key"].clone();
+                (public("attestation_keypair"), public("proposal_keypair"))
+            }
+            Scheme::Prod => {
+                let all = read("prod_public_keys.json")?;
+                let pair = &all[index.to_string()];
+                (pair["attestation"].clone(), pair["proposal"].clone())
+            }
+        };
+        Ok(Validator {
+            attestation_public_key: public_key(&attestation)?,
+            proposal_public_key: public_key(&proposal)?,
+            index: ValidatorIndex(index),
+        })
+    };
+    let validators = (0..count).map(validator).collect::<Result<Vec<_>, _>>()?;
+    Validators::new(validators).map_err(|_| Failure::new("a registry", "too many validators"))
+}
+
+fn public_key(value: &Value) -> Result<PublicKey, Failure> {
+    let digits = value.as_str().map(|text| text.trim_start_matches("0x")).unwrap_or_default();
+    let bytes = hex::decode(digits).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.map(PublicKey).ok_or_else(|| Failure::new("a public key", value))
+}
+
+/// A node that serves its store.
+struct Node {
+    store: Store,
+    is_aggregator: AtomicBool,
+}
+
+impl Api for Node {
+    fn finalized_state(&self) -> Result<Arc<State>, ApiError> {
+        self.store.state(&self.store.latest_finalized().root).cloned().ok_or(ApiError::NotFound)
+    }
+
+    fn finalized_block(&self) -> Result<Arc<SignedBlock>, ApiError> {
+        Err(ApiError::NotFound)
+    }
+
+    fn justified_checkpoint(&self) -> Result<Checkpoint, ApiError> {
+        Ok(self.store.latest_justified())
+    }
+
+    fn fork_choice(&self) -> Result<ForkChoice, ApiError> {
+        let weights = self.store.compute_block_weights();
+        let finalized = self.store.latest_finalized();
+        let nodes =
+            self.store.blocks().filter(|block| block.slot >= finalized.slot).map(|block| ForkChoiceNode {
+                root: block.root,
+                slot: block.slot,
+                parent_root: block.parent_root,
+                proposer_index: block.proposer_index,
+                weight: weights.get(&block.root).copied().unwrap_or(0),
+            });
+        Ok(ForkChoice {
+            nodes: nodes.collect(),
+            head: self.store.head().root,
+            justified: self.store.latest_justified(),
+            finalized,
+            safe_target: self.store.safe_target().root,
+            validator_count: Some(self.store.head_state().validators.len() as u64),
+        })
+    }
+
+    fn syncing(&self) -> Result<Syncing, ApiError> {
+        Err(ApiError::Unavailable)
+    }
+
+    fn is_aggregator(&self) -> Result<bool, ApiError> {
+        Ok(self.is_aggregator.load(Ordering::SeqCst))
+    }
+
+    fn set_aggregator(&self, enabled: bool) -> Result<bool, ApiError> {
+        Ok(self.is_aggregator.swap(enabled, Ordering::SeqCst))
+    }
+
+    fn metrics(&self) -> Result<String, ApiError> {
+        Ok(String::new())
+    }
+
+    fn identity(&self) -> Result<Identity, ApiError> {
+        Err(ApiError::Unavailable)
+    }
+
+    fn peers(&self) -> Result<Vec<PeerInfo>, ApiError> {
+        Err(ApiError::Unavailable)
+    }
+
+    fn network(&self) -> Result<NetworkInfo, ApiError> {
+        Err(ApiError::Unavailable)
+    }
+}
+
+struct Answer {
+    status: u16,
+    content_type: String,
+    body: Vec<u8>,
+}
+
+/// Starts a server for one request.
+fn ask(node: Node, method: &str, path: &str, body: &str) -> io::Result<Answer> {
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let addresses = Addresses { api: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))), metrics: None };
+        let server =
+            Server::bind(addresses, Arc::new(node), Limits::default()).await.map_err(io::Error::other)?;
+        let address = server.api_address().ok_or_else(|| io::Error::other("no address"))?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(server.run(async { _ = stopped.await }));
+        let answer = tokio::task::spawn_blocking(move || exchange(address, &request)).await?;
+        drop(stop);
+        serving.await?;
+        answer
+    })
+}
+
+fn exchange(address: SocketAddr, request: &str) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(request.as_bytes())?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    let malformed = || io::Error::other("not an HTTP answer");
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").ok_or_else(malformed)?;
+    let head = str::from_utf8(&bytes[..end]).map_err(io::Error::other)?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(malformed)?;
+    let content_type = head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap_or_default();
+    Ok(Answer { status, content_type: content_type.to_owned(), body: bytes[end + 4..].to_vec() })
+}
