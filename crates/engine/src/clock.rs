@@ -10,7 +10,7 @@ use lathe_types::{GOSSIP_DISPARITY_INTERVALS, Interval, Slot, ValidatorIndex};
 
 use crate::Engine;
 use crate::event::{Duty, Event, MissReason};
-use crate::gate::ChainLag;
+use crate::gate::{ChainLag, HYSTERESIS_BAND};
 use crate::io::Millis;
 use crate::observer::Step;
 use crate::timeline::Advance;
@@ -122,6 +122,12 @@ impl Engine {
         }
     }
 
+    fn newest_unheld_claim(&mut self) -> Option<Slot> {
+        // Asked for in every turn, so nothing is looked up while the head is near the clock.
+        let near = self.clock().0.saturating_sub(self.store.head().slot.0) <= HYSTERESIS_BAND;
+        if near { None } else { self.with_situation(|sync, situation| sync.newest_claim(situation)) }
+    }
+
     /// Judges anew whether we are in sync. Before genesis everybody is.
     pub(crate) fn update_gate(&mut self) {
         if self.now < Millis(0) {
@@ -130,8 +136,7 @@ impl Engine {
         let lag = ChainLag {
             clock: self.clock(),
             head: self.store.head().slot,
-            newest_block: self.newest_block,
-            newest_claim: self.sync.newest_claim(),
+            newest_unheld: self.newest_unheld_claim(),
             heard_of_peers: self.sync.heard_of_peers(),
         };
         if self.gate.update(lag) {

@@ -1,4 +1,9 @@
 //! The sync gate: duties are withheld while our chain is behind one that others have, and only then.
+//!
+//! The specification takes the newest block in the store for a sign that the network has moved on. But a block that we
+//! hold is not one that we have to catch up with: if fork choice prefers an older head to it, then everybody who sees the
+//! same is needed to vote for that head. Taken literally, one validator that keeps building a fork of its own silences all
+//! others for good. So what counts is a newer head that a peer claims and that is *not* in the store.
 
 use lathe_types::Slot;
 
@@ -19,10 +24,8 @@ pub(crate) struct ChainLag {
     pub(crate) clock: Slot,
     /// Slot of the head.
     pub(crate) head: Slot,
-    /// Newest block in the store: an authenticated lower bound of what the network has.
-    pub(crate) newest_block: Slot,
-    /// Newest head that a peer claims and has not failed to prove.
-    pub(crate) newest_claim: Option<Slot>,
+    /// Newest head that a peer claims, that it has not failed to prove, and that is not in the store.
+    pub(crate) newest_unheld: Option<Slot>,
     /// Whether any peer has told its status.
     pub(crate) heard_of_peers: bool,
 }
@@ -64,15 +67,12 @@ impl Gate {
             return true;
         }
         self.grace_until = None;
-        // A claim beyond the clock is worth no more than the clock: it proves at most that somebody is in time.
-        let newest = chain
-            .newest_claim
-            .map_or(chain.newest_block, |claim| claim.min(chain.clock).max(chain.newest_block));
-        if chain.clock.0.saturating_sub(newest.0) > NETWORK_STALL_THRESHOLD {
-            return false;
-        }
         // Without a newer block anywhere there is nothing to catch up with, however large the lag.
-        if newest <= chain.head {
+        let Some(newest) = chain.newest_unheld.filter(|newest| *newest > chain.head) else {
+            return false;
+        };
+        // A claim beyond the clock is worth no more than the clock: it proves at most that somebody is in time.
+        if chain.clock.0.saturating_sub(newest.0) > NETWORK_STALL_THRESHOLD {
             return false;
         }
         lag > if self.closed { SYNC_LAG_THRESHOLD - HYSTERESIS_BAND } else { SYNC_LAG_THRESHOLD }
@@ -83,12 +83,11 @@ impl Gate {
 mod tests {
     use super::*;
 
-    fn lag(clock: u64, head: u64, newest_block: u64, newest_claim: Option<u64>) -> ChainLag {
+    fn lag(clock: u64, head: u64, newest_unheld: Option<u64>) -> ChainLag {
         ChainLag {
             clock: Slot(clock),
             head: Slot(head),
-            newest_block: Slot(newest_block),
-            newest_claim: newest_claim.map(Slot),
+            newest_unheld: newest_unheld.map(Slot),
             heard_of_peers: true,
         }
     }
@@ -96,11 +95,11 @@ mod tests {
     #[test]
     fn closes_past_four_and_reopens_at_two() {
         let mut gate = Gate::default();
-        assert!(!gate.update(lag(14, 10, 14, None)));
-        assert!(gate.update(lag(15, 10, 15, None)));
+        assert!(!gate.update(lag(14, 10, Some(14))));
+        assert!(gate.update(lag(15, 10, Some(15))));
         assert!(gate.is_closed());
-        assert!(!gate.update(lag(15, 12, 15, None)), "three behind: still closed");
-        assert!(gate.update(lag(15, 13, 15, None)));
+        assert!(!gate.update(lag(15, 12, Some(15))), "three behind: still closed");
+        assert!(gate.update(lag(15, 13, Some(15))));
         assert!(!gate.is_closed());
     }
 
@@ -108,41 +107,43 @@ mod tests {
     fn a_stall_of_everyone_keeps_it_open() {
         let mut gate = Gate::default();
         for clock in 10..30 {
-            gate.update(lag(clock, 10, 10, Some(10)));
-            assert!(!gate.is_closed(), "clock {clock}: nobody has a newer block");
+            for claim in [None, Some(10)] {
+                gate.update(lag(clock, 10, claim));
+                assert!(!gate.is_closed(), "clock {clock}: nobody has a newer block");
+            }
         }
     }
 
     #[test]
     fn a_stale_network_reopens_it_past_eight() {
         let mut gate = Gate::default();
-        gate.update(lag(20, 10, 12, None));
+        gate.update(lag(20, 10, Some(12)));
         assert!(gate.is_closed(), "the newest block is eight behind the clock");
-        gate.update(lag(21, 10, 12, None));
+        gate.update(lag(21, 10, Some(12)));
         assert!(!gate.is_closed());
     }
 
     #[test]
-    fn a_claim_closes_it_and_counts_no_more_than_the_clock() {
+    fn a_claim_beyond_the_clock_closes_it_until_it_is_not_believed() {
         let mut gate = Gate::default();
-        gate.update(lag(1000, 0, 0, Some(u64::MAX)));
+        gate.update(lag(1000, 0, Some(u64::MAX)));
         assert!(gate.is_closed());
-        gate.update(lag(1000, 0, 0, None));
-        assert!(!gate.is_closed(), "the claim was not kept");
+        gate.update(lag(1000, 0, None));
+        assert!(!gate.is_closed());
     }
 
     #[test]
     fn a_node_that_starts_behind_waits_for_a_word() {
         let mut gate = Gate::default();
         gate.start(Slot(100), Slot(10));
-        let silent = |clock| ChainLag { heard_of_peers: false, ..lag(clock, 10, 10, None) };
+        let silent = |clock| ChainLag { heard_of_peers: false, ..lag(clock, 10, None) };
         gate.update(silent(103));
         assert!(gate.is_closed());
         gate.update(silent(104));
         assert!(!gate.is_closed(), "grace is over");
         let mut gate = Gate::default();
         gate.start(Slot(100), Slot(10));
-        gate.update(lag(100, 10, 10, Some(10)));
+        gate.update(lag(100, 10, Some(10)));
         assert!(!gate.is_closed(), "a peer says that it has nothing newer either");
     }
 }

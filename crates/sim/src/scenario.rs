@@ -110,7 +110,7 @@ impl Scenario {
         let end_ms = faulty_slots as i64 * 4_000;
         let mut scenario = Self {
             nodes,
-            validators: nodes as u64,
+            validators: nodes as u64 * *pick(&mut rng, &[1, 1, 2, 4]),
             aggregators: vec![0, 1, 2],
             faulty_slots,
             healed_slots: HEALED_SLOTS,

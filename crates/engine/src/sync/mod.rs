@@ -42,6 +42,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) waiting: usize,
     /// Whether a block is held in any form.
     pub(crate) holds: &'a dyn Fn(&Root) -> bool,
+    /// Whether a block is in the store.
+    pub(crate) imported: &'a dyn Fn(&Root) -> bool,
 }
 
 enum Request {
@@ -89,8 +91,10 @@ impl Sync {
         self.peers.heard_of_any()
     }
 
-    pub(crate) fn newest_claim(&self) -> Option<Slot> {
-        self.peers.newest_claim()
+    /// The newest head that a peer claims, is believed about, and that is not in the store.
+    pub(crate) fn newest_claim(&self, situation: &Situation<'_>) -> Option<Slot> {
+        let claims = self.peers.iter().filter_map(|(_, info)| info.claim());
+        claims.filter(|(_, root)| !(situation.imported)(root)).map(|(slot, _)| slot).max()
     }
 
     /// A block of `peer` entered the store.

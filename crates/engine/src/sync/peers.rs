@@ -115,10 +115,6 @@ impl Peers {
         self.known.values().any(|info| info.status.is_some())
     }
 
-    pub(crate) fn newest_claim(&self) -> Option<Slot> {
-        self.known.values().filter_map(|info| info.claim()).map(|(slot, _)| slot).max()
-    }
-
     /// Counts a failure; true if the network should hear of it.
     pub(crate) fn strike(&mut self, now: Millis, peer: Peer) -> bool {
         let Some(info) = self.known.get_mut(&peer) else {

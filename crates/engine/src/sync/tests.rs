@@ -34,6 +34,7 @@ impl Talk {
             finalized: Slot(self.finalized),
             waiting: self.waiting,
             holds: &|root| held.contains(root),
+            imported: &|root| held.contains(root),
         };
         act(&mut self.sync, &situation)
     }
@@ -46,6 +47,10 @@ impl Talk {
     fn later(&mut self, millis: i64) -> Vec<String> {
         self.now += millis;
         self.drive()
+    }
+
+    fn newest_claim(&mut self) -> Option<Slot> {
+        self.situated(|sync, situation| sync.newest_claim(situation))
     }
 
     fn claim(&mut self, peer: u64, slot: u64) {
@@ -185,7 +190,7 @@ fn no_further_range_while_blocks_wait() {
 fn a_liar_is_believed_until_it_fails_twice() {
     let mut talk = Talk::new(100, 90, &[1]);
     talk.claim(1, 99);
-    assert_eq!(talk.sync.newest_claim(), Some(Slot(99)));
+    assert_eq!(talk.newest_claim(), Some(Slot(99)));
     let mut requests = 0;
     for _ in 0..200 {
         for effect in talk.later(250) {
@@ -194,10 +199,12 @@ fn a_liar_is_believed_until_it_fails_twice() {
             talk.end(id, Ok(()));
         }
     }
-    assert_eq!(talk.sync.newest_claim(), None);
+    assert_eq!(talk.newest_claim(), None);
     assert!(requests <= 6, "{requests} requests in 50 s");
     talk.sync.delivered(Peer(1));
-    assert_eq!(talk.sync.newest_claim(), Some(Slot(99)), "a block of use forgives");
+    assert_eq!(talk.newest_claim(), Some(Slot(99)), "a block of use forgives");
+    talk.held.push(root(99));
+    assert_eq!(talk.newest_claim(), None, "what is imported is nothing to catch up with");
 }
 
 #[test]

@@ -10,13 +10,14 @@
 
 use std::collections::BTreeSet;
 
-use lathe_types::Checkpoint;
+use lathe_types::{Checkpoint, Root, Slot};
 
 use super::{BlockTree, Fact, Invariant};
 
 #[derive(Default)]
 pub(super) struct Agreement {
-    finalized: BTreeSet<(u64, Checkpoint)>,
+    /// By slot; all on one chain as long as the property holds, so a newcomer need only be compared with its neighbours.
+    finalized: BTreeSet<(Slot, Root)>,
 }
 
 impl Invariant for Agreement {
@@ -28,14 +29,17 @@ impl Invariant for Agreement {
         let Fact::Chain { node, finalized, .. } = fact else {
             return Ok(());
         };
-        let new = *finalized;
-        if !self.finalized.insert((new.slot.0, new)) {
-            return Ok(());
-        }
-        for (_, other) in &self.finalized {
-            let (older, newer) = if other.slot <= new.slot { (*other, new) } else { (new, *other) };
-            if !tree.descends(newer.root, older) {
-                return Err(format!("node {node} finalized {new:?}, which conflicts with {other:?}"));
+        let new = (finalized.slot, finalized.root);
+        let older = self.finalized.range(..new).next_back().copied();
+        let newer = self.finalized.range(new..).next().copied();
+        self.finalized.insert(new);
+        for (older, newer) in
+            older.map(|older| (older, new)).into_iter().chain(newer.map(|newer| (new, newer)))
+        {
+            if !tree.descends(newer.1, Checkpoint { slot: older.0, root: older.1 }) {
+                return Err(format!(
+                    "node {node} finalized {finalized:?}, but {older:?} and {newer:?} conflict"
+                ));
             }
         }
         Ok(())
@@ -44,8 +48,6 @@ impl Invariant for Agreement {
 
 #[cfg(test)]
 mod tests {
-    use lathe_types::{Root, Slot};
-
     use super::*;
 
     fn checkpoint(slot: u64, name: u8) -> Checkpoint {
