@@ -109,6 +109,15 @@ impl Engine {
         self.aggregate_if_complete();
     }
 
+    /// The signer owes an answer for a vote of the slot before last: the duty is missed, whatever it will say.
+    pub(crate) fn give_up_stale_votes(&mut self, slot: Slot) {
+        for (stale, validators) in self.jobs.close_stale_votes(Slot(slot.0.saturating_sub(1))) {
+            for validator in validators {
+                self.missed(Duty::Attestation, Some(validator), stale, MissReason::OutOfTime);
+            }
+        }
+    }
+
     pub(crate) fn attestations_missed(&mut self, slot: Slot, reason: MissReason) {
         for validator in self.config.local_validators.clone() {
             self.missed(Duty::Attestation, Some(validator), slot, reason);

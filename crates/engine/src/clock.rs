@@ -85,6 +85,7 @@ impl Engine {
 
     fn begin_slot(&mut self, slot: Slot, is_current: bool) {
         self.votes.seen.prune(slot);
+        self.give_up_stale_votes(slot);
         self.store_version += 1;
         self.update_gate();
         // Normally taken up at interval 4 of the slot before; here if that was missed.

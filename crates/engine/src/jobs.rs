@@ -49,6 +49,17 @@ impl Jobs {
         Some(job)
     }
 
+    /// Closes the requests to sign votes of slots before `slot`: an answer would come too late to be of use.
+    pub(crate) fn close_stale_votes(&mut self, slot: Slot) -> Vec<(Slot, Vec<ValidatorIndex>)> {
+        let is_stale = |job: &mut Job| matches!(job, Job::SignVotes { data, .. } if data.slot < slot);
+        let stale = self.open.extract_if(.., |_, job| is_stale(job));
+        let duty = |(_, job)| match job {
+            Job::SignVotes { data, validators } => Some((data.slot, validators)),
+            _ => None,
+        };
+        stale.filter_map(duty).collect()
+    }
+
     pub(crate) fn get_mut(&mut self, id: JobId) -> Option<&mut Job> {
         self.open.get_mut(&id)
     }

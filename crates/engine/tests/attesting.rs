@@ -57,6 +57,7 @@ fn a_clock_that_steps_back_repeats_no_duty() {
 fn late_within_the_slot_is_late_and_after_the_slot_is_missed() {
     let (mut hand, _) = hand(&[0], false);
     assert_eq!(hand.tick(7_000), ["sign job 0: Attestation 0"]);
+    hand.input(Input::Signed { job: JobId(0), signatures: vec![Ok(signature())] });
     let effects = hand.tick(13_300);
     assert_eq!(effects, ["sign job 1: Attestation 0"], "the duty of slot 3");
     assert_eq!(
@@ -89,6 +90,22 @@ fn a_refusing_signer_costs_the_duty_of_that_validator() {
             "DutyMissed { duty: Attestation, validator: Some(ValidatorIndex(0)), slot: Slot(1), reason: Signer(Refused) }"
         ]
     );
+}
+
+#[test]
+fn a_signer_that_never_answers_is_counted() {
+    let (mut hand, _) = hand(&[0], false);
+    hand.run_to(11_999);
+    assert!(missed(&hand).is_empty());
+    hand.tick(12_000);
+    assert_eq!(
+        missed(&hand),
+        [
+            "DutyMissed { duty: Attestation, validator: Some(ValidatorIndex(0)), slot: Slot(1), reason: OutOfTime }"
+        ]
+    );
+    let late = Input::Signed { job: JobId(0), signatures: vec![Ok(signature())] };
+    assert!(hand.input(late).is_empty());
 }
 
 #[test]
