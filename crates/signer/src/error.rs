@@ -94,9 +94,9 @@ pub enum Error {
         /// The role.
         role: KeyRole,
         /// What the file holds.
-        found: PublicKey,
+        found: Box<PublicKey>,
         /// What the registry says.
-        expected: PublicKey,
+        expected: Box<PublicKey>,
     },
     /// One role of one validator is assigned twice.
     #[error("validator {validator} has two {} keys assigned", role_name(*role))]

@@ -72,9 +72,10 @@ impl<S: Scheme> KeyStore<S> {
         for (KeyAssignment { validator, role, path, public_key }, key) in
             keys.collect::<Result<Vec<_>, Error>>()?
         {
-            let (validator, role, expected) = (*validator, *role, *public_key);
+            let (validator, role) = (*validator, *role);
             let found = PublicKey(key.public_key().encode());
-            if found != expected {
+            if found != *public_key {
+                let (found, expected) = (found.into(), (*public_key).into());
                 return Err(Error::OtherKey { path: path.clone(), validator, role, found, expected });
             }
             store.insert(validator, role, key)?;

@@ -69,15 +69,21 @@ fn deleting_the_chain_database_beside_it_changes_nothing() {
 #[test]
 fn the_file_grows_before_it_is_full() {
     let dir = TempDir::new().unwrap();
+    let length = || fs::metadata(dir.path().join("signing.ledger")).unwrap().len();
     let ledger = Ledger::open(dir.path(), GENESIS_TIME, None).unwrap();
-    for slot in 0..5 {
-        let entries: Vec<_> = (0..250).map(|key| entry(key, slot, 1)).collect();
+    for slot in 0..4 {
+        assert_eq!(length(), 36 + 81 * 1024);
+        let entries: Vec<_> = (0..=255).map(|key| entry(key, slot, 1)).collect();
         assert!(ledger.record_all(&entries).iter().all(Result::is_ok));
     }
+    assert_eq!(length(), 36 + 81 * 2048);
     drop(ledger);
-    assert_eq!(fs::metadata(dir.path().join("signing.ledger")).unwrap().len(), 36 + 81 * 2048);
     let ledger = Ledger::open(dir.path(), GENESIS_TIME, Some(5)).unwrap();
-    assert_eq!(ledger.watermark(), 0);
+    assert_eq!(
+        ledger.watermark(),
+        0,
+        "1,024 records fill a file of that size, which would then look cut short"
+    );
 }
 
 #[test]
