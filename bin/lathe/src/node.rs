@@ -306,6 +306,73 @@ fn shorten(text: &str) -> String {
 mod tests {
     use super::*;
 
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: NodeArgs,
+    }
+
+    fn parse(line: &str) -> NodeArgs {
+        use clap::Parser as _;
+        Cli::try_parse_from(std::iter::once("node").chain(line.split_whitespace())).unwrap().args
+    }
+
+    #[test]
+    fn ethlambdas_flags_are_understood() {
+        let args = parse(
+            "--genesis /config/config.yaml --validators /config/annotated_validators.yaml --bootnodes /config/nodes.yaml \
+             --validator-config /config/validator-config.yaml --hash-sig-keys-dir /config/hash-sig-keys --data-dir /data \
+             --gossipsub-port 9001 --node-id lathe_0 --node-key /config/lathe_0.key --http-address 0.0.0.0 \
+             --api-port 5055 --metrics-port 8085 --is-aggregator --attestation-committee-count 2 \
+             --aggregate-subnet-ids 0,1",
+        );
+        let paths = args.paths().unwrap();
+        assert_eq!(paths.config, PathBuf::from("/config/config.yaml"));
+        assert_eq!(paths.validators, Some("/config/annotated_validators.yaml".into()));
+        assert_eq!(paths.nodes, Some("/config/nodes.yaml".into()));
+        assert_eq!(paths.validator_config, Some("/config/validator-config.yaml".into()));
+        assert_eq!(paths.keys_dir, PathBuf::from("/config/hash-sig-keys"));
+        assert_eq!(paths.node_key, PathBuf::from("/config/lathe_0.key"));
+        assert_eq!(args.api(None).to_string(), "0.0.0.0:5055");
+        assert_eq!(args.metrics_address(None).to_string(), "0.0.0.0:8085");
+        assert_eq!((args.is_aggregator, args.attestation_committee_count), (true, Some(2)));
+        assert_eq!(args.aggregate_subnet_ids, [0, 1]);
+    }
+
+    #[test]
+    fn the_aliases_of_other_clients_are_understood() {
+        for directory in ["--network-dir", "--custom-network-config-dir", "--genesis-dir"] {
+            let args = parse(&format!("{directory} /config --node-id lathe_0 --socket-port 9007 --http-port 5057 --metrics"));
+            assert_eq!(args.paths().unwrap().config, PathBuf::from("/config/config.yaml"));
+            assert_eq!(args.listen(None).to_string(), "127.0.0.1:9007");
+            assert_eq!(args.api(None).to_string(), "127.0.0.1:5057");
+        }
+        let args = parse("--genesis-dir /config --node-id q --listen-addr /ip4/0.0.0.0/udp/9002/quic-v1 --metrics-host ::1");
+        assert_eq!(args.listen(None).to_string(), "0.0.0.0:9002");
+        assert_eq!(args.metrics_address(None).to_string(), "[::1]:5054");
+    }
+
+    #[test]
+    fn the_list_of_nodes_gives_the_ports_and_decides_whether_to_leave_loopback() {
+        let entry = |ip: &str| NodeEntry {
+            name: "lathe_0".into(),
+            private_key: None,
+            ip: Some(ip.into()),
+            quic: Some(9003),
+            metrics_port: Some(8083),
+            api_port: Some(5053),
+            is_aggregator: false,
+            count: None,
+            subnet: None,
+        };
+        let args = parse("--network-dir net --node-id lathe_0");
+        let local = entry("127.0.0.1");
+        assert_eq!(args.listen(Some(&local)).to_string(), "127.0.0.1:9003");
+        assert_eq!(args.api(Some(&local)).to_string(), "127.0.0.1:5053");
+        assert_eq!(args.metrics_address(Some(&local)).to_string(), "127.0.0.1:8083");
+        assert_eq!(args.listen(Some(&entry("10.0.0.7"))).to_string(), "0.0.0.0:9003");
+    }
+
     #[test]
     fn listen_addresses_come_in_three_forms() {
         let parse = |text: &str| text.parse::<ListenAddress>().map(|listen| (listen.ip.to_string(), listen.port));

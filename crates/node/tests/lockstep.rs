@@ -3,6 +3,8 @@
 //! They end six slots on one head, and go on when one of them is killed. The only timing in here is a limit that turns
 //! a network that hangs into a failure.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;

@@ -11,8 +11,6 @@ use eyre::WrapErr as _;
 const STOP_LIMIT: Duration = Duration::from_secs(6);
 /// Pause between looks at a stopping process.
 const STOP_POLL: Duration = Duration::from_millis(20);
-/// Lines of a log that a failure quotes.
-const QUOTED_LINES: usize = 3;
 
 /// One node process.
 struct Node {
@@ -97,10 +95,12 @@ impl Node {
         false
     }
 
+    /// The last error in the log, or its last line.
     fn last_words(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().rev().filter(|line| !line.trim().is_empty()).take(QUOTED_LINES).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+        let error = log.lines().rev().find(|line| line.starts_with("error:"));
+        let last = log.lines().rev().find(|line| !line.trim().is_empty());
+        error.or(last).unwrap_or("it logged nothing").to_owned()
     }
 }
 

@@ -101,6 +101,7 @@ impl Chain {
             }
             // The store may make the chain wait, so that what is announced never runs away from what is kept.
             Effect::Persist { sequence, batch } => {
+                self.reporter.imported(&batch);
                 self.hands.store.persist(sequence, batch).await.map_err(|_| ChainError::StoreGone)?;
             }
             Effect::Publish { message, after } => {

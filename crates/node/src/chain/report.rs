@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use lathe_engine::{Duty, Event, JobFailure, MissReason, ObjectKind, SignFailure};
-use lathe_types::{Slot, ValidatorIndex};
+use lathe_engine::{Batch, Duty, Event, JobFailure, MissReason, ObjectKind, SignFailure};
+use lathe_types::{Slot, State, ValidatorIndex};
 use tracing::{debug, info, warn};
 
 use crate::metrics::Metrics;
@@ -54,6 +54,15 @@ impl Reporter {
         }
     }
 
+    /// Counts the work of the imports in a batch.
+    pub(super) fn imported(&self, batch: &Batch) {
+        let transition = &self.0.transition;
+        for (_, block, post_state) in &batch.blocks {
+            transition.attestations_processed.inc_by(block.block.body.attestations.len() as u64);
+            transition.slots_processed.inc_by(slots_since_parent(post_state));
+        }
+    }
+
     fn block_imported(&self, event: &Event) {
         let Event::BlockImported { block, proposer, arrival_ms, votes, previous_slot_votes } = event else { return };
         let chain = &self.0.chain;
@@ -85,6 +94,14 @@ impl Reporter {
         }
         debug!(kind = kind_label, reason, "rejected");
     }
+}
+
+/// Slots that a block moved its chain forward. The state after it remembers a root per slot before it, the parent's
+/// last, zero where a slot was empty.
+fn slots_since_parent(post_state: &State) -> u64 {
+    let roots = &post_state.historical_block_hashes;
+    let empty = (0..roots.len()).rev().take_while(|slot| roots.get(*slot).is_some_and(|root| root.is_zero()));
+    empty.count() as u64 + 1
 }
 
 const fn duty_name(duty: Duty) -> &'static str {
@@ -128,5 +145,36 @@ const fn skip_name(reason: MissReason) -> &'static str {
         MissReason::NotSynced => "not_synced",
         MissReason::Worker(JobFailure::Refused) => "spawn_failed",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use lathe_types::{HistoricalBlockHashes, Root};
+
+    #[test]
+    fn empty_slots_count_as_processed() {
+        let genesis = lathe_types::Genesis { genesis_time: 0, validators: Default::default() };
+        let mut state = lathe_transition::generate_genesis(&genesis);
+        let (block, empty) = (Root::repeat_byte(1), Root::ZERO);
+        for (roots, slots) in [(vec![block], 1), (vec![block, block], 1), (vec![block, empty, empty], 3)] {
+            state.historical_block_hashes = HistoricalBlockHashes::try_from_iter(roots).unwrap();
+            assert_eq!(slots_since_parent(&state), slots);
+        }
+    }
+
+    #[test]
+    fn every_missed_duty_is_counted_with_its_reason() {
+        let metrics = Arc::new(Metrics::new("lathe_0", 0.0).unwrap());
+        let reporter = Reporter(metrics.clone());
+        let reasons = [MissReason::LateTick, MissReason::Signer(SignFailure::Refused), MissReason::LateTick];
+        for reason in reasons {
+            let (duty, slot) = (Duty::Proposal, Slot(3));
+            reporter.report(&Event::DutyMissed { duty, validator: Some(ValidatorIndex(1)), slot, reason });
+        }
+        let missed = |reason| metrics.chain.missed_duties.with_label_values(&["proposal", reason]).get();
+        assert_eq!((missed("late_tick"), missed("signer_refused"), missed("not_synced")), (2, 1, 0));
     }
 }

@@ -15,9 +15,9 @@ pub struct ForkChoiceMetrics {
     pub safe_target_slot: IntGauge,
     /// Seconds of the turn that imports a block: state transition and head update, without proof verification.
     pub block_processing: Histogram,
-    /// Votes accepted.
+    /// Votes and aggregates whose signatures verify.
     pub attestations_valid: IntCounter,
-    /// Votes refused.
+    /// Votes and aggregates refused by a rule.
     pub attestations_invalid: IntCounter,
     /// Seconds to validate a vote before its signature is checked.
     pub attestation_validation: Histogram,

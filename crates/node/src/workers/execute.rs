@@ -63,8 +63,12 @@ fn verify(shared: &Shared, request: &VerifyRequest) -> Vec<bool> {
             let timer = metrics.aggregated_verification.start_timer();
             let outcome = verify_vote(&*shared.backend, &state.validators, aggregate);
             timer.observe_duration();
-            let counter = if outcome.is_ok() { &metrics.aggregated_valid } else { &metrics.aggregated_invalid };
-            counter.inc();
+            if outcome.is_ok() {
+                metrics.aggregated_valid.inc();
+                shared.metrics.fork_choice.attestations_valid.inc();
+            } else {
+                metrics.aggregated_invalid.inc();
+            }
             vec![verdict(outcome)]
         }
         VerifyRequest::Block { block, parent_state } => {
@@ -82,6 +86,7 @@ fn count_attestations(metrics: &Metrics, verdicts: &[bool], seconds: f64) {
     let share = seconds / verdicts.len().max(1) as f64;
     let valid = verdicts.iter().filter(|valid| **valid).count();
     metrics.signatures.attestation_valid.inc_by(valid as u64);
+    metrics.fork_choice.attestations_valid.inc_by(valid as u64);
     metrics.signatures.attestation_invalid.inc_by((verdicts.len() - valid) as u64);
     for _ in verdicts {
         metrics.signatures.attestation_verification.observe(share);
