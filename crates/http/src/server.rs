@@ -85,14 +85,19 @@ impl Server {
         self.metrics_address
     }
 
-    /// Serves until `stop` ends, and then until requests in flight are answered or two seconds have passed.
+    /// Serves until `stop` ends, and then until requests in flight are answered or two seconds have passed. Returns
+    /// before `stop` only if something broke.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let (sender, stopping) = watch::channel(false);
         let mut acceptors = JoinSet::new();
         for (listener, router) in self.listeners {
             acceptors.spawn(accept_loop(listener, router, self.limits, stopping.clone()));
         }
-        stop.await;
+        tokio::select! {
+            () = stop => {}
+            // A loop never ends by itself; if it died, serving on with the other one would hide it.
+            _ = acceptors.join_next(), if !acceptors.is_empty() => {}
+        }
         let _ = sender.send(true);
         while acceptors.join_next().await.is_some() {}
     }

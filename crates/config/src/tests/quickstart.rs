@@ -8,6 +8,7 @@ use lathe_leansig::{Prod, SecretKey, verify};
 use lathe_types::KeyRole;
 
 use super::Files;
+use crate::files::{Access, create};
 use crate::{
     ConfigError, Environment, KEYS_DIR, KeyFormat, KeyPlan, MANIFEST_FILE, Manifest, NetworkDirectory,
     NetworkPaths, NetworkPlan, create_network, generate_keys, is_network,
@@ -110,6 +111,14 @@ fn nothing_is_overwritten() {
         assert_eq!(fs::read_to_string(files.path(name)).unwrap(), "mine");
         assert!(!is_network(&files.path(".")));
     }
+}
+
+#[test]
+fn a_file_is_written_once() {
+    let files = Files::new(&[("there", "mine")]);
+    let error = create(&files.path("there"), b"yours", Access::Everybody).unwrap_err();
+    assert!(matches!(error, ConfigError::Exists { .. }));
+    assert_eq!(fs::read_to_string(files.path("there")).unwrap(), "mine");
 }
 
 #[test]

@@ -19,6 +19,9 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+/// Longest wait for the server to close a connection. Shorter than the half minute that the HTTP library would grant.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
 /// Answers of a node at genesis, or none at all.
 #[derive(Default)]
 pub struct Node {
@@ -158,7 +161,7 @@ pub async fn request(address: SocketAddr, text: &str) -> (u16, String, Vec<u8>) 
 /// Everything until the other side closes; fails rather than waiting for ever.
 pub async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
     let mut answer = Vec::new();
-    let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await;
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
     // A reset ends the answer as well as a close does.
     let _ = read.expect("the server closes the connection");
     answer

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::{Node, Running, loopback, parse, read_all, request};
+use crate::common::{Node, PATIENCE, Running, loopback, parse, read_all, request};
 use lathe_http::{Addresses, HttpError, Limits, Server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -72,7 +72,7 @@ async fn slow_headers_end_the_connection() {
         }
         written
     };
-    assert!(tokio::time::timeout(Duration::from_secs(30), drip).await.is_ok());
+    assert!(tokio::time::timeout(PATIENCE, drip).await.is_ok());
     assert_eq!(request(node.api, GET_HEALTH).await.0, 200);
 }
 
@@ -108,7 +108,7 @@ async fn a_client_that_does_not_read_is_dropped() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    assert!(tokio::time::timeout(Duration::from_secs(30), served).await.is_ok());
+    assert!(tokio::time::timeout(PATIENCE, served).await.is_ok());
     drop(stalled);
 }
 
@@ -141,7 +141,7 @@ async fn connections_are_capped() {
             }
         }
     };
-    assert!(tokio::time::timeout(Duration::from_secs(30), served).await.is_ok());
+    assert!(tokio::time::timeout(PATIENCE, served).await.is_ok());
 }
 
 #[tokio::test]
