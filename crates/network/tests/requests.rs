@@ -77,6 +77,7 @@ async fn connect(raw: &Raw) -> Node {
     let address = server.address.clone();
     raw.with(move |swarm| swarm.dial(address)).await.unwrap();
     server.wait_connected(raw.id).await;
+    raw.until_connected(server.id()).await;
     server
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lathe_types::{Status, SubnetId};
+use libp2p::core::transport::TransportError;
 use libp2p::multiaddr::Protocol as AddressPart;
 use libp2p::swarm::{NetworkBehaviour, Swarm};
 use libp2p::{Multiaddr, PeerId, SwarmBuilder, connection_limits, identify, ping};
@@ -157,7 +158,10 @@ impl Service {
     fn listen(&mut self, address: Multiaddr) -> Result<(), Error> {
         match self.swarm.listen_on(address.clone()) {
             Ok(_) => Ok(()),
-            Err(error) => Err(Error::Listen { address, detail: error.to_string() }),
+            Err(TransportError::MultiaddrNotSupported(_)) => {
+                Err(Error::Listen { address, detail: "not a QUIC address".to_owned() })
+            }
+            Err(TransportError::Other(error)) => Err(Error::Listen { address, detail: innermost(&error) }),
         }
     }
 
@@ -295,6 +299,15 @@ impl Service {
     fn topic(&self, kind: TopicKind) -> libp2p::gossipsub::IdentTopic {
         libp2p::gossipsub::IdentTopic::new(GossipTopic::new(&self.network_name, kind).to_string())
     }
+}
+
+/// The text of the error that caused all others; the wrappers say nothing.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }
 
 /// IP and UDP port of an address that a peer can use.

@@ -8,7 +8,7 @@ pub mod raw;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lathe_network::{Bootnode, Config, Multiaddr, NetworkEvent, NodeKey, PeerId, Service};
+use lathe_network::{Bootnode, Config, Error, Multiaddr, NetworkEvent, NodeKey, PeerId, Service};
 use lathe_types::{
     AggregatedAttestation, AggregationBits, AttestationData, Block, BlockBody, Checkpoint, Decode as _,
     MultiMessageAggregate, Participation as _, Root, Signature, SignatureShape, SignedAttestation,
@@ -38,7 +38,7 @@ impl Node {
 
     pub async fn with_config(config: Config) -> Self {
         let key = config.key.clone();
-        let mut service = Service::new(config).unwrap();
+        let mut service = bind(config).await;
         let (commands, mut inbox) = mpsc::unbounded_channel::<Command>();
         let (outbox, events) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
@@ -119,6 +119,19 @@ impl Node {
         };
         tokio::time::timeout(DEADLINE, polling).await.expect("the condition never held");
     }
+}
+
+/// Opens the socket; a service that was just killed may still hold it for a moment.
+async fn bind(config: Config) -> Service {
+    let binding = async {
+        loop {
+            match Service::new(config.clone()) {
+                Err(Error::Listen { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+                other => return other.unwrap(),
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, binding).await.expect("the port stays in use")
 }
 
 /// A status with `slot` as its head.

@@ -120,6 +120,16 @@ impl Raw {
         Bootnode { peer_id: Some(self.id), address: self.address.clone() }
     }
 
+    /// Waits until this side, too, knows of the connection.
+    pub async fn until_connected(&self, peer: PeerId) {
+        let polling = async {
+            while !self.with(move |swarm| swarm.is_connected(&peer)).await {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(super::DEADLINE, polling).await.expect("no connection");
+    }
+
     /// Sends `bytes` as a request and returns all that comes back.
     pub async fn ask(&self, peer: PeerId, bytes: Vec<u8>) -> Result<Vec<u8>, String> {
         let (sender, receiver) = oneshot::channel();
