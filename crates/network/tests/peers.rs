@@ -160,11 +160,7 @@ async fn our_record_says_who_and_where_we_are() {
     let own = record.to_string().parse().unwrap();
     let config = Config { bootnodes: vec![own], ..Config::new(node.key.clone()) };
     let mut service = Service::new(config).unwrap();
-    let mut events = Vec::new();
-    while events.len() < 1 {
-        events.push(service.next_event().await);
-    }
-    assert!(matches!(events[0], NetworkEvent::Listening { .. }));
+    assert!(matches!(service.next_event().await, NetworkEvent::Listening { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

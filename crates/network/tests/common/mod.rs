@@ -81,7 +81,7 @@ impl Node {
         let command = move |service: &mut Service| {
             let _ = sender.send(work(service));
         };
-        self.commands.send(Box::new(command)).ok().expect("the service runs");
+        self.commands.send(Box::new(command)).expect("the service runs");
         receiver.await.unwrap()
     }
 

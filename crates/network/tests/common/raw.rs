@@ -72,9 +72,11 @@ async fn read_all(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
 
 type Answer = oneshot::Sender<Result<Vec<u8>, String>>;
 
+type Work = Box<dyn FnOnce(&mut Swarm<Behaviour>) + Send>;
+
 enum Command {
     Ask(PeerId, Vec<u8>, Answer),
-    Run(Box<dyn FnOnce(&mut Swarm<Behaviour>) + Send>),
+    Run(Work),
 }
 
 /// The peer, in a task of its own.
@@ -133,7 +135,7 @@ impl Raw {
     /// Sends `bytes` as a request and returns all that comes back.
     pub async fn ask(&self, peer: PeerId, bytes: Vec<u8>) -> Result<Vec<u8>, String> {
         let (sender, receiver) = oneshot::channel();
-        self.commands.send(Command::Ask(peer, bytes, sender)).ok().unwrap();
+        assert!(self.commands.send(Command::Ask(peer, bytes, sender)).is_ok());
         tokio::time::timeout(super::DEADLINE, receiver).await.expect("no answer in time").unwrap()
     }
 
@@ -146,7 +148,7 @@ impl Raw {
         let run = move |swarm: &mut Swarm<Behaviour>| {
             let _ = sender.send(work(swarm));
         };
-        self.commands.send(Command::Run(Box::new(run))).ok().unwrap();
+        assert!(self.commands.send(Command::Run(Box::new(run))).is_ok());
         receiver.await.unwrap()
     }
 
@@ -200,23 +202,32 @@ async fn drive(mut swarm: Swarm<Behaviour>, mut inbox: mpsc::UnboundedReceiver<C
                     asked.insert(swarm.behaviour_mut().exchanges.send_request(&peer, bytes), sender);
                 }
             },
-            event = swarm.select_next_some() => match event {
-                SwarmEvent::Behaviour(BehaviourEvent::Exchanges(event)) => match event {
-                    request_response::Event::Message { message, .. } => match message {
-                        request_response::Message::Request { channel, .. } => {
-                            let _ = swarm.behaviour_mut().exchanges.send_response(channel, answer.clone());
-                        }
-                        request_response::Message::Response { request_id, response } => {
-                            let _ = asked.remove(&request_id).unwrap().send(Ok(response));
-                        }
-                    },
-                    request_response::Event::OutboundFailure { request_id, error, .. } => {
-                        let _ = asked.remove(&request_id).unwrap().send(Err(error.to_string()));
-                    }
-                    _ => {}
-                },
-                _ => {}
-            },
+            event = swarm.select_next_some() => {
+                if let SwarmEvent::Behaviour(BehaviourEvent::Exchanges(event)) = event {
+                    on_exchange(&mut swarm, &mut asked, event, &answer);
+                }
+            }
         }
+    }
+}
+
+fn on_exchange(
+    swarm: &mut Swarm<Behaviour>,
+    asked: &mut HashMap<OutboundRequestId, Answer>,
+    event: request_response::Event<Vec<u8>, Vec<u8>>,
+    answer: &[u8],
+) {
+    use request_response::{Event, Message};
+    match event {
+        Event::Message { message: Message::Request { channel, .. }, .. } => {
+            let _ = swarm.behaviour_mut().exchanges.send_response(channel, answer.to_vec());
+        }
+        Event::Message { message: Message::Response { request_id, response }, .. } => {
+            let _ = asked.remove(&request_id).unwrap().send(Ok(response));
+        }
+        Event::OutboundFailure { request_id, error, .. } => {
+            let _ = asked.remove(&request_id).unwrap().send(Err(error.to_string()));
+        }
+        _ => {}
     }
 }
