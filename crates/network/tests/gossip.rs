@@ -189,3 +189,34 @@ async fn a_peers_bytes_decode_to_what_was_sent() {
     let expected = MessageId::compute([1, 0, 0, 0], BLOCK_TOPIC.as_bytes(), &block(9).as_ssz_bytes());
     assert_eq!(id, expected);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_well_formed_messages_costs_its_sender_the_connection() {
+    let subnet = SubnetId(0);
+    let config = Config { subnets: vec![subnet], ..Config::new(NodeKey::generate()) };
+    let mut victim = Node::with_config(config).await;
+    let flooder = Raw::start(Protocol::Status, vec![]).await;
+    let address = victim.address.clone();
+    flooder.with(move |swarm| swarm.dial(address)).await.unwrap();
+    victim.wait_connected(flooder.id).await;
+    let topic = "/leanconsensus/12345678/attestation_0/ssz_snappy";
+    let flooding = async {
+        for slot in 0.. {
+            let vote = compress_block(&attestation(0, slot).as_ssz_bytes()).unwrap();
+            let topic = libp2p::gossipsub::TopicHash::from_raw(topic);
+            // Queues that are full, and at last the missing peer, are the flooder's own trouble.
+            let _ = flooder.with(move |swarm| swarm.behaviour_mut().gossip.publish(topic, vote)).await;
+        }
+    };
+    let lost = flooder.id;
+    let cut_off = victim.wait(|event| {
+        matches!(event, NetworkEvent::PeerDisconnected { peer, .. } if peer == lost).then_some(())
+    });
+    tokio::select! {
+        () = flooding => unreachable!(),
+        () = cut_off => {}
+    }
+    let counters = victim.with(|service| service.counters().clone()).await;
+    assert!(counters.gossip_over_quota > 20, "{counters:?}");
+    assert_eq!((counters.gossip_undecodable, counters.peers_refused), (0, 1));
+}

@@ -17,7 +17,7 @@ fn vectors() -> Option<PathBuf> {
     if dir.is_dir() {
         return Some(dir.to_owned());
     }
-    println!("note: no interop vectors at {}; nothing was checked", dir.display());
+    eprintln!("note: no interop vectors at {}; nothing was checked", dir.display());
     None
 }
 
