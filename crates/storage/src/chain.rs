@@ -59,7 +59,8 @@ pub trait Database: Send + Sync {
     /// The lowest slot from which on canonical blocks are kept.
     fn earliest_slot(&self) -> Result<Slot, StorageError>;
 
-    /// The finalized block and all its descendants with their states, parents before children; for starting up.
+    /// The finalized block and its descendants with their states, for starting up: parents before children, and no
+    /// child without its parent.
     /// Their states share what they have in common.
     fn unfinalized(&self) -> Result<Unfinalized<'_>, StorageError>;
 }

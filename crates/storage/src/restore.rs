@@ -16,9 +16,9 @@ use crate::model::ImportedBlock;
 pub(crate) struct Restore<'a, K> {
     db: &'a ChainDb<K>,
     entries: vec::IntoIter<(Root, IndexEntry)>,
-    /// Slot and memory of every block passed so far. A block whose parent is not here does not descend from the
-    /// finalized one.
-    passed: HashMap<Root, (Slot, HistoricalBlockHashes)>,
+    /// Slot and memory of the finalized block and of all that were yielded. A block whose parent is not here does not
+    /// descend from the finalized one, or a state between them is gone.
+    yielded: HashMap<Root, (Slot, HistoricalBlockHashes)>,
     registries: HashMap<Root, Validators>,
 }
 
@@ -30,7 +30,7 @@ impl<'a, K: KeyValue> Restore<'a, K> {
         Ok(Self {
             db,
             entries: entries.into_iter(),
-            passed: HashMap::from([(finalized.root, (finalized.slot, history))]),
+            yielded: HashMap::from([(finalized.root, (finalized.slot, history))]),
             registries: HashMap::new(),
         })
     }
@@ -46,26 +46,22 @@ impl<'a, K: KeyValue> Restore<'a, K> {
                 registry
             }
         };
+        self.yielded.insert(root, (entry.slot, history.clone()));
         let state = record.complete(root, entry.state_root, registry, history)?;
         let block = self.db.block(root)?.ok_or_else(|| StorageError::corrupt(format!("no block {root}")))?;
         Ok(Some(ImportedBlock { root, block: Arc::new(block), state: Arc::new(state) }))
     }
 
-    /// What the state after this block remembers; `None` if the block does not descend from the finalized one.
-    fn history(
-        &mut self,
-        root: Root,
-        entry: &IndexEntry,
-    ) -> Result<Option<HistoricalBlockHashes>, StorageError> {
-        if let Some((_, history)) = self.passed.get(&root) {
+    /// What the state after this block remembers; `None` if its parent was not yielded.
+    fn history(&self, root: Root, entry: &IndexEntry) -> Result<Option<HistoricalBlockHashes>, StorageError> {
+        if let Some((_, history)) = self.yielded.get(&root) {
             return Ok(Some(history.clone()));
         }
-        let Some((parent_slot, history)) = self.passed.get(&entry.parent) else { return Ok(None) };
+        let Some((parent_slot, history)) = self.yielded.get(&entry.parent) else { return Ok(None) };
         let Some(empty) = entry.slot.0.checked_sub(parent_slot.0 + 1) else { return Ok(None) };
         let mut history = history.clone();
         let empty = usize::try_from(empty).map_err(|_| StorageError::corrupt("a slot beyond all reach"))?;
         extend(&mut history, [entry.parent].into_iter().chain(repeat_n(Root::ZERO, empty)))?;
-        self.passed.insert(root, (entry.slot, history.clone()));
         Ok(Some(history))
     }
 }
