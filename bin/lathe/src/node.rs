@@ -114,9 +114,12 @@ impl std::str::FromStr for ListenAddress {
         }
         let mut parts = text.split('/').skip(1);
         let (family, ip, transport, port) = (parts.next(), parts.next(), parts.next(), parts.next());
-        match (family, ip.and_then(|ip| ip.parse().ok()), transport, port.and_then(|port| port.parse().ok())) {
+        match (family, ip.and_then(|ip| ip.parse().ok()), transport, port.and_then(|port| port.parse().ok()))
+        {
             (Some("ip4" | "ip6"), Some(ip), Some("udp"), Some(port)) => Ok(Self { ip, port: Some(port) }),
-            _ => Err("write an address such as 0.0.0.0, 0.0.0.0:9000 or /ip4/0.0.0.0/udp/9000/quic-v1".into()),
+            _ => {
+                Err("write an address such as 0.0.0.0, 0.0.0.0:9000 or /ip4/0.0.0.0/udp/9000/quic-v1".into())
+            }
         }
     }
 }
@@ -171,7 +174,9 @@ fn wait_for_stdin_to_close() {
 impl NodeArgs {
     fn into_options(self) -> eyre::Result<NodeOptions> {
         if !self.checkpoint_sync_url.is_empty() {
-            bail!("--checkpoint-sync-url: checkpoint sync is not available yet; leave the option out to sync from genesis");
+            bail!(
+                "--checkpoint-sync-url: checkpoint sync is not available yet; leave the option out to sync from genesis"
+            );
         }
         let directory = NetworkDirectory::read(&self.paths()?, &self.node_id)?;
         let entry = directory.validator_config.node(&self.node_id).cloned();
@@ -184,7 +189,9 @@ impl NodeArgs {
             directory.validator_config.attestation_committee_count,
         );
         if let Some(subnet) = self.aggregate_subnet_ids.iter().find(|subnet| **subnet >= committee_count) {
-            bail!("--aggregate-subnet-ids: there is no subnet {subnet}; the network has {committee_count}, counted from 0");
+            bail!(
+                "--aggregate-subnet-ids: there is no subnet {subnet}; the network has {committee_count}, counted from 0"
+            );
         }
         let data_dir = self.data_dir.clone().unwrap_or_else(|| match &self.network_dir {
             Some(dir) => dir.join("data").join(&self.node_id),
@@ -254,7 +261,8 @@ impl NodeArgs {
         };
         let mut bootnodes = Vec::new();
         for entry in listed {
-            bootnodes.extend(parse_bootnodes(entry).wrap_err_with(|| format!("bootnode {}", shorten(entry)))?);
+            bootnodes
+                .extend(parse_bootnodes(entry).wrap_err_with(|| format!("bootnode {}", shorten(entry)))?);
         }
         Ok(bootnodes)
     }
@@ -278,7 +286,8 @@ impl NodeArgs {
     }
 
     fn metrics_address(&self, entry: Option<&NodeEntry>) -> SocketAddr {
-        let port = self.metrics_port.or(entry.and_then(|entry| entry.metrics_port)).unwrap_or(DEFAULT_METRICS_PORT);
+        let port =
+            self.metrics_port.or(entry.and_then(|entry| entry.metrics_port)).unwrap_or(DEFAULT_METRICS_PORT);
         SocketAddr::new(self.metrics_address.unwrap_or(self.http_address), port)
     }
 }
@@ -342,12 +351,16 @@ mod tests {
     #[test]
     fn the_aliases_of_other_clients_are_understood() {
         for directory in ["--network-dir", "--custom-network-config-dir", "--genesis-dir"] {
-            let args = parse(&format!("{directory} /config --node-id lathe_0 --socket-port 9007 --http-port 5057 --metrics"));
+            let args = parse(&format!(
+                "{directory} /config --node-id lathe_0 --socket-port 9007 --http-port 5057 --metrics"
+            ));
             assert_eq!(args.paths().unwrap().config, PathBuf::from("/config/config.yaml"));
             assert_eq!(args.listen(None).to_string(), "127.0.0.1:9007");
             assert_eq!(args.api(None).to_string(), "127.0.0.1:5057");
         }
-        let args = parse("--genesis-dir /config --node-id q --listen-addr /ip4/0.0.0.0/udp/9002/quic-v1 --metrics-host ::1");
+        let args = parse(
+            "--genesis-dir /config --node-id q --listen-addr /ip4/0.0.0.0/udp/9002/quic-v1 --metrics-host ::1",
+        );
         assert_eq!(args.listen(None).to_string(), "0.0.0.0:9002");
         assert_eq!(args.metrics_address(None).to_string(), "[::1]:5054");
     }
@@ -375,7 +388,8 @@ mod tests {
 
     #[test]
     fn listen_addresses_come_in_three_forms() {
-        let parse = |text: &str| text.parse::<ListenAddress>().map(|listen| (listen.ip.to_string(), listen.port));
+        let parse =
+            |text: &str| text.parse::<ListenAddress>().map(|listen| (listen.ip.to_string(), listen.port));
         assert_eq!(parse("0.0.0.0"), Ok(("0.0.0.0".into(), None)));
         assert_eq!(parse("127.0.0.1:9001"), Ok(("127.0.0.1".into(), Some(9001))));
         assert_eq!(parse("/ip4/0.0.0.0/udp/9002/quic-v1"), Ok(("0.0.0.0".into(), Some(9002))));

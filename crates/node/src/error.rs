@@ -25,10 +25,14 @@ pub enum NodeError {
     #[error("a key cannot be prepared ({0}); make new keys for a new network, or restore the key files")]
     Keys(#[source] lathe_signer::SignError),
     /// The engine does not accept the stored chain.
-    #[error("the stored chain does not hold together ({0}); move the data directory away and synchronise anew")]
+    #[error(
+        "the stored chain does not hold together ({0}); move the data directory away and synchronise anew"
+    )]
     Engine(#[from] lathe_engine::EngineError),
     /// The QUIC socket.
-    #[error("cannot listen on UDP {address}: {detail}; stop what uses the port or choose another --gossipsub-port")]
+    #[error(
+        "cannot listen on UDP {address}: {detail}; stop what uses the port or choose another --gossipsub-port"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,

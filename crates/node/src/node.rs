@@ -149,13 +149,12 @@ impl Node {
         supervisor.spawn("network", network.run(network_inbox));
         supervisor.spawn("clock", clock::run(time, chain_mailbox.clone(), metrics.clone(), shutdown.clone()));
         http::spawn(&mut supervisor, server, &shutdown);
-        spawn_threads(&mut supervisor, &chain_mailbox, &metrics, Threads {
-            database,
-            store: store_inbox,
-            signer,
-            orders: signer_inbox,
-            pool,
-        });
+        spawn_threads(
+            &mut supervisor,
+            &chain_mailbox,
+            &metrics,
+            Threads { database, store: store_inbox, signer, orders: signer_inbox, pool },
+        );
         let running = tokio::spawn(supervisor.run());
         Ok(Self { stopper: Stopper(shutdown), running, quic, addresses, view, metrics })
     }
@@ -251,7 +250,11 @@ fn engine_config(options: &NodeOptions, backend: &dyn Backend, time: &Time) -> E
         subnets: options.subnets(),
         sign_lead_ms: time.chain_ms(Duration::from_millis(DEFAULT_SIGN_LEAD_MS)),
         aggregate_capacity: capabilities.max_single_signers,
-        splits_per_block: if capabilities.merges_freely { MAX_ATTESTATIONS_DATA } else { DEAR_SPLITS_PER_BLOCK },
+        splits_per_block: if capabilities.merges_freely {
+            MAX_ATTESTATIONS_DATA
+        } else {
+            DEAR_SPLITS_PER_BLOCK
+        },
     }
 }
 

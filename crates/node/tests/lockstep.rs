@@ -29,7 +29,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 const KEY_SLOTS: u64 = 64;
 
 fn make_network(dir: &Path) {
-    let plan = NetworkPlan { nodes: NODES, validators: NODES as u64, slots: KEY_SLOTS, ..NetworkPlan::default() };
+    let plan =
+        NetworkPlan { nodes: NODES, validators: NODES as u64, slots: KEY_SLOTS, ..NetworkPlan::default() };
     let record = |key: &lathe_config::NodeKey, ip: IpAddr, port: u16| {
         let key = NodeKey::from_bytes(key.secret()).map_err(|error| error.to_string())?;
         NodeRecord::new(&key, ip, port).map(|record| record.to_string()).map_err(|error| error.to_string())
@@ -141,7 +142,9 @@ fn four_nodes_agree_and_three_go_on() {
         let mut views = Vec::new();
         for running in &nodes {
             let mut view = running.node.view();
-            let reached = within("the other slots", view.wait_for(|view| view.head_finalized.slot.0 > FIRST_SLOTS)).await;
+            let reached =
+                within("the other slots", view.wait_for(|view| view.head_finalized.slot.0 > FIRST_SLOTS))
+                    .await;
             views.push(Arc::clone(&reached.unwrap()));
         }
         // One node may be a block ahead of another, but not on another chain.

@@ -57,7 +57,12 @@ impl Children {
         for node in self.0.iter_mut().filter(|node| !node.ended) {
             if let Some(status) = node.process.try_wait()? {
                 node.ended = true;
-                ended.push(format!("{} ended ({status}): {}; see {}", node.name, node.last_words(), node.log.display()));
+                ended.push(format!(
+                    "{} ended ({status}): {}; see {}",
+                    node.name,
+                    node.last_words(),
+                    node.log.display()
+                ));
             }
         }
         Ok(ended)

@@ -119,6 +119,9 @@ h_count 100
         assert_eq!(scrape.quantile("h", 0.99), Some(0.02));
         assert_eq!(scrape.quantile("h", 1.0), Some(0.02));
         assert_eq!(scrape.quantile("b", 0.5), None);
-        assert_eq!(Exposition::parse("h_bucket{le=\"1\"} 0\nh_bucket{le=\"+Inf\"} 0").quantile("h", 0.5), None);
+        assert_eq!(
+            Exposition::parse("h_bucket{le=\"1\"} 0\nh_bucket{le=\"+Inf\"} 0").quantile("h", 0.5),
+            None
+        );
     }
 }

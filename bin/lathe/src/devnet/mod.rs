@@ -72,7 +72,12 @@ pub fn run(args: &DevnetArgs) -> eyre::Result<()> {
     for endpoint in &network.endpoints {
         children.start(&dir, &endpoint.name, &[])?;
     }
-    say(&format!("{} nodes of {}; logs in {}", network.endpoints.len(), dir.display(), dir.join("logs").display()));
+    say(&format!(
+        "{} nodes of {}; logs in {}",
+        network.endpoints.len(),
+        dir.display(),
+        dir.join("logs").display()
+    ));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let watched = runtime.block_on(watch(&network, args.slots, started, &mut children));
     let stopped_well = children.stop();
@@ -165,7 +170,8 @@ async fn watch(
     loop {
         let now = Moment::now(network.genesis_time);
         let (slot, interval) = now.next_interval();
-        let wait = now.until(Moment::at(slot, interval)).min(Duration::from_millis(MILLISECONDS_PER_INTERVAL));
+        let wait =
+            now.until(Moment::at(slot, interval)).min(Duration::from_millis(MILLISECONDS_PER_INTERVAL));
         tokio::select! {
             signal = &mut signal => {
                 let signal = signal?;
@@ -178,7 +184,10 @@ async fn watch(
         }
         look_after(children, now)?;
         if Moment::now(network.genesis_time) < Moment::at(slot, interval) {
-            screen.draw(&format!("genesis in {} s", (-now.0).max(0) / 1000), &record.latest().collect::<Vec<_>>());
+            screen.draw(
+                &format!("genesis in {} s", (-now.0).max(0) / 1000),
+                &record.latest().collect::<Vec<_>>(),
+            );
             continue;
         }
         let samples = ask(&poller).await?;
@@ -221,7 +230,8 @@ async fn ask(poller: &Poller) -> eyre::Result<Vec<Option<sample::Sample>>> {
 fn conclude(summary: &Summary, file: Option<&Path>) -> eyre::Result<()> {
     if let Some(file) = file {
         let json = serde_json::to_string_pretty(summary)?;
-        std::fs::write(file, json + "\n").wrap_err_with(|| format!("{}: cannot be written", file.display()))?;
+        std::fs::write(file, json + "\n")
+            .wrap_err_with(|| format!("{}: cannot be written", file.display()))?;
         say(&format!("summary in {}", file.display()));
     }
     say(&format!(

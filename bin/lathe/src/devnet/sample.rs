@@ -49,7 +49,8 @@ impl ForkChoice {
 
     /// Root of the newest block at or below `slot` on the head's chain.
     pub fn root_at(&self, slot: u64) -> Option<&str> {
-        let by_root: HashMap<&str, &Block> = self.nodes.iter().map(|block| (block.root.as_str(), block)).collect();
+        let by_root: HashMap<&str, &Block> =
+            self.nodes.iter().map(|block| (block.root.as_str(), block)).collect();
         let mut block = *by_root.get(self.head.as_str())?;
         while block.slot > slot {
             block = *by_root.get(block.parent_root.as_str())?;
@@ -152,7 +153,8 @@ mod tests {
 
     #[test]
     fn a_chain_is_walked_back_from_the_head() {
-        let block = |root: &str, slot, parent: &str| Block { root: root.into(), slot, parent_root: parent.into() };
+        let block =
+            |root: &str, slot, parent: &str| Block { root: root.into(), slot, parent_root: parent.into() };
         let chain = ForkChoice {
             nodes: vec![block("a", 1, "g"), block("b", 2, "a"), block("x", 2, "a"), block("c", 4, "b")],
             head: "c".into(),

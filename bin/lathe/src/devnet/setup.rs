@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use eyre::{WrapErr as _, bail, eyre};
 use lathe_config::{
-    DEFAULT_API_PORT, DEFAULT_METRICS_PORT, DEFAULT_QUIC_PORT, Environment, KEYS_DIR, MANIFEST_FILE, Manifest,
-    NetworkConfig, NetworkPaths, NetworkPlan, ValidatorConfig, create_network, is_network,
+    DEFAULT_API_PORT, DEFAULT_METRICS_PORT, DEFAULT_QUIC_PORT, Environment, KEYS_DIR, MANIFEST_FILE,
+    Manifest, NetworkConfig, NetworkPaths, NetworkPlan, ValidatorConfig, create_network, is_network,
 };
 
 use super::poll::Endpoint;
@@ -44,7 +44,9 @@ pub fn prepare(dir: &Path, plan: NetworkPlan) -> eyre::Result<Network> {
     let environment = Environment {
         node_record: &crate::genesis::node_record,
         fork_digest: &crate::genesis::fork_digest,
-        genesis_time: &|| (SystemTime::now() + GENESIS_DELAY).duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        genesis_time: &|| {
+            (SystemTime::now() + GENESIS_DELAY).duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+        },
         progress: &|done, total| progress.set(done, total),
     };
     create_network(dir, &plan, &environment)?;
@@ -56,11 +58,15 @@ fn open(dir: &Path) -> eyre::Result<Network> {
     let paths = NetworkPaths::in_directory(dir, "");
     let config = NetworkConfig::read(&paths.config)?;
     let file = paths.validator_config.ok_or_else(|| {
-        eyre!("{}: there is no validator-config.yaml; choose another --dir to make a new network", dir.display())
+        eyre!(
+            "{}: there is no validator-config.yaml; choose another --dir to make a new network",
+            dir.display()
+        )
     })?;
     let nodes = ValidatorConfig::read(&file)?.nodes;
     let endpoints = nodes.iter().map(|node| {
-        let address = |port: Option<u16>, default| SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or(default)));
+        let address =
+            |port: Option<u16>, default| SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or(default)));
         Endpoint {
             name: node.name.clone(),
             api: address(node.api_port, DEFAULT_API_PORT),

@@ -125,7 +125,9 @@ impl Record {
         for (node, sample) in samples.iter().enumerate() {
             let Some(sample) = sample else { continue };
             for block in &sample.chain.nodes {
-                self.blocks.entry(block.root.clone()).or_insert_with(|| (block.slot, block.parent_root.clone()));
+                self.blocks
+                    .entry(block.root.clone())
+                    .or_insert_with(|| (block.slot, block.parent_root.clone()));
             }
             if sample.figures.finalized_slot > 0 {
                 self.first_finalized.get_or_insert(elapsed_s);
@@ -175,7 +177,9 @@ impl Record {
 
     fn slots_with_block(&self, slots: u64) -> u64 {
         let heads = self.latest.iter().flatten().map(|(_, sample)| &sample.chain);
-        let Some(mut root) = heads.max_by_key(|chain| chain.head_slot()).map(|chain| &chain.head) else { return 0 };
+        let Some(mut root) = heads.max_by_key(|chain| chain.head_slot()).map(|chain| &chain.head) else {
+            return 0;
+        };
         let mut count = 0;
         while let Some((slot, parent)) = self.blocks.get(root) {
             count += u64::from((1..=slots).contains(slot));

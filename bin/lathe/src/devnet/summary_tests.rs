@@ -5,7 +5,11 @@ use super::*;
 fn sample(branch: &str, head: u64) -> Sample {
     let root = |slot: u64| if slot == 0 { "genesis".to_owned() } else { format!("{branch}{slot}") };
     let nodes = (0..=head)
-        .map(|slot| Block { root: root(slot), slot, parent_root: slot.checked_sub(1).map(root).unwrap_or_default() })
+        .map(|slot| Block {
+            root: root(slot),
+            slot,
+            parent_root: slot.checked_sub(1).map(root).unwrap_or_default(),
+        })
         .collect();
     let (justified_slot, finalized_slot) = (head.saturating_sub(2), head.saturating_sub(3));
     Sample {
@@ -31,7 +35,8 @@ fn sample(branch: &str, head: u64) -> Sample {
 fn run(last: u64, skip: impl Fn(u64) -> bool) -> Record {
     let mut record = Record::new(vec!["lathe_0".into(), "lathe_1".into()], 4);
     for slot in 0..=last {
-        let samples = if skip(slot) { [None, None] } else { [Some(sample("a", slot)), Some(sample("a", slot))] };
+        let samples =
+            if skip(slot) { [None, None] } else { [Some(sample("a", slot)), Some(sample("a", slot))] };
         record.note_slot(slot, 10.0 + 4.0 * slot as f64, &samples);
     }
     record

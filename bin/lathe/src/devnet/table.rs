@@ -47,8 +47,17 @@ impl Screen {
 fn table(nodes: &[(&str, Option<&Sample>)]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    let header =
-        ["node", "peers", "head", "root", "justified", "finalized", "safe target", "arrival", "missed duties"];
+    let header = [
+        "node",
+        "peers",
+        "head",
+        "root",
+        "justified",
+        "finalized",
+        "safe target",
+        "arrival",
+        "missed duties",
+    ];
     table.set_header(header);
     for (name, sample) in nodes {
         let row = match sample {

@@ -87,7 +87,9 @@ impl Chain {
     async fn perform(&mut self, effect: Effect) -> Result<(), ChainError> {
         match effect {
             Effect::Verify { job, request } => self.submit(job, Task::Verify(request)),
-            Effect::Aggregate { job, request, deadline } => self.submit(job, Task::Aggregate(request, deadline)),
+            Effect::Aggregate { job, request, deadline } => {
+                self.submit(job, Task::Aggregate(request, deadline))
+            }
             Effect::Prepare { job, request, deadline } => self.submit(job, Task::Prepare(request, deadline)),
             Effect::Seal { job, prepared, signature } => self.submit(job, Task::Seal(prepared, signature)),
             Effect::Split { job, block, parent_state, wanted } => {

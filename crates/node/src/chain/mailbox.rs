@@ -69,7 +69,11 @@ impl Mailbox {
     }
 
     /// A vote from gossip. Without room the stalest slots give way.
-    pub(crate) fn gossip_attestation(&self, attestation: SignedAttestation, origin: Origin) -> Result<(), NoRoom> {
+    pub(crate) fn gossip_attestation(
+        &self,
+        attestation: SignedAttestation,
+        origin: Origin,
+    ) -> Result<(), NoRoom> {
         let policy = Policy::DropStale { freshness: attestation.data.slot.0 };
         let bytes = VOTE_BYTES + attestation.signature.as_bytes().len();
         self.gossip(Input::Attestation { attestation, origin }, policy, bytes)

@@ -24,7 +24,9 @@ impl Reporter {
                     warn!(slot = head.slot.0, root = %head.root, depth = reorg_depth, "the chain reorganised");
                 }
             }
-            Event::Justified(checkpoint) => info!(slot = checkpoint.slot.0, root = %checkpoint.root, "justified"),
+            Event::Justified(checkpoint) => {
+                info!(slot = checkpoint.slot.0, root = %checkpoint.root, "justified")
+            }
             Event::Finalized(checkpoint) => {
                 metrics.transition.finalizations.with_label_values(&["success"]).inc();
                 info!(slot = checkpoint.slot.0, root = %checkpoint.root, "finalized");
@@ -64,7 +66,9 @@ impl Reporter {
     }
 
     fn block_imported(&self, event: &Event) {
-        let Event::BlockImported { block, proposer, arrival_ms, votes, previous_slot_votes } = event else { return };
+        let Event::BlockImported { block, proposer, arrival_ms, votes, previous_slot_votes } = event else {
+            return;
+        };
         let chain = &self.0.chain;
         chain.blocks_imported.inc();
         chain.last_block_slot.set(block.slot.0 as i64);

@@ -35,7 +35,10 @@ pub(crate) async fn run(
         }
         let ahead = time.ahead();
         if ahead > STEP_WARNING {
-            warn!(ahead_ms = ahead.as_millis() as u64, "the system clock stepped back; waiting for it at half the pace");
+            warn!(
+                ahead_ms = ahead.as_millis() as u64,
+                "the system clock stepped back; waiting for it at half the pace"
+            );
         }
         chain.tick();
     }

@@ -72,8 +72,10 @@ impl ChainMetrics {
         Ok(Self {
             blocks_imported: r.counter("lathe_blocks_imported_total", "Blocks imported")?,
             last_block_slot: r.gauge("lathe_last_block_slot", "Slot of the block imported last")?,
-            last_block_arrival_ms: r
-                .gauge("lathe_last_block_arrival_ms", "Arrival of the last block after the start of its slot")?,
+            last_block_arrival_ms: r.gauge(
+                "lathe_last_block_arrival_ms",
+                "Arrival of the last block after the start of its slot",
+            )?,
             previous_slot_votes: r.counter(
                 "lathe_previous_slot_votes_total",
                 "Votes for the previous slot that imported blocks carry",

@@ -44,9 +44,14 @@ impl NetworkMetrics {
                 &["direction", "reason"],
             )?,
             mesh_peers: r.gauges("lean_gossip_mesh_peers", "Mesh peers", &["client"])?,
-            committee_subnet: r.gauge("lean_attestation_committee_subnet", "Attestation subnet of the node")?,
+            committee_subnet: r
+                .gauge("lean_attestation_committee_subnet", "Attestation subnet of the node")?,
             committee_count: r.gauge("lean_attestation_committee_count", "Attestation subnets")?,
-            block_bytes: r.histogram("lean_gossip_block_size_bytes", "Size of gossiped blocks", buckets::BLOCK_BYTES)?,
+            block_bytes: r.histogram(
+                "lean_gossip_block_size_bytes",
+                "Size of gossiped blocks",
+                buckets::BLOCK_BYTES,
+            )?,
             attestation_bytes: r.histogram(
                 "lean_gossip_attestation_size_bytes",
                 "Size of gossiped attestations",
@@ -57,7 +62,11 @@ impl NetworkMetrics {
                 "Size of gossiped aggregates",
                 buckets::AGGREGATION_BYTES,
             )?,
-            dropped: r.counters("lathe_gossip_dropped_total", "Gossip dropped unseen", &["kind", "reason"])?,
+            dropped: r.counters(
+                "lathe_gossip_dropped_total",
+                "Gossip dropped unseen",
+                &["kind", "reason"],
+            )?,
         })
     }
 }

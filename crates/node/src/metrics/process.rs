@@ -13,7 +13,10 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Reads `/proc`; `None` where there is none.
 pub(super) fn usage() -> Option<Usage> {
-    parse(&std::fs::read_to_string("/proc/self/status").ok()?, &std::fs::read_to_string("/proc/self/stat").ok()?)
+    parse(
+        &std::fs::read_to_string("/proc/self/status").ok()?,
+        &std::fs::read_to_string("/proc/self/stat").ok()?,
+    )
 }
 
 fn parse(status: &str, stat: &str) -> Option<Usage> {

@@ -36,8 +36,10 @@ impl SignatureMetrics {
         Ok(Self {
             attestation_signatures: r
                 .counter("lean_pq_sig_attestation_signatures_total", "Attestation signatures made")?,
-            attestation_valid: r
-                .counter("lean_pq_sig_attestation_signatures_valid_total", "Attestation signatures that verified")?,
+            attestation_valid: r.counter(
+                "lean_pq_sig_attestation_signatures_valid_total",
+                "Attestation signatures that verified",
+            )?,
             attestation_invalid: r.counter(
                 "lean_pq_sig_attestation_signatures_invalid_total",
                 "Attestation signatures that did not verify",
@@ -55,8 +57,10 @@ impl SignatureMetrics {
             aggregated_signatures: r.counter("lean_pq_sig_aggregated_signatures_total", "Aggregates made")?,
             aggregated_valid: r
                 .counter("lean_pq_sig_aggregated_signatures_valid_total", "Aggregates that verified")?,
-            aggregated_invalid: r
-                .counter("lean_pq_sig_aggregated_signatures_invalid_total", "Aggregates that did not verify")?,
+            aggregated_invalid: r.counter(
+                "lean_pq_sig_aggregated_signatures_invalid_total",
+                "Aggregates that did not verify",
+            )?,
             attestations_in_aggregated: r.counter(
                 "lean_pq_sig_attestations_in_aggregated_signatures_total",
                 "Attestations inside the aggregates made",

@@ -78,10 +78,7 @@ fn buckets_are_those_of_lean_metrics() {
         ("lean_block_building_time_seconds", "0.01,0.025,0.05,0.1,0.25,0.5,0.75,1,+Inf"),
         ("lean_block_aggregated_payloads", "1,2,4,8,16,32,64,128,+Inf"),
         ("lean_block_building_payload_aggregation_time_seconds", "0.1,0.25,0.5,0.75,1,2,3,4,+Inf"),
-        (
-            "lean_fork_choice_block_processing_time_seconds",
-            "0.005,0.01,0.025,0.05,0.1,1,1.25,1.5,2,4,+Inf",
-        ),
+        ("lean_fork_choice_block_processing_time_seconds", "0.005,0.01,0.025,0.05,0.1,1,1.25,1.5,2,4,+Inf"),
         ("lean_fork_choice_reorg_depth", "1,2,3,5,7,10,20,30,50,100,+Inf"),
         ("lean_committee_signatures_aggregation_time_seconds", "0.05,0.1,0.25,0.5,0.75,1,2,3,4,+Inf"),
         (

@@ -24,8 +24,18 @@ pub struct WorkerMetrics {
 impl WorkerMetrics {
     pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            waiting: r.histograms("lathe_worker_wait_seconds", "Time that a job waited", &["kind"], buckets::FINE)?,
-            running: r.histograms("lathe_worker_run_seconds", "Time that a job ran", &["kind"], buckets::FINE)?,
+            waiting: r.histograms(
+                "lathe_worker_wait_seconds",
+                "Time that a job waited",
+                &["kind"],
+                buckets::FINE,
+            )?,
+            running: r.histograms(
+                "lathe_worker_run_seconds",
+                "Time that a job ran",
+                &["kind"],
+                buckets::FINE,
+            )?,
             failed: r.counters("lathe_worker_failed_total", "Jobs not done", &["kind", "reason"])?,
             queued: r.gauge("lathe_worker_queued", "Jobs waiting")?,
             signing: r.histogram(

@@ -9,16 +9,17 @@ use lathe_actor::Inbox;
 use lathe_engine::{Input, Origin, Peer, View};
 use lathe_http::PeerInfo;
 use lathe_network::{
-    Direction, GossipMessage, MessageId, NetworkEvent, PeerId, Publication, RequestId, Service, TopicKind, Verdict,
+    Direction, GossipMessage, MessageId, NetworkEvent, PeerId, Publication, RequestId, Service, TopicKind,
+    Verdict,
 };
 use lathe_types::{MILLISECONDS_PER_SLOT, Slot, SubnetId};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
+use super::convert;
 use super::mailbox::Order;
 use super::metrics::{direction_name, disconnect_name, failure_name};
 use super::state::PeerTable;
-use super::convert;
 use crate::chain::{self, NoRoom};
 use crate::clock::Time;
 use crate::metrics::Metrics;
@@ -162,7 +163,8 @@ impl Network {
             }
             NetworkEvent::ResponseEnd { request, outcome, .. } => {
                 if let Some((request, _)) = self.requests.remove(&request) {
-                    self.chain.answer(Input::FetchEnded { request, outcome: outcome.map_err(convert::failure) });
+                    self.chain
+                        .answer(Input::FetchEnded { request, outcome: outcome.map_err(convert::failure) });
                 }
             }
         }

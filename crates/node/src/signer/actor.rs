@@ -45,7 +45,11 @@ pub(crate) fn run(
         });
         let signatures = outcomes
             .into_iter()
-            .map(|outcome| outcome.inspect_err(|error| warn!(%error, "not signed")).map_err(|error| state::failure(&error)))
+            .map(|outcome| {
+                outcome
+                    .inspect_err(|error| warn!(%error, "not signed"))
+                    .map_err(|error| state::failure(&error))
+            })
             .collect();
         chain.answer(Input::Signed { job, signatures });
         if let Some(error) = fatal {

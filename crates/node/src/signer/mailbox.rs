@@ -33,6 +33,9 @@ impl Mailbox {
     /// Has a group signed. When too much waits, it is refused, with the number of its requests: a missed duty is safe,
     /// a late signature is of no use.
     pub(crate) fn sign(&self, job: JobId, requests: Vec<SignRequest>) -> Result<(), usize> {
-        self.0.try_send(Order { job, requests }).map(|_| ()).map_err(|error| error.into_message().requests.len())
+        self.0
+            .try_send(Order { job, requests })
+            .map(|_| ())
+            .map_err(|error| error.into_message().requests.len())
     }
 }

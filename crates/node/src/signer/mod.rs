@@ -50,6 +50,11 @@ fn slot_at(now: Millis) -> Option<Slot> {
 fn warn_of_ending_keys(signer: &Signer, now: Slot) {
     let ending = signer.exhausts_within(now, SLOTS_PER_DAY);
     if let Some(first) = ending.iter().min_by_key(|exhaustion| exhaustion.end) {
-        warn!(keys = ending.len(), first_end_slot = first.end.0, current_slot = now.0, "keys end within a day");
+        warn!(
+            keys = ending.len(),
+            first_end_slot = first.end.0,
+            current_slot = now.0,
+            "keys end within a day"
+        );
     }
 }

@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use lathe_engine::Anchor;
 use lathe_storage::{Batch, Database, ImportedBlock, NetworkId, StorageError};
-use lathe_types::{Checkpoint, Genesis, MultiMessageAggregate, Root, SignedBlock, Slot, State, TreeHash as _};
+use lathe_types::{
+    Checkpoint, Genesis, MultiMessageAggregate, Root, SignedBlock, Slot, State, TreeHash as _,
+};
 
 pub(crate) use actor::run;
 pub(crate) use mailbox::{Mailbox, Persist, open};
@@ -48,7 +50,8 @@ impl Origin {
 pub(crate) fn resume(database: &dyn Database, origin: &Origin) -> Result<Anchor, StorageError> {
     let Some(checkpoints) = database.checkpoints()? else {
         let genesis = Checkpoint { root: origin.root, slot: Slot(0) };
-        let block = ImportedBlock { root: origin.root, block: origin.block.clone(), state: origin.state.clone() };
+        let block =
+            ImportedBlock { root: origin.root, block: origin.block.clone(), state: origin.state.clone() };
         database.write(&Batch {
             blocks: vec![block],
             canonical: vec![(Slot(0), Some(origin.root))],
@@ -62,7 +65,8 @@ pub(crate) fn resume(database: &dyn Database, origin: &Origin) -> Result<Anchor,
     let mut blocks = database.unfinalized()?;
     let corrupt = || StorageError::Corrupt { what: "the finalized block or its state is missing".into() };
     let anchor = blocks.next().ok_or_else(corrupt)??;
-    let later = blocks.map(|block| block.map(|block| (block.block, block.state))).collect::<Result<_, _>>()?;
+    let later =
+        blocks.map(|block| block.map(|block| (block.block, block.state))).collect::<Result<_, _>>()?;
     Ok(Anchor { block: anchor.block, state: anchor.state, later, head: Some(checkpoints.head.root) })
 }
 

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lathe_aggregation::{Backend, Cancellation, Verifier};
-use lathe_engine::{AggregateRequest, Input, JobFailure, JobId, Millis, PrepareRequest, PreparedBlock, VerifyRequest};
+use lathe_engine::{
+    AggregateRequest, Input, JobFailure, JobId, Millis, PrepareRequest, PreparedBlock, VerifyRequest,
+};
 use lathe_types::{AttestationData, Signature, SignedBlock, State};
 use parking_lot::{Condvar, Mutex};
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use lathe_aggregation::Message;
 use lathe_engine::{PrepareRequest, PreparedBlock};
 use lathe_forkchoice::{BlockInputs, ProofWork, build_block};
-use lathe_types::{AggregationBits, AttestationData, Rejection, SingleMessageAggregate, TreeHash, Validators};
+use lathe_types::{
+    AggregationBits, AttestationData, Rejection, SingleMessageAggregate, TreeHash, Validators,
+};
 use tracing::warn;
 
 use super::Shared;
@@ -22,7 +24,11 @@ pub(super) fn prepare(shared: &Shared, request: &PrepareRequest) -> Result<Prepa
     let mut work = BackendWork { shared, registry: &request.parent_state.validators };
     let built = build_block(inputs, &mut work)?;
     if built.failures > 0 {
-        warn!(slot = request.slot.0, failures = built.failures, "some votes could not be merged into the block");
+        warn!(
+            slot = request.slot.0,
+            failures = built.failures,
+            "some votes could not be merged into the block"
+        );
     }
     Ok(PreparedBlock {
         block: built.block,
