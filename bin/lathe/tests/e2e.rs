@@ -20,7 +20,8 @@ fn devnet(nodes: u32, validators: u32, slots: u32) -> Value {
         .arg(&summary)
         .output()
         .unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let json = std::fs::read_to_string(&summary).unwrap_or_default();
     println!("{json}");
     assert!(output.status.success(), "{text}\n{json}");
@@ -103,7 +104,11 @@ fn kill_one(victim: usize) {
     }
     println!("finalized by the survivors, slot by slot: {finalized:?}");
     for window in finalized.windows(9) {
-        assert!(window[8] >= window[0] + 4, "finality advanced {} in eight slots: {finalized:?}", window[8] - window[0]);
+        assert!(
+            window[8] >= window[0] + 4,
+            "finality advanced {} in eight slots: {finalized:?}",
+            window[8] - window[0]
+        );
     }
 
     network.start_node(victim);

@@ -24,7 +24,9 @@ pub fn free_ports(count: u16) -> u16 {
     for _ in 0..100 {
         let probe = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let Some(last) = probe.checked_add(count) else { continue };
-        let free = |port| UdpSocket::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok();
+        let free = |port| {
+            UdpSocket::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok()
+        };
         if (probe..last).all(free) {
             return probe;
         }
@@ -52,7 +54,12 @@ impl Network {
             .args(["genesis", "--genesis-delay", "10"])
             .args(["--nodes", &nodes.to_string(), "--validators", &validators.to_string()])
             .args(["--slots", &slots.to_string(), "--base-port", &base.to_string()])
-            .args(["--base-api-port", &api_port.to_string(), "--base-metrics-port", &metrics_port.to_string()])
+            .args([
+                "--base-api-port",
+                &api_port.to_string(),
+                "--base-metrics-port",
+                &metrics_port.to_string(),
+            ])
             .arg("--out")
             .arg(dir.path().join("net"))
             .output()
