@@ -77,21 +77,11 @@ impl Node {
         let verifier: Arc<dyn Verifier> = Arc::new(Leansig::<Prod>::default());
         let backend: Arc<dyn Backend> = Arc::new(RawBackend::new(Leansig::<Prod>::default()));
 
-        // Files first, then sockets: whatever is taken by another process is found before anything is written.
+        // Files first, then sockets: whatever is taken by another process is found before anything is spawned.
         create_dir(&options.data_dir)?;
         create_dir(&options.ledger_dir)?;
         let signer = signer::load(&options, time.now())?;
-        let origin = store::Origin::new(&options.genesis);
-        let path = options.data_dir.join(CHAIN_DIR);
-        let database: Arc<dyn Database> = Arc::new(RocksDb::open(&path, &origin.network(backend.id()))?);
-        let anchor = store::resume(&*database, &origin)?;
-        info!(
-            slot = anchor.block.block.slot.0,
-            later_blocks = anchor.later.len(),
-            genesis_time = options.genesis.genesis_time,
-            "chain opened"
-        );
-        let engine = Engine::new(engine_config(&options, &*backend, &time), anchor)?;
+        let (database, engine) = open_chain(&options, &*backend, &time)?;
         let (service, address) = network::listen(&options).await?;
         let quic = network::socket(&address).unwrap_or(options.listen);
 
@@ -130,11 +120,7 @@ impl Node {
             time: time.clone(),
             metrics: metrics.clone(),
             identity: Identity { version: AGENT.into(), peer_id: options.node_key.peer_id().to_string() },
-            network: NetworkInfo {
-                genesis_time: options.genesis.genesis_time,
-                validator_count: options.genesis.validators.len() as u64,
-                fork_digest: options.fork_digest.clone(),
-            },
+            network: network_info(&options),
             is_aggregator: options.is_aggregator.into(),
         };
         let server = http::bind(&options, api).await?;
@@ -211,6 +197,34 @@ impl Node {
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node").field("quic", &self.quic).finish_non_exhaustive()
+    }
+}
+
+/// Opens the chain database and takes the chain up where it stands.
+fn open_chain(
+    options: &NodeOptions,
+    backend: &dyn Backend,
+    time: &Time,
+) -> Result<(Arc<dyn Database>, Engine), NodeError> {
+    let origin = store::Origin::new(&options.genesis);
+    let path = options.data_dir.join(CHAIN_DIR);
+    let database: Arc<dyn Database> = Arc::new(RocksDb::open(&path, &origin.network(backend.id()))?);
+    let anchor = store::resume(&*database, &origin)?;
+    info!(
+        slot = anchor.block.block.slot.0,
+        later_blocks = anchor.later.len(),
+        genesis_time = options.genesis.genesis_time,
+        "chain opened"
+    );
+    let engine = Engine::new(engine_config(options, backend, time), anchor)?;
+    Ok((database, engine))
+}
+
+fn network_info(options: &NodeOptions) -> NetworkInfo {
+    NetworkInfo {
+        genesis_time: options.genesis.genesis_time,
+        validator_count: options.genesis.validators.len() as u64,
+        fork_digest: options.fork_digest.clone(),
     }
 }
 
