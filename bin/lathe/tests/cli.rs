@@ -172,7 +172,9 @@ fn keys_are_made_alone() {
 
 #[test]
 fn broken_files_are_named() {
-    let cases: [(&str, &dyn Fn(&str) -> String, &str); 7] = [
+    /// A file, what spoils it, and what the error says.
+    type Case<'a> = (&'a str, &'a dyn Fn(&str) -> String, &'a str);
+    let cases: [Case<'_>; 7] = [
         ("config.yaml", &|_| "[".into(), "config.yaml: not the YAML that is expected here"),
         (
             "config.yaml",

@@ -1,6 +1,8 @@
 //! Real networks of real processes. They take minutes, so they are run by name: `make e2e` runs the short ones,
 //! `make accept` all of them, on an otherwise idle machine.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
 mod support;
 
 use std::time::{Duration, SystemTime};

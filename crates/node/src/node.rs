@@ -86,10 +86,7 @@ impl Node {
         let quic = network::socket(&address).unwrap_or(options.listen);
 
         let shutdown = Shutdown::new();
-        let mut supervisor = Supervisor::new(shutdown.clone());
-        if let Some(last_resort) = options.last_resort {
-            supervisor = supervisor.with_last_resort(last_resort);
-        }
+        let mut supervisor = supervisor(&options, &shutdown);
         let (chain_mailbox, chain_inbox) = chain::open();
         let (store_mailbox, store_inbox) = store::open();
         let (network_mailbox, network_inbox) = network::open();
@@ -269,6 +266,14 @@ fn engine_config(options: &NodeOptions, backend: &dyn Backend, time: &Time) -> E
         } else {
             DEAR_SPLITS_PER_BLOCK
         },
+    }
+}
+
+fn supervisor(options: &NodeOptions, shutdown: &Shutdown) -> Supervisor {
+    let supervisor = Supervisor::new(shutdown.clone());
+    match options.last_resort {
+        Some(last_resort) => supervisor.with_last_resort(last_resort),
+        None => supervisor,
     }
 }
 

@@ -202,7 +202,7 @@ impl Drop for Network {
             let _ = child.wait();
         }
         if std::thread::panicking() {
-            eprintln!("{}", self.logs());
+            println!("{}", self.logs());
         }
     }
 }

@@ -39,7 +39,10 @@ const ARROWS: [(&str, &[&str]); 17] = [
         ],
     ),
     ("sim", &["types", "leansig", "aggregation", "transition", "forkchoice", "engine"]),
-    ("spec-tests", &["types", "leansig", "aggregation", "transition", "forkchoice", "engine", "network"]),
+    (
+        "spec-tests",
+        &["types", "leansig", "aggregation", "transition", "forkchoice", "engine", "network", "http"],
+    ),
     ("tidy", &[]),
 ];
 
