@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lathe_actor::{Failure, Reason, Shutdown, Supervisor};
-use lathe_aggregation::{Backend, Leansig, RawBackend, Verifier};
+use lathe_aggregation::{Backend, Leansig, RawBackend};
 use lathe_engine::{DEFAULT_SIGN_LEAD_MS, Engine, EngineConfig, View};
 use lathe_http::{Identity, NetworkInfo};
 use lathe_leansig::Prod;
@@ -74,7 +74,6 @@ impl Node {
         let metrics = Arc::new(Metrics::new(&options.name, clock::unix_seconds())?);
         describe(&options, &metrics);
         let time = Time::new(options.genesis.genesis_time, options.clock_speed);
-        let verifier: Arc<dyn Verifier> = Arc::new(Leansig::<Prod>::default());
         let backend: Arc<dyn Backend> = Arc::new(RawBackend::new(Leansig::<Prod>::default()));
 
         // Files first, then sockets: whatever is taken by another process is found before anything is spawned.
@@ -91,7 +90,7 @@ impl Node {
         let (store_mailbox, store_inbox) = store::open();
         let (network_mailbox, network_inbox) = network::open();
         let (signer_mailbox, signer_inbox) = signer::open();
-        let pool = Workers::new(backend, verifier, time.clone(), metrics.clone());
+        let pool = Workers::new(backend, Arc::new(Leansig::<Prod>::default()), time.clone(), metrics.clone());
         let hands = Hands {
             workers: pool.clone(),
             signer: signer_mailbox,
