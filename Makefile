@@ -6,6 +6,8 @@ JOBS ?= 2
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 LATHE := $(TARGET_DIR)/debug/lathe
 SEEDS ?= 1000
+# Every target builds this same set: another selection would choose other features, and compile RocksDB again.
+ALL := --workspace --features lathe-spec-tests/network
 
 .PHONY: help
 help: ## Show this list
@@ -17,7 +19,7 @@ deps: ## Install the system packages that the build needs (libclang for RocksDB'
 
 .PHONY: build
 build: deps ## Build the lathe binary, optimised for this machine
-	$(CARGO) build -j $(JOBS) -p lathe
+	$(CARGO) build -j $(JOBS) $(ALL)
 
 .PHONY: devnet
 devnet: build ## Build, make keys and genesis, run a local four-node network and show it finalizing
@@ -28,15 +30,15 @@ test: deps verify unit spec-tests e2e ## Format, lints, every test, the conforma
 
 .PHONY: unit
 unit: ## Unit, property, simulation and lockstep tests of all crates
-	$(CARGO) test -j $(JOBS) --workspace --features lathe-spec-tests/network --no-fail-fast
+	$(CARGO) test -j $(JOBS) $(ALL) --no-fail-fast
 
 .PHONY: spec-tests
-spec-tests: ## Run the leanSpec conformance fixtures and print the table
-	$(CARGO) run -j $(JOBS) -q -p lathe-spec-tests --features network --bin spec-tests
+spec-tests: build ## Run the leanSpec conformance fixtures and print the table
+	$(TARGET_DIR)/debug/spec-tests
 
 .PHONY: sim
-sim: ## Run the seeded simulator: make sim SEEDS=1000
-	$(CARGO) run -j $(JOBS) -q -p lathe-sim -- --seeds $(SEEDS)
+sim: build ## Run the seeded simulator: make sim SEEDS=1000
+	$(TARGET_DIR)/debug/lathe-sim --seeds $(SEEDS)
 
 .PHONY: e2e
 e2e: build ## A real 12-slot network on loopback, with one node killed and restarted
@@ -53,13 +55,13 @@ bench: deps ## Benchmarks, each printed beside the primitive that bounds it
 .PHONY: verify
 verify: ## Check format, lints and dependencies; changes nothing
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy -j $(JOBS) --workspace --features lathe-spec-tests/network --all-targets -- -D warnings
+	$(CARGO) clippy -j $(JOBS) $(ALL) --all-targets -- -D warnings
 	@scripts/deny.sh
 
 .PHONY: fix
 fix: ## Format and apply the lints' suggestions
 	$(CARGO) fmt --all
-	$(CARGO) clippy -j $(JOBS) --workspace --all-targets --fix --allow-dirty --allow-staged
+	$(CARGO) clippy -j $(JOBS) $(ALL) --all-targets --fix --allow-dirty --allow-staged
 
 .PHONY: advisories
 advisories: ## Check dependencies against the advisory database (needs the network)

@@ -1,4 +1,4 @@
-//! State transition and hashing, each beside the SHA-256 compressions that bound it.
+//! State transition, block import and hashing, each beside the SHA-256 compressions that bound it.
 //!
 //! `cargo bench -p lathe-transition --profile dev --bench transition`. The bound of a hash tree root is the number of
 //! two-to-one hashes that a tree of that shape needs, times the cost of one on this machine, measured in the same run.
@@ -6,14 +6,16 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lathe_forkchoice::Store;
 use lathe_transition::{
     generate_genesis, genesis_block, process_block, process_slots, state_root, state_transition,
 };
 use lathe_types::{
-    AggregatedAttestation, AggregationBits, AttestationData, Block, BlockBody, Checkpoint, Genesis,
-    Participation, PublicKey, Slot, State, TreeHash, Validator, ValidatorIndex, Validators,
+    AggregatedAttestation, AggregationBits, AttestationData, Block, BlockBody, Checkpoint, Genesis, Interval,
+    Participation, PublicKey, SignedBlock, Slot, State, TreeHash, Validator, ValidatorIndex, Validators,
 };
 
 /// Median of several timed calls; each call gets a fresh input that is made outside the clock.
@@ -44,18 +46,20 @@ fn genesis(validators: u64) -> Genesis {
     Genesis { genesis_time: 1_000, validators: Validators::new(registry).unwrap() }
 }
 
-/// A chain of `blocks`, each carrying everybody's vote for the slot before; the state after it and one more block.
-fn chain(validators: u64, blocks: u64) -> (State, Block) {
+/// A chain of `blocks`, each carrying everybody's vote for the slot before: its last block, the state after it, and one
+/// more block.
+fn chain(validators: u64, blocks: u64) -> (Block, State, Block) {
     let mut state = generate_genesis(&genesis(validators));
+    let mut last = genesis_block(&state);
     let anchor = Checkpoint { root: genesis_block(&state).tree_hash_root(), slot: Slot(0) };
     let mut checkpoints = vec![anchor];
     for slot in 1..=blocks {
         let (block, post) = next_block(&state, slot, &checkpoints);
         checkpoints.push(Checkpoint { root: block.tree_hash_root(), slot: Slot(slot) });
-        state = post;
+        (last, state) = (block, post);
     }
     let (block, _) = next_block(&state, blocks + 1, &checkpoints);
-    (state, block)
+    (last, state, block)
 }
 
 fn next_block(pre: &State, slot: u64, checkpoints: &[Checkpoint]) -> (Block, State) {
@@ -130,7 +134,7 @@ fn main() {
     }
 
     for validators in [4, 4096] {
-        let (pre, block) = chain(validators, 40);
+        let (parent, pre, block) = chain(validators, 40);
         state_root(&pre);
         // What a block changes: one path in the list of block roots (18 levels and its length), the small fields, the
         // registry-sized bitfields, and the block's own body and header.
@@ -148,7 +152,23 @@ fn main() {
         row(&format!("hash tree root, incremental, {validators} validators"), incremental, changed, hash);
         let transition = median(15, || (), |()| state_transition(&pre, &block).unwrap());
         row(&format!("state transition, {validators} validators"), transition, 2 * changed, hash);
+        let signed = SignedBlock { block: block.clone(), ..SignedBlock::default() };
+        let fresh = || {
+            let mut store = Store::create_store(Arc::new(pre.clone()), &parent).unwrap();
+            store.on_tick(Interval::from_slot(block.slot), false, None);
+            store
+        };
+        let import = median(15, fresh, |store| import(store, &pre, &signed));
+        row(&format!("block import without its proof, {validators} validators"), import, 2 * changed, hash);
     }
+}
+
+/// All that an import does once a worker has verified the proof: structure, transition, fork choice and head.
+fn import(mut store: Store, pre: &State, signed: &SignedBlock) -> Store {
+    store.check_block(signed).unwrap();
+    let post_state = state_transition(pre, &signed.block).unwrap();
+    store.on_block(&signed.block, Arc::new(post_state)).unwrap();
+    store
 }
 
 fn ssz_bytes(state: &State) -> Vec<u8> {
