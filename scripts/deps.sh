@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # Installs what the build needs beyond Rust: a C++ compiler and libclang (for RocksDB's bindings).
 set -euo pipefail
-have_libclang() { ldconfig -p 2>/dev/null | grep -q libclang || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null; }
+# libclang-cpp, which other packages bring along, is not it.
+have_libclang() {
+  ldconfig -p 2>/dev/null | grep -qE 'libclang(-[0-9.]+)?\.so' || compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null ||
+    compgen -G '/usr/lib/llvm-*/lib/libclang-[0-9]*.so*' >/dev/null
+}
 if ! command -v cargo >/dev/null; then
   echo "lathe: Rust is missing; install it with rustup (https://rustup.rs)" >&2
   exit 1
