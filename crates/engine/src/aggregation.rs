@@ -27,10 +27,19 @@ const MAX_OPEN_AGGREGATIONS: usize = 8;
 /// Slots with votes but without any aggregate after which the operator is told, and told again.
 const SLOTS_WITHOUT_AGGREGATOR: u64 = 4;
 
+/// A proof under way.
+struct OpenProof {
+    data_root: Root,
+    /// Everybody whom it will cover.
+    participants: ValidatorSet,
+    /// Those of them whose single votes go into it.
+    singles: ValidatorSet,
+}
+
 /// What the aggregator is at.
 #[derive(Default)]
 pub(crate) struct Aggregation {
-    open: BTreeMap<JobId, (Root, ValidatorSet)>,
+    open: BTreeMap<JobId, OpenProof>,
     /// Slot of the last aggregation round, and the late rounds that it had.
     round: Option<(Slot, usize)>,
     /// Slot in which an aggregate was last seen, of anybody.
@@ -56,7 +65,10 @@ impl Aggregation {
 
     fn is_under_way(&self, job: &AggregationJob) -> bool {
         let participants = job.participants();
-        self.open.values().any(|(root, open)| *root == job.data_root && participants.is_subset_of(open))
+        let covers = |open: &OpenProof| {
+            open.data_root == job.data_root && participants.is_subset_of(&open.participants)
+        };
+        self.open.values().any(covers)
     }
 }
 
@@ -70,8 +82,7 @@ impl Engine {
             return self.missed(Duty::Aggregation, None, slot, MissReason::NotSynced);
         }
         if self.aggregation.round.is_none_or(|(done, _)| done < slot) {
-            self.aggregation.round = Some((slot, 0));
-            self.aggregate();
+            self.begin_round(slot);
         }
     }
 
@@ -84,9 +95,14 @@ impl Engine {
         }
         let expected = self.expected_voters();
         if !expected.is_empty() && expected.is_subset_of(&self.store.signers_at(slot)) {
-            self.aggregation.round = Some((slot, 0));
-            self.aggregate();
+            self.begin_round(slot);
         }
+    }
+
+    fn begin_round(&mut self, slot: Slot) {
+        self.aggregation.round = Some((slot, 0));
+        self.report_aggregation(slot);
+        self.aggregate();
     }
 
     /// Late votes of the current slot are folded when it is time to.
@@ -126,7 +142,9 @@ impl Engine {
                 continue;
             }
             let id = self.jobs.open(Job::Aggregate { data: job.data });
-            self.aggregation.open.insert(id, (job.data_root, job.participants()));
+            let (data_root, participants) = (job.data_root, job.participants());
+            let singles = job.signatures.iter().map(|(validator, _)| *validator).collect();
+            self.aggregation.open.insert(id, OpenProof { data_root, participants, singles });
             let AggregationJob { data, state, children, signatures, .. } = job;
             let request = AggregateRequest { data, state, children, signatures };
             self.push(Effect::Aggregate { job: id, request, deadline });
@@ -140,9 +158,12 @@ impl Engine {
         data: AttestationData,
         answer: Result<SingleMessageAggregate, JobFailure>,
     ) {
-        self.aggregation.open.remove(&job);
+        let open = self.aggregation.open.remove(&job);
         match answer {
             Ok(proof) => {
+                if let Some(OpenProof { data_root, singles, .. }) = open {
+                    self.coverage.folded(data.slot, data_root, &singles);
+                }
                 self.store.apply_aggregate(&data, Arc::new(proof.clone()));
                 self.view_is_stale();
                 self.publish_aggregate(data, proof);

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use lathe_forkchoice::BlockCheck;
+use lathe_transition::{Edge, Part, state_transition_watched};
 use lathe_types::{
     Checkpoint, MAX_ATTESTATIONS_DATA, RejectionReason, Root, SignedBlock, Slot, State, TreeHash,
 };
@@ -279,9 +280,22 @@ impl Engine {
         }
     }
 
-    fn transition(&self, block: &SignedBlock) -> Option<Result<Arc<State>, lathe_types::Rejection>> {
+    fn transition(&mut self, block: &SignedBlock) -> Option<Result<Arc<State>, lathe_types::Rejection>> {
         let parent_state = self.store.state(&block.block.parent_root)?;
-        Some(lathe_transition::state_transition(parent_state, &block.block).map(Arc::new))
+        let observer = &mut self.observer;
+        let mut watch = |part, edge| {
+            let Some(observer) = observer else { return };
+            let step = match part {
+                Part::Slots => Step::SlotsProcessing,
+                Part::Block => Step::BlockApplication,
+                Part::Attestations => Step::AttestationsProcessing,
+            };
+            match edge {
+                Edge::Begin => observer.enter(step),
+                Edge::End => observer.exit(step),
+            }
+        };
+        Some(state_transition_watched(parent_state, &block.block, &mut watch).map(Arc::new))
     }
 
     /// Puts a block with its post-state into the store, and everything that follows from it into effects. False if the
@@ -301,6 +315,7 @@ impl Engine {
         let slot = block.block.slot;
         self.newest_block = self.newest_block.max(slot);
         self.sync.imported(&root);
+        self.coverage.imported(self.clock(), &block.block);
         self.announce_import(block, Checkpoint { root, slot }, arrival);
         self.store_changed(&before, vec![(root, block.clone(), post_state)]);
         true

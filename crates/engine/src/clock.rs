@@ -59,8 +59,13 @@ impl Engine {
         if interval.within_slot() == 0 {
             self.begin_slot(slot, is_current);
         }
-        let before = self.snapshot();
         let has_proposal = interval.within_slot() == 0 && self.has_proposal(slot);
+        match interval.within_slot() {
+            0 if has_proposal => self.note_late_votes(slot),
+            4 => self.report_votes(slot),
+            _ => {}
+        }
+        let before = self.snapshot();
         self.timed(Step::TickInterval, |engine| engine.store.on_tick(interval, has_proposal, None));
         self.store_changed(&before, Vec::new());
         self.announce(Event::Interval(interval));

@@ -1,5 +1,6 @@
 //! What the engine announces: for operators, metrics and subscribers. Nothing depends on anybody listening.
 
+use lathe_forkchoice::ValidatorSet;
 use lathe_types::{Checkpoint, Interval, Slot, ValidatorIndex};
 
 use crate::io::{JobFailure, SignFailure};
@@ -56,6 +57,33 @@ pub enum Event {
         slot: Slot,
         /// Validators in it.
         participants: usize,
+    },
+    /// Our first aggregation round of a slot begins.
+    AggregationBegun {
+        /// The slot.
+        slot: Slot,
+        /// Voters of the slot whom pending proofs cover already.
+        pending: ValidatorSet,
+    },
+    /// A slot is over, and so is the next one up to the promotion of its votes: whose votes for it were heard of.
+    VotesHeard {
+        /// The slot.
+        slot: Slot,
+        /// In proofs that were promoted within the slot.
+        timely: ValidatorSet,
+        /// In proofs that came later.
+        late: ValidatorSet,
+        /// In blocks of the next slot.
+        block: ValidatorSet,
+    },
+    /// Whose votes our block carries.
+    VotesProposed {
+        /// Slot of the block.
+        slot: Slot,
+        /// Voters whose single votes were folded here.
+        folded: ValidatorSet,
+        /// All others: their votes came in proofs of somebody else's.
+        others: ValidatorSet,
     },
     /// A duty was not done.
     DutyMissed {

@@ -16,6 +16,7 @@ mod blocks;
 mod chain;
 mod clock;
 mod config;
+mod coverage;
 mod event;
 mod gate;
 mod io;
@@ -63,6 +64,7 @@ pub struct Engine {
     votes: votes::Votes,
     attesting: attesting::Attesting,
     aggregation: aggregation::Aggregation,
+    coverage: coverage::Coverage,
     proposing: proposal::Proposing,
     sync: sync::Sync,
     gate: gate::Gate,
@@ -99,6 +101,7 @@ impl Engine {
             votes: votes::Votes::default(),
             attesting: attesting::Attesting::default(),
             aggregation: aggregation::Aggregation::default(),
+            coverage: coverage::Coverage::default(),
             proposing: proposal::Proposing::default(),
             sync: sync::Sync::default(),
             gate: gate::Gate::default(),

@@ -18,6 +18,12 @@ pub enum Step {
     BlockProcessing,
     /// The state transition inside it.
     StateTransition,
+    /// Advancing to the block's slot, inside the transition.
+    SlotsProcessing,
+    /// Applying the block, inside the transition.
+    BlockApplication,
+    /// Counting the block's attestations, inside its application.
+    AttestationsProcessing,
     /// Checking one vote or aggregate against the store, without its signature.
     AttestationValidation,
     /// Producing the data that local validators attest to.

@@ -335,6 +335,7 @@ impl Engine {
         self.push(Effect::Publish { message: Publication::Block(block.clone()), after: None });
         let at_ms = self.now.since(Millis::of_slot(slot));
         self.announce(Event::Proposed { block: Checkpoint { root: prepared.root, slot }, at_ms });
+        self.report_proposal(&block.block);
         if self.import(block, prepared.root, prepared.post_state.clone(), None) {
             self.after_import(block, prepared.root);
         }

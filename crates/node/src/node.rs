@@ -97,7 +97,7 @@ impl Node {
             store: store_mailbox,
             network: network_mailbox,
         };
-        let (chain, view) = Chain::new(engine, time.clone(), hands, metrics.clone());
+        let (chain, view) = Chain::new(engine, time.clone(), hands, metrics.clone(), options.committee_count);
         let reader = store::Reader::new(database.clone());
         let (network, peers) = Network::new(
             service,

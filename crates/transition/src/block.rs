@@ -116,11 +116,55 @@ pub fn process_block(state: &mut State, block: &Block) -> Result<(), Rejection> 
     process_attestations(state, &block.body.attestations)
 }
 
+/// A part of the transition that somebody may want to time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Advancing to the block's slot.
+    Slots,
+    /// The whole block, its attestations included.
+    Block,
+    /// The attestations alone.
+    Attestations,
+}
+
+/// The beginning or the end of a part; every beginning is followed by its end, also when the block is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// It begins.
+    Begin,
+    /// It ends.
+    End,
+}
+
+/// Told of the parts of a transition as they come; they nest.
+pub type Watch<'a> = dyn FnMut(Part, Edge) + 'a;
+
 /// The state after `block`, which must commit to exactly that state. Signatures are the caller's concern.
 pub fn state_transition(pre: &State, block: &Block) -> Result<State, Rejection> {
+    state_transition_watched(pre, block, &mut |_, _| {})
+}
+
+/// [`state_transition`] for somebody with a clock, which this crate does not have.
+pub fn state_transition_watched(
+    pre: &State,
+    block: &Block,
+    watch: &mut Watch<'_>,
+) -> Result<State, Rejection> {
     let mut state = pre.clone();
-    process_slots(&mut state, block.slot)?;
-    process_block(&mut state, block)?;
+    watch(Part::Slots, Edge::Begin);
+    let advanced = process_slots(&mut state, block.slot);
+    watch(Part::Slots, Edge::End);
+    advanced?;
+
+    watch(Part::Block, Edge::Begin);
+    let processed = process_block_header(&mut state, block).and_then(|()| {
+        watch(Part::Attestations, Edge::Begin);
+        let counted = process_attestations(&mut state, &block.body.attestations);
+        watch(Part::Attestations, Edge::End);
+        counted
+    });
+    watch(Part::Block, Edge::End);
+    processed?;
 
     let computed_state_root = state_root(&state);
     if block.state_root != computed_state_root {

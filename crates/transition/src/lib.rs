@@ -19,7 +19,10 @@ mod genesis;
 mod justification;
 
 pub use attestations::process_attestations;
-pub use block::{process_block, process_block_header, process_slots, state_root, state_transition};
+pub use block::{
+    Edge, Part, Watch, process_block, process_block_header, process_slots, state_root, state_transition,
+    state_transition_watched,
+};
 pub use genesis::{generate_genesis, genesis_block};
 pub use justification::{extend_to_slot, is_slot_justified, lies_on_chain, pending_voters};
 

@@ -22,12 +22,13 @@ use crate::clock::Time;
 use crate::metrics::Metrics;
 
 impl Chain {
-    /// A chain around `engine`, and the view that it keeps current.
+    /// A chain around `engine` in a network of `committee_count` subnets, and the view that it keeps current.
     pub(crate) fn new(
         mut engine: Engine,
         time: Time,
         hands: Hands,
         metrics: Arc<Metrics>,
+        committee_count: u64,
     ) -> (Self, watch::Receiver<Arc<View>>) {
         engine.set_observer(Box::new(observer::StepTimer::new(metrics.clone())));
         let (view, watched) = watch::channel(engine.view());
@@ -36,7 +37,7 @@ impl Chain {
             time,
             hands,
             view,
-            reporter: report::Reporter(metrics.clone()),
+            reporter: report::Reporter { metrics: metrics.clone(), committee_count },
             metrics,
             outbox: state::Outbox::default(),
             arrivals: state::Arrivals::default(),

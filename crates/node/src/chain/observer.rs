@@ -30,6 +30,9 @@ impl Observer for StepTimer {
         let histogram = match step {
             Step::BlockProcessing => &metrics.fork_choice.block_processing,
             Step::StateTransition => &metrics.transition.transition,
+            Step::SlotsProcessing => &metrics.transition.slots_processing,
+            Step::BlockApplication => &metrics.transition.block_processing,
+            Step::AttestationsProcessing => &metrics.transition.attestations_processing,
             Step::AttestationValidation => &metrics.fork_choice.attestation_validation,
             Step::AttestationProduction => &metrics.validator.attestation_production,
             _ => return,

@@ -3,18 +3,23 @@
 use std::sync::Arc;
 
 use lathe_engine::{Batch, Duty, Event, JobFailure, MissReason, ObjectKind, SignFailure};
+use lathe_forkchoice::ValidatorSet;
 use lathe_types::{Slot, State, ValidatorIndex};
 use tracing::{debug, info, warn};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Section};
 use crate::workers::failure_name;
 
 /// Turns events into metrics and log lines.
-pub(super) struct Reporter(pub Arc<Metrics>);
+pub(super) struct Reporter {
+    pub metrics: Arc<Metrics>,
+    /// Attestation subnets of the network.
+    pub committee_count: u64,
+}
 
 impl Reporter {
     pub(super) fn report(&self, event: &Event) {
-        let metrics = &*self.0;
+        let metrics = &*self.metrics;
         match event {
             Event::BlockImported { .. } => self.block_imported(event),
             Event::Head { head, reorg_depth } => {
@@ -42,6 +47,9 @@ impl Reporter {
             Event::AggregatePublished { slot, participants } => {
                 debug!(slot = slot.0, participants, "published an aggregate");
             }
+            Event::AggregationBegun { .. } | Event::VotesHeard { .. } | Event::VotesProposed { .. } => {
+                self.coverage(event);
+            }
             Event::DutyMissed { duty, validator, slot, reason } => {
                 self.duty_missed(*duty, *validator, *slot, *reason);
             }
@@ -56,9 +64,30 @@ impl Reporter {
         }
     }
 
+    fn coverage(&self, event: &Event) {
+        let coverage = &self.metrics.coverage;
+        let record = |section, voters: &ValidatorSet| coverage.record(section, voters, self.committee_count);
+        match event {
+            Event::AggregationBegun { pending, .. } => record(Section::AggregateStartNew, pending),
+            Event::VotesHeard { timely, late, block, .. } => {
+                record(Section::Timely, timely);
+                record(Section::Late, late);
+                record(Section::Block, block);
+                record(Section::Combined, &union([timely, late, block]));
+                coverage.record_diff(block, timely);
+            }
+            Event::VotesProposed { folded, others, .. } => {
+                record(Section::ProposalPayloads, others);
+                record(Section::ProposalGossip, folded);
+                record(Section::ProposalCombined, &union([folded, others]));
+            }
+            _ => {}
+        }
+    }
+
     /// Counts the work of the imports in a batch.
     pub(super) fn imported(&self, batch: &Batch) {
-        let transition = &self.0.transition;
+        let transition = &self.metrics.transition;
         for (_, block, post_state) in &batch.blocks {
             transition.attestations_processed.inc_by(block.block.body.attestations.len() as u64);
             transition.slots_processed.inc_by(slots_since_parent(post_state));
@@ -69,7 +98,7 @@ impl Reporter {
         let Event::BlockImported { block, proposer, arrival_ms, votes, previous_slot_votes } = event else {
             return;
         };
-        let chain = &self.0.chain;
+        let chain = &self.metrics.chain;
         chain.blocks_imported.inc();
         chain.last_block_slot.set(block.slot.0 as i64);
         chain.previous_slot_votes.inc_by(*previous_slot_votes as u64);
@@ -82,9 +111,9 @@ impl Reporter {
 
     fn duty_missed(&self, duty: Duty, validator: Option<ValidatorIndex>, slot: Slot, reason: MissReason) {
         let (duty_label, reason_label) = (duty_name(duty), miss_name(reason));
-        self.0.chain.missed_duties.with_label_values(&[duty_label, reason_label]).inc();
+        self.metrics.chain.missed_duties.with_label_values(&[duty_label, reason_label]).inc();
         if duty == Duty::Aggregation {
-            self.0.validator.aggregator_skipped.with_label_values(&[skip_name(reason)]).inc();
+            self.metrics.validator.aggregator_skipped.with_label_values(&[skip_name(reason)]).inc();
         }
         let validator = validator.map(|validator| validator.0);
         warn!(duty = duty_label, validator, slot = slot.0, reason = reason_label, "a duty was missed");
@@ -92,12 +121,18 @@ impl Reporter {
 
     fn rejected(&self, kind: ObjectKind, reason: &'static str) {
         let kind_label = object_name(kind);
-        self.0.chain.rejected.with_label_values(&[kind_label, reason]).inc();
+        self.metrics.chain.rejected.with_label_values(&[kind_label, reason]).inc();
         if kind != ObjectKind::Block {
-            self.0.fork_choice.attestations_invalid.inc();
+            self.metrics.fork_choice.attestations_invalid.inc();
         }
         debug!(kind = kind_label, reason, "rejected");
     }
+}
+
+fn union<'a>(sets: impl IntoIterator<Item = &'a ValidatorSet>) -> ValidatorSet {
+    let mut all = ValidatorSet::default();
+    sets.into_iter().for_each(|set| all.extend(set));
+    all
 }
 
 /// Slots that a block moved its chain forward. The state after it remembers a root per slot before it, the parent's
@@ -172,7 +207,7 @@ mod tests {
     #[test]
     fn every_missed_duty_is_counted_with_its_reason() {
         let metrics = Arc::new(Metrics::new("lathe_0", 0.0).unwrap());
-        let reporter = Reporter(metrics.clone());
+        let reporter = Reporter { metrics: metrics.clone(), committee_count: 1 };
         let reasons = [MissReason::LateTick, MissReason::Signer(SignFailure::Refused), MissReason::LateTick];
         for reason in reasons {
             let (duty, slot) = (Duty::Proposal, Slot(3));
@@ -180,5 +215,36 @@ mod tests {
         }
         let missed = |reason| metrics.chain.missed_duties.with_label_values(&["proposal", reason]).get();
         assert_eq!((missed("late_tick"), missed("signer_refused"), missed("not_synced")), (2, 1, 0));
+    }
+
+    #[test]
+    fn coverage_goes_to_its_sections() {
+        let metrics = Arc::new(Metrics::new("lathe_0", 0.0).unwrap());
+        let reporter = Reporter { metrics: metrics.clone(), committee_count: 1 };
+        let set = |voters: &[u64]| voters.iter().copied().map(ValidatorIndex).collect::<ValidatorSet>();
+        reporter.report(&Event::AggregationBegun { slot: Slot(1), pending: set(&[6]) });
+        let (timely, late, block) = (set(&[0, 1]), set(&[1, 2, 3]), set(&[1, 4, 5, 6]));
+        reporter.report(&Event::VotesHeard { slot: Slot(1), timely, late, block });
+        let (folded, others) = (set(&[0, 1, 2, 3, 4, 5]), set(&[6, 7, 8]));
+        reporter.report(&Event::VotesProposed { slot: Slot(2), folded, others });
+        let text = metrics.render().unwrap();
+        let sections = [
+            ("aggregate_start_new", 1),
+            ("timely", 2),
+            ("late", 3),
+            ("block", 4),
+            ("combined", 7),
+            ("proposal_gossip", 6),
+            ("proposal_payloads", 3),
+            ("proposal_combined", 9),
+        ];
+        for (section, count) in sections {
+            for subnet in ["combined", "subnet_0"] {
+                let line = format!("{{section=\"{section}\",subnet=\"{subnet}\"}} {count}\n");
+                assert!(text.contains(&line), "{line}");
+            }
+        }
+        assert!(text.contains("{direction=\"block_only\"} 3\n"));
+        assert!(text.contains("{direction=\"timely_only\"} 1\n"));
     }
 }

@@ -5,6 +5,9 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use super::buckets;
 use super::registrar::Registrar;
 
+/// Every value of the sync status.
+pub(super) const SYNC_STATUSES: [&str; 3] = ["idle", "syncing", "synced"];
+
 /// The store, its head and its pools.
 pub struct ForkChoiceMetrics {
     /// Slot of the head.
@@ -41,6 +44,10 @@ pub struct ForkChoiceMetrics {
 
 impl ForkChoiceMetrics {
     pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
+        let sync_status = r.gauges("lean_node_sync_status", "1 for the node's sync status", &["status"])?;
+        for status in SYNC_STATUSES {
+            sync_status.with_label_values(&[status]);
+        }
         Ok(Self {
             head_slot: r.gauge("lean_head_slot", "Slot of the head")?,
             current_slot: r.gauge("lean_current_slot", "Current slot")?,
@@ -71,7 +78,7 @@ impl ForkChoiceMetrics {
                 "Time to aggregate a committee's signatures",
                 buckets::COMMITTEE,
             )?,
-            sync_status: r.gauges("lean_node_sync_status", "1 for the node's sync status", &["status"])?,
+            sync_status,
             tick_interval: r.histogram(
                 "lean_tick_interval_duration_seconds",
                 "Time between interval ticks",
@@ -95,6 +102,12 @@ pub struct TransitionMetrics {
     pub finalizations: IntCounterVec,
     /// Seconds of a state transition.
     pub transition: Histogram,
+    /// Seconds to advance to a block's slot.
+    pub slots_processing: Histogram,
+    /// Seconds to apply a block, its attestations included.
+    pub block_processing: Histogram,
+    /// Seconds to count a block's attestations.
+    pub attestations_processing: Histogram,
     /// Slots that imported blocks passed through.
     pub slots_processed: IntCounter,
     /// Aggregated votes inside imported blocks.
@@ -119,6 +132,21 @@ impl TransitionMetrics {
                 "lean_state_transition_time_seconds",
                 "Time of a state transition",
                 buckets::STATE_TRANSITION,
+            )?,
+            slots_processing: r.histogram(
+                "lean_state_transition_slots_processing_time_seconds",
+                "Time to process slots",
+                buckets::FAST,
+            )?,
+            block_processing: r.histogram(
+                "lean_state_transition_block_processing_time_seconds",
+                "Time to process a block",
+                buckets::FAST,
+            )?,
+            attestations_processing: r.histogram(
+                "lean_state_transition_attestations_processing_time_seconds",
+                "Time to process attestations",
+                buckets::FAST,
             )?,
             slots_processed: r.counter("lean_state_transition_slots_processed_total", "Slots processed")?,
             attestations_processed: r

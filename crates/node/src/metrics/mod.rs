@@ -5,6 +5,7 @@
 
 mod blocks;
 mod buckets;
+mod coverage;
 mod fork_choice;
 mod network;
 mod process;
@@ -17,6 +18,7 @@ mod workers;
 use prometheus::{Encoder, Registry, TextEncoder};
 
 pub use blocks::{ChainMetrics, ProductionMetrics};
+pub use coverage::{CoverageMetrics, Section};
 pub use fork_choice::{ForkChoiceMetrics, TransitionMetrics};
 pub use network::NetworkMetrics;
 pub use signatures::SignatureMetrics;
@@ -38,6 +40,8 @@ pub struct Metrics {
     pub chain: ChainMetrics,
     /// The store.
     pub fork_choice: ForkChoiceMetrics,
+    /// Whose votes are heard of.
+    pub coverage: CoverageMetrics,
     /// Checkpoints and state transition.
     pub transition: TransitionMetrics,
     /// Local validators.
@@ -59,6 +63,7 @@ impl Metrics {
             production: ProductionMetrics::new(&r)?,
             chain: ChainMetrics::new(&r)?,
             fork_choice: ForkChoiceMetrics::new(&r)?,
+            coverage: CoverageMetrics::new(&r)?,
             transition: TransitionMetrics::new(&r)?,
             validator: ValidatorMetrics::new(&r)?,
             network: NetworkMetrics::new(&r)?,
@@ -71,7 +76,7 @@ impl Metrics {
     }
 
     /// Everything in the Prometheus text format 0.0.4.
-    pub(crate) fn render(&self) -> Result<String, prometheus::Error> {
+    pub fn render(&self) -> Result<String, prometheus::Error> {
         if let Some(usage) = process::usage() {
             self.node.resident_bytes.set(usage.resident_bytes);
             self.node.max_resident_bytes.set(usage.max_resident_bytes);

@@ -31,19 +31,28 @@ pub struct NetworkMetrics {
 
 impl NetworkMetrics {
     pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
+        let connected_peers = r.gauges("lean_connected_peers", "Connected peers", &["client"])?;
+        let mesh_peers = r.gauges("lean_gossip_mesh_peers", "Mesh peers", &["client"])?;
+        let connection_events =
+            r.counters("lean_peer_connection_events_total", "Connection attempts", &["direction", "result"])?;
+        let disconnection_events =
+            r.counters("lean_peer_disconnection_events_total", "Disconnections", &["direction", "reason"])?;
+        // A series that appears with its first event hides that event from a rate, so all are there from the start.
+        connected_peers.with_label_values(&["unknown"]);
+        mesh_peers.with_label_values(&["unknown"]);
+        for direction in ["inbound", "outbound"] {
+            for result in ["success", "timeout", "error"] {
+                connection_events.with_label_values(&[direction, result]);
+            }
+            for reason in ["timeout", "remote_close", "local_close", "error"] {
+                disconnection_events.with_label_values(&[direction, reason]);
+            }
+        }
         Ok(Self {
-            connected_peers: r.gauges("lean_connected_peers", "Connected peers", &["client"])?,
-            connection_events: r.counters(
-                "lean_peer_connection_events_total",
-                "Connection attempts",
-                &["direction", "result"],
-            )?,
-            disconnection_events: r.counters(
-                "lean_peer_disconnection_events_total",
-                "Disconnections",
-                &["direction", "reason"],
-            )?,
-            mesh_peers: r.gauges("lean_gossip_mesh_peers", "Mesh peers", &["client"])?,
+            connected_peers,
+            connection_events,
+            disconnection_events,
+            mesh_peers,
             committee_subnet: r
                 .gauge("lean_attestation_committee_subnet", "Attestation subnet of the node")?,
             committee_count: r.gauge("lean_attestation_committee_count", "Attestation subnets")?,

@@ -33,6 +33,10 @@ const LEAN_METRICS: &[(&str, &str)] = &[
     ("lean_latest_new_aggregated_payloads", "gauge"),
     ("lean_latest_known_aggregated_payloads", "gauge"),
     ("lean_committee_signatures_aggregation_time_seconds", "histogram"),
+    ("lean_attestation_aggregate_coverage_validators", "gauge"),
+    ("lean_attestation_aggregate_coverage_subnets", "gauge"),
+    ("lean_attestation_aggregate_coverage_diff_validators", "gauge"),
+    ("lean_node_sync_status", "gauge"),
     ("lean_tick_interval_duration_seconds", "histogram"),
     ("lean_latest_justified_slot", "gauge"),
     ("lean_latest_finalized_slot", "gauge"),
@@ -40,11 +44,19 @@ const LEAN_METRICS: &[(&str, &str)] = &[
     ("lean_finalized_slot", "gauge"),
     ("lean_finalizations_total", "counter"),
     ("lean_state_transition_time_seconds", "histogram"),
+    ("lean_state_transition_slots_processing_time_seconds", "histogram"),
+    ("lean_state_transition_block_processing_time_seconds", "histogram"),
+    ("lean_state_transition_attestations_processing_time_seconds", "histogram"),
     ("lean_state_transition_slots_processed_total", "counter"),
     ("lean_state_transition_attestations_processed_total", "counter"),
     ("lean_validators_count", "gauge"),
     ("lean_is_aggregator", "gauge"),
     ("lean_attestations_production_time_seconds", "histogram"),
+    ("lean_aggregator_skipped_total", "counter"),
+    ("lean_connected_peers", "gauge"),
+    ("lean_peer_connection_events_total", "counter"),
+    ("lean_peer_disconnection_events_total", "counter"),
+    ("lean_gossip_mesh_peers", "gauge"),
     ("lean_attestation_committee_subnet", "gauge"),
     ("lean_attestation_committee_count", "gauge"),
     ("lean_gossip_block_size_bytes", "histogram"),
@@ -85,6 +97,9 @@ fn buckets_are_those_of_lean_metrics() {
             "lean_tick_interval_duration_seconds",
             "0.4,0.6,0.75,0.8,0.805,0.81,0.815,0.82,0.825,0.85,0.9,1,1.2,1.6,+Inf",
         ),
+        ("lean_state_transition_slots_processing_time_seconds", "0.005,0.01,0.025,0.05,0.1,1,+Inf"),
+        ("lean_state_transition_block_processing_time_seconds", "0.005,0.01,0.025,0.05,0.1,1,+Inf"),
+        ("lean_state_transition_attestations_processing_time_seconds", "0.005,0.01,0.025,0.05,0.1,1,+Inf"),
         ("lean_state_transition_time_seconds", "0.25,0.5,0.75,1,1.25,1.5,2,2.5,3,4,+Inf"),
         ("lean_gossip_block_size_bytes", "10000,50000,100000,250000,500000,1000000,2000000,5000000,+Inf"),
         ("lean_gossip_attestation_size_bytes", "512,1024,2048,4096,8192,16384,+Inf"),
@@ -101,4 +116,43 @@ fn two_nodes_share_nothing() {
     one.fork_choice.head_slot.set(7);
     assert!(one.render().unwrap().contains("lean_head_slot 7\n"));
     assert!(two.render().unwrap().contains("lean_head_slot 0\n"));
+}
+
+#[test]
+fn coverage_is_counted_by_section_and_subnet() {
+    let metrics = Metrics::new("lathe_0", 0.0).unwrap();
+    let set = |voters: &[u64]| voters.iter().copied().map(lathe_types::ValidatorIndex).collect();
+    metrics.coverage.record(Section::Timely, &set(&[0, 2, 4, 5]), 3);
+    metrics.coverage.record_diff(&set(&[1, 2]), &set(&[2, 3, 4]));
+    let text = metrics.render().unwrap();
+    for line in [
+        "validators{section=\"timely\",subnet=\"combined\"} 4",
+        "validators{section=\"timely\",subnet=\"subnet_0\"} 1",
+        "validators{section=\"timely\",subnet=\"subnet_1\"} 1",
+        "validators{section=\"timely\",subnet=\"subnet_2\"} 2",
+        "subnets{section=\"timely\"} 3",
+        "diff_validators{direction=\"block_only\"} 1",
+        "diff_validators{direction=\"timely_only\"} 2",
+    ] {
+        assert!(text.contains(&format!("lean_attestation_aggregate_coverage_{line}\n")), "{line}");
+    }
+    // Sections that nothing was said of are there, and empty.
+    for section in [
+        "late",
+        "block",
+        "combined",
+        "aggregate_start_new",
+        "proposal_payloads",
+        "proposal_gossip",
+        "proposal_combined",
+    ] {
+        let line = format!("validators{{section=\"{section}\",subnet=\"combined\"}} 0\n");
+        assert!(text.contains(&format!("lean_attestation_aggregate_coverage_{line}")), "{section}");
+    }
+    // The next account replaces this one, whoever was in it; and a scrape stays small whatever the network.
+    metrics.coverage.record(Section::Timely, &set(&[4095]), 4096);
+    let text = metrics.render().unwrap();
+    assert!(text.contains("section=\"timely\",subnet=\"subnet_0\"} 0\n"));
+    assert!(text.contains("lean_attestation_aggregate_coverage_subnets{section=\"timely\"} 1\n"));
+    assert!(!text.contains("subnet_64\""));
 }

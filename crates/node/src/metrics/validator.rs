@@ -48,6 +48,11 @@ pub struct ValidatorMetrics {
 
 impl ValidatorMetrics {
     pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
+        let aggregator_skipped =
+            r.counters("lean_aggregator_skipped_total", "Aggregations not done, by reason", &["reason"])?;
+        for reason in ["not_aggregator", "not_synced", "missing_state", "spawn_failed", "other"] {
+            aggregator_skipped.with_label_values(&[reason]);
+        }
         Ok(Self {
             count: r.gauge("lean_validators_count", "Validators of this node")?,
             is_aggregator: r.gauge("lean_is_aggregator", "1 when the node aggregates")?,
@@ -56,11 +61,7 @@ impl ValidatorMetrics {
                 "Time to produce an attestation",
                 buckets::PRODUCTION,
             )?,
-            aggregator_skipped: r.counters(
-                "lean_aggregator_skipped_total",
-                "Aggregations not done, by reason",
-                &["reason"],
-            )?,
+            aggregator_skipped,
             attestations_published: r.counter("lathe_attestations_published_total", "Votes published")?,
         })
     }

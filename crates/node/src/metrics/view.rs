@@ -4,9 +4,7 @@ use lathe_engine::{Millis, View};
 use lathe_types::MILLISECONDS_PER_SLOT;
 
 use super::Metrics;
-
-/// Every value of the sync status.
-const STATUSES: [&str; 3] = ["idle", "syncing", "synced"];
+use super::fork_choice::SYNC_STATUSES;
 
 impl Metrics {
     /// Sets what the view says at `now`.
@@ -23,7 +21,7 @@ impl Metrics {
             (false, true) => "syncing",
             (false, false) => "synced",
         };
-        for name in STATUSES {
+        for name in SYNC_STATUSES {
             store.sync_status.with_label_values(&[name]).set(i64::from(name == status));
         }
         let chain = &self.transition;

@@ -223,6 +223,7 @@ impl Network {
     fn count_meshes(&self) {
         let mesh = &self.metrics.network.mesh_peers;
         mesh.reset();
+        mesh.with_label_values(&["unknown"]);
         for peer in self.service.mesh_peers(TopicKind::Block) {
             mesh.with_label_values(&[self.name_of(&peer)]).inc();
         }
