@@ -55,7 +55,7 @@ pub struct Workspace {
     root: PathBuf,
 }
 
-/// Directories that hold nothing of ours.
+/// Names of what holds nothing of ours.
 const SKIPPED: [&str; 3] = [".git", "target", ".devnet"];
 /// No text of ours is longer; what is, is data.
 const MAX_TEXT_BYTES: u64 = 1 << 20;
@@ -123,7 +123,11 @@ impl Workspace {
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
             let kind = entry.file_type()?;
-            if kind.is_dir() && !SKIPPED.iter().any(|skipped| entry.file_name() == *skipped) {
+            // In a linked work tree .git is a file.
+            if SKIPPED.iter().any(|skipped| entry.file_name() == *skipped) {
+                continue;
+            }
+            if kind.is_dir() {
                 self.collect(&entry.path(), files)?;
             } else if kind.is_file()
                 && let Ok(relative) = entry.path().strip_prefix(&self.root)
