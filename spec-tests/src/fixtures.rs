@@ -5,7 +5,7 @@ use std::{env, fs, io};
 
 use lathe_types::RejectionReason;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::outcome::{Failure, Outcome, Verdict};
 
@@ -36,94 +36,111 @@ pub enum FixtureError {
     },
 }
 
-/// A directory of fixtures.
+/// Fixture files: all below a directory, or one.
 #[derive(Clone, Debug)]
 pub struct Fixtures {
-    root: PathBuf,
+    files: Vec<FixtureFile>,
 }
 
 impl Fixtures {
     /// The fixtures named by the environment or lying beside the workspace; `Err` is the directory that is not there.
-    pub fn locate() -> Result<Self, PathBuf> {
-        Self::at(env::var_os(FIXTURES_ENV).map_or_else(|| PathBuf::from(DEFAULT_DIR), PathBuf::from))
+    pub fn locate() -> Result<Result<Self, FixtureError>, PathBuf> {
+        let root = default_root();
+        if root.is_dir() { Ok(Self::at(&root)) } else { Err(root) }
     }
 
-    /// The fixtures in `root`; `Err` gives it back when it is not a directory.
-    pub fn at(root: PathBuf) -> Result<Self, PathBuf> {
-        if root.is_dir() { Ok(Self { root }) } else { Err(root) }
-    }
-
-    /// The directory itself; its `keys/` holds the key pairs that the fixtures were made with.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// The sets, sorted: the subdirectories that have a `consensus` directory.
-    pub fn sets(&self) -> Result<Vec<String>, FixtureError> {
-        let mut sets = subdirectories(&self.root)?;
-        sets.retain(|set| self.root.join(set).join("consensus").is_dir());
-        Ok(sets)
-    }
-
-    /// The kinds of cases in any set, sorted.
-    pub fn kinds(&self) -> Result<Vec<String>, FixtureError> {
-        let mut kinds = Vec::new();
-        for set in self.sets()? {
-            kinds.extend(subdirectories(&self.root.join(set).join("consensus"))?);
+    /// The fixtures at `path`: a directory that holds `<set>/consensus/<kind>/...`, anything below it, or one file.
+    ///
+    /// Files that lie elsewhere than below a `consensus` directory count only if there are no others.
+    pub fn at(path: &Path) -> Result<Self, FixtureError> {
+        let io = |source| FixtureError::Io { path: path.to_owned(), source };
+        let root = fs::canonicalize(path).map_err(io)?;
+        let mut paths = Vec::new();
+        if root.is_dir() {
+            collect_json(&root, &mut paths)?
+        } else {
+            paths.push(root)
         }
-        kinds.sort();
-        kinds.dedup();
-        Ok(kinds)
+        paths.sort();
+        let mut files: Vec<FixtureFile> = paths.into_iter().map(FixtureFile::new).collect();
+        if files.iter().any(|file| file.kind.is_some()) {
+            files.retain(|file| file.kind.is_some());
+        }
+        Ok(Self { files })
     }
 
-    /// Files of one kind in every set, sorted within a set.
-    pub fn files(&self, kind: &str) -> Result<Vec<FixtureFile>, FixtureError> {
-        let mut files = Vec::new();
-        for set in self.sets()? {
-            let mut paths = Vec::new();
-            collect_json(&self.root.join(&set).join("consensus").join(kind), &mut paths)?;
-            paths.sort();
-            files.extend(paths.into_iter().map(|path| FixtureFile {
-                set: set.clone(),
-                kind: kind.to_owned(),
-                path,
-            }));
-        }
-        Ok(files)
+    /// The files, by path.
+    pub fn files(&self) -> &[FixtureFile] {
+        &self.files
     }
+
+    /// The files of one kind, by their directories.
+    pub fn of_kind(&self, kind: &str) -> Self {
+        let is_of_kind = |file: &&FixtureFile| file.kind.as_deref() == Some(kind);
+        Self { files: self.files.iter().filter(is_of_kind).cloned().collect() }
+    }
+}
+
+/// The directory that the environment names, or the one beside the workspace.
+fn default_root() -> PathBuf {
+    env::var_os(FIXTURES_ENV).map_or_else(|| PathBuf::from(DEFAULT_DIR), PathBuf::from)
 }
 
 /// One JSON file with one or more named cases.
 #[derive(Clone, Debug)]
 pub struct FixtureFile {
-    /// The set: `test`, `prod`, ...
-    pub set: String,
-    /// The kind, by its directory's name.
-    pub kind: String,
     /// Where the file is.
     pub path: PathBuf,
+    /// The set, by the directory that holds `consensus`: `test`, `prod`, ...
+    set: Option<String>,
+    /// The kind, by the directory below `consensus`.
+    kind: Option<String>,
 }
 
 impl FixtureFile {
+    fn new(path: PathBuf) -> Self {
+        let names: Vec<&str> = path.iter().filter_map(|name| name.to_str()).collect();
+        // The file itself is no kind.
+        let at = names.iter().rposition(|name| *name == "consensus").filter(|at| at + 2 < names.len());
+        let name = |at: Option<usize>| at.and_then(|at| names.get(at)).map(|name| (*name).to_owned());
+        let (set, kind) = (name(at.and_then(|at| at.checked_sub(1))), name(at.map(|at| at + 1)));
+        Self { set, kind, path }
+    }
+
     /// The cases by their ids. One with an unknown header is a failure of that case alone.
     pub fn cases(&self) -> Result<Vec<NamedCase>, FixtureError> {
+        let malformed = |detail: String| FixtureError::Malformed { path: self.path.clone(), detail };
         let text =
             fs::read(&self.path).map_err(|source| FixtureError::Io { path: self.path.clone(), source })?;
-        let cases: Map<String, Value> = serde_json::from_slice(&text).map_err(|error| {
-            FixtureError::Malformed { path: self.path.clone(), detail: error.to_string() }
-        })?;
-        Ok(cases
-            .into_iter()
-            .map(|(name, value)| {
-                let id = format!("{}/{}/{name}", self.set, self.kind);
-                (id.clone(), Case::parse(id, &self.kind, value))
-            })
-            .collect())
+        let cases: Map<String, Value> =
+            serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;
+        let named = |(name, value): (String, Value)| {
+            let kind = self.kind.clone().or_else(|| stated_kind(&value));
+            let kind = kind.ok_or_else(|| malformed(format!("{name} does not say of which kind it is")))?;
+            let place: String = self.set.iter().flat_map(|set| [set.as_str(), "/"]).collect();
+            let id = format!("{place}{kind}/{name}");
+            Ok(NamedCase { kind: kind.clone(), case: Case::parse(&id, &kind, &self.path, value), id })
+        };
+        cases.into_iter().map(named).collect()
     }
 }
 
+/// The kind that a case states itself.
+fn stated_kind(case: &Value) -> Option<String> {
+    let format = case["_info"]["fixtureFormat"].as_str()?;
+    Some(format.strip_suffix("_test").unwrap_or(format).to_owned())
+}
+
 /// A case under its id, or what is wrong with its header.
-pub type NamedCase = (String, Result<Case, Failure>);
+#[derive(Clone, Debug)]
+pub struct NamedCase {
+    /// Set, kind and name.
+    pub id: String,
+    /// The kind.
+    pub kind: String,
+    /// The case.
+    pub case: Result<Case, Failure>,
+}
 
 /// The signature scheme that a case was made with (`leanEnv`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,8 +167,10 @@ pub enum ProofSetting {
 pub struct Case {
     /// Set, kind and name.
     pub id: String,
-    /// The kind, by its directory's name.
+    /// The kind.
     pub kind: String,
+    /// The file that it was read from.
+    pub file: PathBuf,
     /// Scheme of its keys and signatures.
     pub scheme: Scheme,
     /// What its proofs are.
@@ -162,7 +181,8 @@ pub struct Case {
 }
 
 impl Case {
-    fn parse(id: String, kind: &str, value: Value) -> Result<Self, Failure> {
+    /// Reads a case that came out of `file`.
+    pub fn parse(id: &str, kind: &str, file: &Path, value: Value) -> Result<Self, Failure> {
         let Value::Object(mut body) = value else {
             return Err(Failure::new("an object", "another JSON value"));
         };
@@ -190,7 +210,35 @@ impl Case {
                     .ok_or_else(|| Failure::new("a known rejectionReason", name))?,
             ),
         };
-        Ok(Self { id, kind: kind.to_owned(), scheme, proof_setting, rejection, body: Value::Object(body) })
+        Ok(Self {
+            id: id.to_owned(),
+            kind: kind.to_owned(),
+            file: file.to_owned(),
+            scheme,
+            proof_setting,
+            rejection,
+            body: Value::Object(body),
+        })
+    }
+
+    /// Reads a case that somebody sends rather than a file holds. Its header may be left out: then it is of the
+    /// production scheme, and its proofs are real and said to be valid.
+    pub fn from_request(kind: &str, mut value: Value) -> Result<Self, Failure> {
+        if let Value::Object(body) = &mut value {
+            for (key, usual) in
+                [("network", json!("Lstar")), ("leanEnv", json!("prod")), ("proofSetting", json!(1))]
+            {
+                body.entry(key).or_insert(usual);
+            }
+        }
+        Self::parse(kind, kind, Path::new(""), value)
+    }
+
+    /// The directory with the key pairs that the fixtures were made with: beside the sets, wherever the file lies
+    /// below them, or with the fixtures that are used otherwise.
+    pub fn keys_dir(&self) -> PathBuf {
+        let beside = |dir: &Path| Some(dir.join("keys")).filter(|keys| keys.is_dir());
+        self.file.ancestors().skip(1).find_map(beside).unwrap_or_else(|| default_root().join("keys"))
     }
 
     /// The part of the case that belongs to its kind. `T` denies unknown fields, so that nothing in a fixture is
@@ -209,21 +257,8 @@ impl Case {
     }
 }
 
-fn subdirectories(dir: &Path) -> Result<Vec<String>, FixtureError> {
-    let mut names: Vec<String> = entries(dir)?
-        .into_iter()
-        .filter(|path| path.is_dir())
-        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
-        .collect();
-    names.sort();
-    Ok(names)
-}
-
-/// Adds every `.json` file below `dir`; a directory that is not there has none.
+/// Adds every `.json` file below `dir`.
 fn collect_json(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), FixtureError> {
-    if !dir.is_dir() {
-        return Ok(());
-    }
     for path in entries(dir)? {
         if path.is_dir() {
             collect_json(&path, files)?;

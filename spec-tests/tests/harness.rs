@@ -16,7 +16,7 @@ fn report(kind: &str, cases: &Value) -> Report {
     let folder = dir.path().join("some-set/consensus").join(kind).join("deep/er");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("file.json"), cases.to_string()).unwrap();
-    Report::of_all(&Fixtures::at(dir.path().to_owned()).unwrap()).unwrap()
+    Report::of(&Fixtures::at(dir.path()).unwrap())
 }
 
 fn justifiability(delta: u64, is_justifiable: bool) -> Value {
@@ -42,16 +42,21 @@ fn fails(case: &Value) -> String {
 fn a_report_counts_and_explains() {
     let cases = json!({ "good": justifiability(6, true), "bad": justifiability(7, true) });
     let report = report("justifiability", &cases);
-    assert_eq!((report.passed(), report.failed()), (1, 1));
+    assert_eq!((report.passed(), report.failed(), report.cases(), report.files()), (1, 1, 2, 1));
     let text = report.to_string();
     let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "kind            passed  failed  known difference  needs leanVM  not run");
+    assert_eq!(lines[1], "justifiability       1       1                 0             0        0");
+    assert_eq!(lines[2], "total                1       1                 0             0        0");
+    assert_eq!(lines[3], "failed: some-set/justifiability/bad");
+    assert!(lines[4].ends_with("/some-set/consensus/justifiability/deep/er/file.json"), "{}", lines[4]);
     assert_eq!(
-        lines[2..],
-        [
-            "failed: some-set/justifiability/bad: at is_justifiable: expected true, found false",
-            "1 passed, 1 failed"
-        ]
+        lines[5..],
+        ["  at        is_justifiable", "  expected  true", "  found     false", "1 passed, 1 failed"]
     );
+    let mut printed = Vec::new();
+    report.write(&mut printed, std::time::Duration::from_millis(1_260)).unwrap();
+    assert_eq!(String::from_utf8(printed).unwrap(), format!("2 cases in 1 file, 1.3 s\n{text}\n"));
 }
 
 #[test]
@@ -78,33 +83,67 @@ fn headers_are_read_strictly() {
 #[test]
 fn a_rejection_that_does_not_come_fails() {
     let case = with(justifiability(6, true), "rejectionReason", json!("WRONG_PROPOSER"));
-    assert!(fails(&case).contains("expected WRONG_PROPOSER, found acceptance"));
+    assert!(fails(&case).contains("  expected  WRONG_PROPOSER\n  found     acceptance\n"));
 }
 
 #[test]
 fn an_unknown_kind_is_not_run_and_not_passed() {
     let report = report("something_new", &json!({ "case": justifiability(6, true) }));
-    assert_eq!((report.passed(), report.failed()), (0, 0));
-    let row: Vec<String> =
-        report.to_string().lines().nth(1).unwrap().split_whitespace().map(str::to_owned).collect();
+    assert_eq!((report.passed(), report.failed(), report.cases()), (0, 0, 1));
+    assert!(!report.is_success(), "what nobody judged is no success");
+    let text = report.to_string();
+    let row: Vec<&str> = text.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(row, ["something_new", "0", "0", "0", "0", "1"]);
+    assert!(text.contains("not run: 1 cases of kind something_new, which has no runner here\n"));
 }
 
 #[test]
-fn a_file_that_is_no_fixture_is_an_error() {
+fn a_file_that_is_no_fixture_fails_and_stops_nothing() {
     let dir = TempDir::new().unwrap();
-    let folder = dir.path().join("set/consensus/ssz");
+    let folder = dir.path().join("set/consensus/justifiability");
     fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("file.json"), "[1, 2]").unwrap();
-    let fixtures = Fixtures::at(dir.path().to_owned()).unwrap();
-    assert!(Report::of_all(&fixtures).unwrap_err().to_string().contains("is not a fixture"));
+    fs::write(folder.join("a.json"), "[1, 2]").unwrap();
+    fs::write(folder.join("b.json"), json!({ "case": justifiability(6, true) }).to_string()).unwrap();
+    let report = Report::of(&Fixtures::at(dir.path()).unwrap());
+    assert_eq!((report.passed(), report.failed()), (1, 1));
+    assert!(report.to_string().contains("a.json is not a fixture"), "{report}");
 }
 
 #[test]
-fn a_missing_directory_is_named() {
+fn directories_families_and_files_can_be_named() {
     let dir = TempDir::new().unwrap();
-    let missing = dir.path().join("nowhere");
-    assert_eq!(Fixtures::at(missing.clone()).unwrap_err(), missing);
+    let write = |path: &str, case: Value| {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, json!({ "case": case }).to_string()).unwrap();
+    };
+    let count = |path: &str| {
+        let report = Report::of(&Fixtures::at(&dir.path().join(path)).unwrap());
+        assert_eq!(report.failed(), 0, "{path}: {report}");
+        report.passed()
+    };
+    write("one/consensus/justifiability/lstar/a.json", justifiability(6, true));
+    write("two/consensus/justifiability/b.json", justifiability(9, true));
+    write("two/consensus/justifiability/c.json", justifiability(8, false));
+    // Keys and the like, which lie beside the sets, are no fixtures.
+    write("keys/0.json", json!(1));
+    assert_eq!(count(""), 3);
+    assert_eq!(count("two"), 2);
+    assert_eq!(count("two/consensus"), 2);
+    assert_eq!(count("one/consensus/justifiability/lstar"), 1);
+    assert_eq!(count("two/consensus/justifiability/c.json"), 1);
+    // Elsewhere a case has to say itself of which kind it is.
+    let stated = with(justifiability(6, true), "_info", json!({ "fixtureFormat": "justifiability_test" }));
+    write("loose/d.json", stated);
+    assert_eq!(count("loose"), 1);
+    assert_eq!(count("loose/d.json"), 1);
+    write("loose/e.json", justifiability(6, true));
+    let report = Report::of(&Fixtures::at(&dir.path().join("loose")).unwrap());
+    assert!(report.to_string().contains("case does not say of which kind it is"), "{report}");
+    assert!(Fixtures::at(&dir.path().join("keys")).unwrap().files().len() == 1);
+    fs::create_dir(dir.path().join("empty")).unwrap();
+    assert!(Fixtures::at(&dir.path().join("empty")).unwrap().files().is_empty());
+    assert!(Fixtures::at(&dir.path().join("nowhere")).unwrap_err().to_string().contains("nowhere"));
 }
 
 fn block() -> Value {

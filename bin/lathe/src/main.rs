@@ -8,6 +8,8 @@ mod node;
 mod output;
 mod progress;
 mod signals;
+mod spec;
+mod test_driver;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -55,6 +57,9 @@ enum Command {
     /// Make validator keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Run the specification's conformance fixtures
+    #[command(subcommand)]
+    Spec(spec::SpecCommand),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +70,7 @@ fn main() -> ExitCode {
         Command::Devnet(args) => devnet::run(&args),
         Command::Genesis(args) => genesis::run(&args),
         Command::Keys(command) => keys::run(&command),
+        Command::Spec(command) => spec::run(&command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -126,6 +126,9 @@ impl std::str::FromStr for ListenAddress {
 
 /// Runs the node until a signal or a failure.
 pub fn run(args: NodeArgs) -> eyre::Result<()> {
+    if crate::test_driver::is_wanted() {
+        return crate::test_driver::run(args.api(None));
+    }
     let stop_with_stdin = args.stop_with_stdin;
     let options = args.into_options()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

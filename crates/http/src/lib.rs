@@ -6,6 +6,7 @@
 
 mod api;
 mod connection;
+mod driver;
 mod encode;
 mod error;
 mod negotiate;
@@ -15,5 +16,6 @@ mod stall;
 
 pub use api::{Api, ApiError, ForkChoice, ForkChoiceNode, Identity, NetworkInfo, PeerInfo, Syncing};
 pub use connection::Limits;
+pub use driver::{DriverCall, TestDriver};
 pub use error::HttpError;
 pub use server::{Addresses, Server};

@@ -26,7 +26,7 @@ const MAX_BODY_BYTES: usize = 4 << 10;
 const MAX_ENCODINGS: usize = 2;
 
 const HEALTH: &str = r#"{"status":"healthy","service":"lean-rpc-api"}"#;
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 const SSZ: &str = "application/octet-stream";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -66,16 +66,22 @@ pub(crate) fn metrics_only(api: Arc<dyn Api>) -> Router {
 }
 
 fn finish(router: Router<Shared>, api: Arc<dyn Api>) -> Router {
+    let router = router.with_state(Shared { api, encodings: Arc::new(Semaphore::new(MAX_ENCODINGS)) });
+    bounded(router, MAX_BODY_BYTES)
+}
+
+/// Answers what no route takes, and refuses bodies that are too long.
+pub(crate) fn bounded(router: Router, max_body_bytes: usize) -> Router {
     router
         .fallback(|| async { failure(StatusCode::NOT_FOUND, "no such route") })
         .method_not_allowed_fallback(|| async {
             failure(StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
         })
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(Shared { api, encodings: Arc::new(Semaphore::new(MAX_ENCODINGS)) })
+        .layer(DefaultBodyLimit::max(max_body_bytes))
 }
 
-async fn health() -> Response {
+/// Whether the server runs.
+pub(crate) async fn health() -> Response {
     ([(header::CONTENT_TYPE, JSON)], HEALTH).into_response()
 }
 

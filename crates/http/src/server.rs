@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 
 use crate::api::Api;
 use crate::connection::{Limits, serve};
+use crate::driver::{self, TestDriver};
 use crate::error::HttpError;
 use crate::routes;
 
@@ -58,6 +59,18 @@ impl Server {
                 Some(server.listen(address, "metrics", "metrics-port", router).await?)
             };
         }
+        Ok(server)
+    }
+
+    /// Takes the port for a test driver, which there is in place of a node.
+    pub async fn bind_test_driver(
+        address: SocketAddr,
+        driver: Arc<dyn TestDriver>,
+        limits: Limits,
+    ) -> Result<Self, HttpError> {
+        let mut server = Self { listeners: Vec::new(), api_address: None, metrics_address: None, limits };
+        let router = driver::routes(driver);
+        server.api_address = Some(server.listen(address, "test driver", "api-port", router).await?);
         Ok(server)
     }
 

@@ -1,7 +1,6 @@
 //! `api_endpoint` fixtures: a request to a node that just started on a known chain, and its answer.
 //!
-//! The request goes through the real server over a socket; the node behind it answers from a real store. What the
-//! metrics say is the node's own affair, so those cases are not judged here.
+//! The request goes through the real server over a socket; behind it are a real store and the node's own metrics.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -15,17 +14,15 @@ use lathe_http::{
     Addresses, Api, ApiError, ForkChoice, ForkChoiceNode, Identity, Limits, NetworkInfo, PeerInfo, Server,
     Syncing,
 };
-use lathe_transition::{generate_genesis, genesis_block, process_block, process_slots, state_root};
-use lathe_types::{
-    Block, Checkpoint, Genesis, PublicKey, SignedBlock, Slot, State, TreeHash, Validator, ValidatorIndex,
-    Validators,
-};
+use lathe_node::metrics::Metrics;
+use lathe_types::{Checkpoint, PublicKey, SignedBlock, Slot, State, Validator, ValidatorIndex, Validators};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::fixtures::{Case, Fixtures, Scheme};
-use crate::outcome::{Failure, Outcome, Verdict, expect_eq};
+use super::chain::without_votes;
+use crate::fixtures::{Case, Scheme};
+use crate::outcome::{Failure, Outcome, expect_eq};
 
 /// Longest wait for an answer; only reached when the server hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,7 +50,7 @@ struct GenesisParams {
     #[serde(default)]
     genesis_time: u64,
     #[serde(default)]
-    anchor_slot: u64,
+    anchor_slot: Slot,
 }
 
 fn default_validators() -> u64 {
@@ -62,51 +59,68 @@ fn default_validators() -> u64 {
 
 pub(super) fn run(case: &Case) -> Outcome {
     let body: Body = case.body()?;
-    let store = anchor_store(case.scheme, &body.genesis_params)?;
-    let node = Node { store, is_aggregator: AtomicBool::new(body.initial_is_aggregator) };
+    let metrics = Metrics::new("spec-tests", 0.0).map_err(|error| Failure::new("metrics", error))?;
+    let store = anchor_store(case, &body.genesis_params)?;
+    let node = Node { store, is_aggregator: AtomicBool::new(body.initial_is_aggregator), metrics };
     let sent = body.request_body.as_ref().map(Value::to_string).unwrap_or_default();
     let answer = ask(node, &body.method, &body.endpoint, &sent)
         .map_err(|error| Failure::new("an answer", error).at(&body.endpoint))?;
     expect_eq("status", &body.expected_status_code, &answer.status)?;
     expect_eq("content type", &body.expected_content_type, &answer.content_type)?;
     if body.endpoint == "/metrics" {
-        return Ok(Verdict::NotRun);
+        check_metrics(&body.expected_body, &answer.body)?;
+        return case.expect_rejection(None);
     }
     let found = match body.expected_body {
         Value::String(_) => Value::String(format!("0x{}", hex::encode(&answer.body))),
         _ => serde_json::from_slice(&answer.body).map_err(|error| Failure::new("JSON", error))?,
     };
     expect_eq("body", &body.expected_body, &found)?;
-    Ok(Verdict::Passed)
+    case.expect_rejection(None)
+}
+
+/// What the fixtures can say of metrics, whose values change all the time: that they are there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MetricNames {
+    required_metric_names: Vec<String>,
+}
+
+fn check_metrics(expected: &Value, exposition: &[u8]) -> Result<(), Failure> {
+    let MetricNames { required_metric_names } = MetricNames::deserialize(expected)
+        .map_err(|error| Failure::new("required_metric_names", error).at("expectedBody"))?;
+    let text = str::from_utf8(exposition).map_err(|error| Failure::new("text", error))?;
+    // A family is there if it says its type and has a sample, under its name or, of a histogram, its name's parts.
+    let is_there = |name: &String| {
+        let typed = text.lines().any(|line| line.starts_with(&format!("# TYPE {name} ")));
+        let sample =
+            |line: &str| ["{", " ", "_count"].iter().any(|end| line.starts_with(&format!("{name}{end}")));
+        typed && text.lines().any(sample)
+    };
+    let missing: Vec<&String> = required_metric_names.iter().filter(|name| !is_there(name)).collect();
+    expect_eq("missing metrics", &Vec::new(), &missing)
 }
 
 /// The store of a node whose anchor is the last block of an empty chain.
-fn anchor_store(scheme: Scheme, params: &GenesisParams) -> Result<Store, Failure> {
-    let validators = registry(scheme, params.num_validators)?;
-    let mut state = generate_genesis(&Genesis { genesis_time: params.genesis_time, validators });
-    let mut block = genesis_block(&state);
-    for slot in (1..=params.anchor_slot).map(Slot) {
-        let refused = |rejection| Failure::new("an empty block", rejection).at(format!("slot {slot}"));
-        let proposer_index =
-            ValidatorIndex::proposer_for_slot(slot, params.num_validators).unwrap_or_default();
-        block = Block { slot, proposer_index, parent_root: block.tree_hash_root(), ..Block::default() };
-        process_slots(&mut state, slot).map_err(refused)?;
-        process_block(&mut state, &block).map_err(refused)?;
-        block.state_root = state_root(&state);
-    }
+fn anchor_store(case: &Case, params: &GenesisParams) -> Result<Store, Failure> {
+    let validators = registry(case, params.num_validators)?;
+    let (state, block) = without_votes(validators, params.genesis_time, params.anchor_slot)?;
     Store::create_store(Arc::new(state), &block).map_err(|rejection| Failure::new("an anchor", rejection))
 }
 
 /// The validators whose keys the fixtures were made with.
-fn registry(scheme: Scheme, count: u64) -> Result<Validators, Failure> {
-    let fixtures = Fixtures::locate().map_err(|dir| Failure::new("fixtures", dir.display()))?;
-    let keys = fixtures.root().join("keys");
+fn registry(case: &Case, count: u64) -> Result<Validators, Failure> {
+    let keys = case.keys_dir();
     let read = |name: &str| -> Result<Value, Failure> {
-        let text = fs::read(keys.join(name)).map_err(|error| Failure::new(format!("keys/{name}"), error))?;
-        serde_json::from_slice(&text).map_err(|error| Failure::new(format!("keys/{name}"), error))
+        let path = keys.join(name);
+        let failed = |error: &dyn std::fmt::Display| {
+            Failure::new("the keys that the fixtures were made with", format!("{}: {error}", path.display()))
+        };
+        let text = fs::read(&path).map_err(|error| failed(&error))?;
+        serde_json::from_slice(&text).map_err(|error| failed(&error))
     };
     let validator = |index: u64| -> Result<Validator, Failure> {
-        let (attestation, proposal) = match scheme {
+        let (attestation, proposal) = match case.scheme {
             Scheme::Test => {
                 let pairs = read(&format!("test_scheme/{index}.json"))?;
                 let public = |pair: &str| pairs[pair]["public_key"].clone();
@@ -138,6 +152,7 @@ fn public_key(value: &Value) -> Result<PublicKey, Failure> {
 struct Node {
     store: Store,
     is_aggregator: AtomicBool,
+    metrics: Metrics,
 }
 
 impl Api for Node {
@@ -187,7 +202,7 @@ impl Api for Node {
     }
 
     fn metrics(&self) -> Result<String, ApiError> {
-        Ok(String::new())
+        self.metrics.render().map_err(|_| ApiError::Internal)
     }
 
     fn identity(&self) -> Result<Identity, ApiError> {

@@ -5,7 +5,8 @@ use crate::outcome::{Outcome, Verdict};
 
 #[cfg(feature = "network")]
 mod api_endpoint;
-mod fork_choice;
+mod chain;
+pub(crate) mod fork_choice;
 #[cfg(feature = "network")]
 mod gossipsub_handler;
 mod justifiability;
@@ -15,10 +16,10 @@ mod poseidon_permutation;
 mod reaggregation;
 mod slot_clock;
 mod ssz;
-mod state_transition;
+pub(crate) mod state_transition;
 mod sync;
 mod verify_multi_message_proofs;
-mod verify_signatures;
+pub(crate) mod verify_signatures;
 mod verify_single_message_proofs;
 
 /// Judges one case.

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use lathe_types::{Decode, Encode, Slot, State};
 
+use super::chain::without_votes;
 use crate::fixtures::Case;
 use crate::json::{Bytes, Json};
 use crate::outcome::{Failure, Outcome, expect_eq};
@@ -42,6 +43,13 @@ pub(super) fn run(case: &Case) -> Outcome {
     expect_eq("numValidators", &num_validators, &output.validator_count)?;
     expect_eq("anchorSlot", &output.anchor_slot, &state.slot)?;
     expect_eq("operation.anchorSlot", &anchor_slot, &output.anchor_slot)?;
+    // The bytes are those of the chain that the operation speaks of. What keys it has does not matter here.
+    let (built, _) = without_votes(state.validators.clone(), 0, anchor_slot)?;
+    expect_eq(
+        "state of that chain",
+        &format!("0x{}", hex::encode(built.as_ssz_bytes())),
+        &format!("0x{}", hex::encode(&bytes)),
+    )?;
     expect_eq("valid", &output.valid, &state.verify_checkpoint_state())?;
     case.expect_rejection(None)
 }

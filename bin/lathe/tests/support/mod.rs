@@ -1,6 +1,12 @@
 //! A network of real processes for the tests that kill some of them.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, helpers included"
+)]
 
 use std::collections::HashMap;
 use std::fs::File;

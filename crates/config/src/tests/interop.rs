@@ -39,3 +39,22 @@ fn the_directory_of_another_client_loads() {
     assert_eq!(committee_count(None, &network.config, count), 1);
     assert!(network.config.genesis_time > 0);
 }
+
+/// The network whose messages were recorded: two nodes, one of them without validators.
+#[test]
+fn the_directory_of_the_recorded_network_loads() {
+    let Some(dir) = vectors() else { return };
+    let wire = dir.join("wire-net");
+    for (node, validators) in [("ethlambda_0", 4), ("ethlambda_1", 0)] {
+        let paths = NetworkPaths {
+            node_key: dir.join("ethlambda_0.key"),
+            validator_config: None,
+            ..NetworkPaths::in_directory(&wire, node)
+        };
+        let network = NetworkDirectory::read(&paths, node).unwrap();
+        assert_eq!(network.config.validators.len(), 4);
+        assert_eq!((network.duties.is_listed, network.duties.validators().len()), (true, validators));
+        assert_eq!(network.duties.keys.len(), 2 * validators);
+        assert_eq!(network.nodes.len(), 2);
+    }
+}

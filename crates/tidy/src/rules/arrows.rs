@@ -41,13 +41,15 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("sim", &["types", "leansig", "aggregation", "transition", "forkchoice", "engine"]),
     (
         "spec-tests",
-        &["types", "leansig", "aggregation", "transition", "forkchoice", "engine", "network", "http"],
+        // Of the node its metrics, which the fixtures of the API ask for.
+        &["types", "leansig", "aggregation", "transition", "forkchoice", "engine", "network", "http", "node"],
     ),
     ("tidy", &[]),
 ];
 
 /// The command line is not a library, so nothing can use it. It runs the network through `node`; what else it uses, its
-/// subcommands read and write as files: keys, ledgers, databases, network directories, node records.
+/// subcommands read and write as files: keys, ledgers, databases, network directories, node records. The conformance
+/// suite is in it so that nobody needs the source to run fixtures, and the server to serve them to a simulator.
 const BINARY: (&str, &[&str]) = (
     "lathe",
     &[
@@ -58,6 +60,7 @@ const BINARY: (&str, &[&str]) = (
         "storage",
         "signer",
         "network",
+        "http",
         "config",
         "node",
         "spec-tests",

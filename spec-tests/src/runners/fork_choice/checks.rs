@@ -22,9 +22,9 @@ pub(super) struct Context<'a> {
 
 /// Compares if there is anything to compare with.
 fn check<T: PartialEq + Debug>(what: &str, expected: Option<T>, found: T) -> Result<(), Failure> {
-    match expected {
-        None => Ok(()),
-        expected => expect_eq(what, &expected, &Some(found)),
+    match (expected, found) {
+        (None, _) => Ok(()),
+        (Some(expected), found) => expect_eq(what, &expected, &found),
     }
 }
 

@@ -3,11 +3,9 @@
 use lathe_forkchoice::{AggregationJob, ValidatorSet};
 use lathe_leansig as leansig;
 use lathe_types::{
-    AggregationBits, Participation, ProofBytes, PublicKey, Rejection, RejectionReason, Root,
+    AggregationBits, Participation, ProofBytes, PublicKey, Rejection, RejectionReason, Root, SignatureShape,
     SignedAggregatedAttestation, SignedAttestation, SingleMessageAggregate, TreeHash,
 };
-
-use crate::fixtures::Scheme;
 
 /// What every mocked proof begins with.
 const MOCK_PROOF_PREFIX: &[u8] = b"\0MOCKED-AGGREGATION-PROOF\0";
@@ -30,23 +28,20 @@ pub(super) fn mock_aggregate(job: &AggregationJob) -> Option<SingleMessageAggreg
     Some(single(participants, mock_proof(&job.data_root, &voters)))
 }
 
-/// Accepts mocked proofs. Any other bytes in a mocked case are there to be refused.
-pub(super) fn verify_mock(aggregate: &SignedAggregatedAttestation) -> Result<(), Rejection> {
-    if aggregate.proof.proof.starts_with(MOCK_PROOF_PREFIX) {
-        return Ok(());
-    }
-    Err(Rejection::new(RejectionReason::InvalidSignature, "neither a mocked proof nor one that verifies"))
+/// Whether a proof is mocked, and so taken for valid.
+pub(super) fn is_mock(aggregate: &SignedAggregatedAttestation) -> bool {
+    aggregate.proof.proof.starts_with(MOCK_PROOF_PREFIX)
 }
 
-/// Verifies a vote's signature for real.
+/// Verifies a vote's signature for real, under the scheme that its length belongs to.
 pub(super) fn verify_signature(
-    scheme: Scheme,
     public_key: &PublicKey,
     attestation: &SignedAttestation,
 ) -> Result<(), Rejection> {
-    let valid = match scheme {
-        Scheme::Test => verifies::<leansig::Test>(public_key, attestation),
-        Scheme::Prod => verifies::<leansig::Prod>(public_key, attestation),
+    let valid = if attestation.signature.shape() == SignatureShape::TEST {
+        verifies::<leansig::Test>(public_key, attestation)
+    } else {
+        verifies::<leansig::Prod>(public_key, attestation)
     };
     let refused = || Rejection::new(RejectionReason::InvalidSignature, "the signature does not verify");
     if valid { Ok(()) } else { Err(refused()) }

@@ -28,12 +28,12 @@ pub(super) struct Body {
 /// A step of any type; which fields belong together is for [`Step::split`] to say.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Step {
+pub(crate) struct Step {
     step_type: String,
     valid: bool,
     rejection_reason: Option<String>,
     checks: Option<Checks>,
-    store_snapshot: Snapshot,
+    store_snapshot: Option<Snapshot>,
     time: Option<u64>,
     interval: Option<Json<Interval>>,
     has_proposal: Option<bool>,
@@ -53,13 +53,15 @@ pub(super) enum Event {
 
 /// How a step must end.
 pub(super) struct Expectation {
+    pub valid: bool,
     pub rejection: Option<RejectionReason>,
     pub checks: Option<Checks>,
-    pub snapshot: Snapshot,
+    pub snapshot: Option<Snapshot>,
 }
 
 impl Step {
-    pub fn split(self) -> Result<(Event, Expectation), Failure> {
+    /// What happens, and how it must end.
+    pub(super) fn split(self) -> Result<(Event, Expectation), Failure> {
         let Self {
             step_type,
             time,
@@ -89,7 +91,8 @@ impl Step {
             }
             _ => return Err(Failure::new("a step with the fields of its type", step_type)),
         };
-        let rejection = match (self.valid, self.rejection_reason) {
+        let valid = self.valid;
+        let rejection = match (valid, self.rejection_reason) {
             (true, None) => None,
             (false, Some(name)) => {
                 Some(RejectionReason::from_name(&name).ok_or_else(|| Failure::new("a known reason", name))?)
@@ -98,11 +101,16 @@ impl Step {
                 return Err(Failure::new("a reason unless valid", format!("{valid}, {reason:?}")));
             }
         };
-        Ok((event, Expectation { rejection, checks: self.checks, snapshot: self.store_snapshot }))
+        Ok((event, Expectation { valid, rejection, checks: self.checks, snapshot: self.store_snapshot }))
     }
 }
 
 impl Expectation {
+    /// A fixture describes the store after every step.
+    pub fn complete(self) -> Result<Self, Failure> {
+        if self.snapshot.is_some() { Ok(self) } else { Err(Failure::new("a storeSnapshot", "none")) }
+    }
+
     pub fn check_outcome(&self, outcome: Result<(), Rejection>) -> Result<(), Failure> {
         let name = |reason: Option<RejectionReason>| reason.map_or("acceptance", RejectionReason::name);
         match outcome {

@@ -16,8 +16,8 @@ pub(super) struct Snapshot {
     time: Json<Interval>,
     head_root: Root,
     safe_target_root: Root,
-    latest_justified: Checkpoint,
-    latest_finalized: Checkpoint,
+    latest_justified: Json<Checkpoint>,
+    latest_finalized: Json<Checkpoint>,
     block_roots: Vec<Root>,
     block_weights: Vec<BlockWeight>,
     attestation_signatures: Vec<SignatureCoverage>,
@@ -60,8 +60,8 @@ pub(super) fn compare(expected: &Snapshot, store: &Store) -> Result<(), Failure>
     expect_eq("time", &expected.time.0, &store.time())?;
     expect_eq("head root", &expected.head_root, &store.head().root)?;
     expect_eq("safe target root", &expected.safe_target_root, &store.safe_target().root)?;
-    expect_eq("latest justified", &expected.latest_justified, &store.latest_justified())?;
-    expect_eq("latest finalized", &expected.latest_finalized, &store.latest_finalized())?;
+    expect_eq("latest justified", &expected.latest_justified.0, &store.latest_justified())?;
+    expect_eq("latest finalized", &expected.latest_finalized.0, &store.latest_finalized())?;
 
     let mut block_roots: Vec<Root> = store.blocks().map(|block| block.root).collect();
     block_roots.sort_unstable();

@@ -97,7 +97,14 @@ enum KeyType {
     Ecdsa,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+/// What a case says of bytes that must not decode.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecodeFailure {
+    decoder: Decoder,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Decoder {
     Varint,
@@ -159,6 +166,8 @@ pub(super) fn run(case: &Case) -> Outcome {
         Codec::SnappyBlock { data } => snappy_block(&data.0.0, output)?,
         Codec::SnappyFrame { data } => snappy_frame(&data.0.0, output)?,
         Codec::DecodeFailure { decoder, raw_bytes } => {
+            let DecodeFailure { decoder: named } = parse(output)?;
+            expect_eq("decoder", &named, &decoder)?;
             let rejected = !decodes(decoder, &raw_bytes.0.0);
             return case.expect_rejection(rejected.then_some(RejectionReason::DecodeError));
         }
