@@ -52,6 +52,10 @@ accept: build ## The long acceptance runs, on an otherwise idle machine
 bench: deps ## Benchmarks, each printed beside the primitive that bounds it
 	scripts/bench.sh
 
+.PHONY: portable
+portable: ## The signature scheme in every build that this machine can run: the bytes must be the same in each
+	scripts/portable.sh
+
 .PHONY: verify
 verify: ## Check format, lints and dependencies; changes nothing
 	$(CARGO) fmt --all --check

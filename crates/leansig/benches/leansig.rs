@@ -159,8 +159,8 @@ fn main() {
 }
 
 fn write(figures: &serde_json::Value) {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(target);
     let file = target.join("bench/leansig.json");
     std::fs::create_dir_all(target.join("bench")).unwrap();
     std::fs::write(&file, format!("{figures:#}\n")).unwrap();

@@ -48,21 +48,33 @@ impl<S: Scheme> SecretKey<S> {
             let before = finished.fetch_add(leaves, Ordering::Relaxed);
             progress(before + leaves, slots.count());
         };
+        Self::from_trees(seed, parameter, slots, |seed, slots| {
+            build_kept::<S>(seed, &parameter, slots, &done)
+        })
+    }
+
+    /// A key over the window nodes that `kept` gives for the slots of each bottom tree.
+    pub(crate) fn from_trees(
+        seed: Seed,
+        parameter: Parameter,
+        slots: Slots,
+        kept: impl Fn(&Seed, Slots) -> Layer,
+    ) -> Result<Self, Error> {
         let pad = |level, index| seed.pad(level, index);
         let trees = slots.nodes(S::BOTTOM_LEVEL);
-        let mut kept = Vec::with_capacity(trees.len());
+        let mut all = Vec::with_capacity(trees.len());
         let mut roots = Layer { start: trees.start, nodes: Vec::with_capacity(trees.len()) };
         for tree in trees {
-            let layer = build_kept::<S>(&seed, &parameter, slots.under(S::BOTTOM_LEVEL, tree), &done);
+            let layer = kept(&seed, slots.under(S::BOTTOM_LEVEL, tree));
             let root = grow(&parameter, layer.clone(), S::WINDOW_LEVEL, S::BOTTOM_LEVEL, &pad).pop();
             roots.nodes.extend(root.and_then(|layer| layer.nodes.first().copied()));
-            kept.push(Some(Arc::new(layer)));
+            all.push(Some(Arc::new(layer)));
         }
         let mut top = grow(&parameter, roots, S::BOTTOM_LEVEL, S::LOG_LIFETIME, &pad);
         // leanSig gives even the root a sibling. It means nothing, but then both kinds of keys look the same.
         let root = top.pop().map(|root| root.padded(S::LOG_LIFETIME, &pad));
         top.extend(root);
-        Self::assemble(Core { seed, parameter, slots, top }, kept)
+        Self::assemble(Core { seed, parameter, slots, top }, all)
     }
 }
 

@@ -4,6 +4,8 @@
 //! Signing needs the window around the slot; it is rebuilt from the seed ahead of need. That is heavy work (about as
 //! long as twenty signatures), so it is handed out: [`SecretKey::prepare`] gives a [`Task`] that runs on any thread, and
 //! [`SecretKey::install`] takes its result. [`SecretKey::sign`] itself refuses rather than stall.
+//!
+//! The bound holds for ranges of up to 2^21 slots, a quarter of a year; beyond that the top tree grows by 64 bytes per 65,536 slots.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -24,6 +26,9 @@ use crate::window::Window;
 
 /// Windows a key holds: that of the current slot and the next one.
 const WINDOWS: usize = 2;
+/// Bottom trees whose window nodes a key in use holds, the nearest ones: twelve days of 4-second slots. Each takes 8 KiB, and
+/// with more of them a key would not fit into 64 KiB. A longer key rebuilds the others from its seed, a tree ahead of need.
+const KEPT_TREES: usize = 4;
 
 /// What of a key never changes. Tasks share it with the key they come from.
 pub(crate) struct Core {
@@ -171,10 +176,20 @@ impl<S: Scheme> SecretKey<S> {
         if let Some(kept) = self.kept.get_mut(place) {
             kept.get_or_insert(subtree.kept);
         }
+        self.forget_far_trees(place);
         let Some(window) = subtree.window else { return };
         if self.window(window.index()).is_none() {
             self.windows.truncate(WINDOWS - 1);
             self.windows.push_front(window);
+        }
+    }
+
+    /// Drops what is kept of the trees that lie furthest from the one at `here`; of two at one distance, the past one.
+    fn forget_far_trees(&mut self, here: usize) {
+        let mut held: Vec<usize> = (0..self.kept.len()).filter(|place| self.kept[*place].is_some()).collect();
+        held.sort_unstable_by_key(|place| (place.abs_diff(here), *place < here));
+        for place in held.into_iter().skip(KEPT_TREES) {
+            self.kept[place] = None;
         }
     }
 
@@ -239,7 +254,7 @@ pub struct Task<S: Scheme> {
 
 impl<S: Scheme> Task<S> {
     /// Whether this is a whole bottom tree (seconds on all threads of the pool) and not one window (milliseconds on the
-    /// calling thread). Only imported keys ever need one.
+    /// calling thread). Only imported keys and those of more than four trees ever need one.
     pub fn is_whole_tree(&self) -> bool {
         self.kept.is_none()
     }
@@ -281,34 +296,5 @@ pub struct Subtree<S: Scheme> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scheme::Prod;
-
-    fn heap_bytes(key: &SecretKey<Prod>) -> usize {
-        let layer = |layer: &Layer| layer.nodes.capacity() * size_of::<Digest>();
-        let top: usize = key.core.top.iter().map(layer).sum();
-        let kept: usize = key.kept.iter().flatten().map(|kept| layer(kept)).sum();
-        top + kept + key.windows.iter().map(Window::heap_bytes).sum::<usize>()
-    }
-
-    #[test]
-    fn a_key_of_four_full_trees_with_both_windows_fits_into_64_kib() {
-        let blank = |count: usize| Layer { start: 0, nodes: vec![Digest::default(); count] };
-        let slots = Slots::new::<Prod>(&(0..1 << 18)).unwrap();
-        let top = (16..=32).map(|level| blank(slots.padded_nodes(level).len())).collect();
-        let seed = Seed::new([0; 32]);
-        let window = |index| {
-            let layers = (1..=8).rev().map(|height| blank(1 << height)).collect();
-            Window::new(index, layers, vec![Digest::default(); 24])
-        };
-        let key = SecretKey::<Prod> {
-            core: Arc::new(Core { seed, parameter: Parameter::default(), slots, top }),
-            kept: vec![Some(Arc::new(blank(256))); 4],
-            windows: [window(0), window(1)].into(),
-            scheme: PhantomData,
-        };
-        let bytes = heap_bytes(&key) + 4096;
-        assert!(bytes <= 64 * 1024, "{bytes} bytes");
-    }
-}
+#[path = "secret_key_tests.rs"]
+mod tests;

@@ -54,6 +54,7 @@ impl Window {
         let layer = |layer: &Layer| layer.nodes.capacity() * size_of::<Digest>();
         layer(&self.leaves)
             + self.upper.iter().map(layer).sum::<usize>()
+            + self.upper.capacity() * size_of::<Layer>()
             + self.siblings.capacity() * size_of::<Digest>()
     }
 }
