@@ -87,9 +87,11 @@ pub(crate) struct Chosen {
 }
 
 impl Chosen {
-    /// Whether the target is justified if all the voters are counted.
+    /// Whether the target becomes justified if all the voters are counted. One that is its own source, as in the first
+    /// votes after genesis, is justified before.
     pub fn justifies(&self, num_validators: usize) -> bool {
-        3 * (self.counted.len() + self.voters.count_beyond(&self.counted)) >= 2 * num_validators
+        self.data.target.slot > self.data.source.slot
+            && 3 * (self.counted.len() + self.voters.count_beyond(&self.counted)) >= 2 * num_validators
     }
 }
 

@@ -174,6 +174,20 @@ fn what_justifies_comes_first_when_room_is_short() {
 }
 
 #[test]
+fn votes_for_genesis_itself_take_no_room_from_those_that_justify() {
+    let (store, first, second) = two_votes();
+    let for_genesis = |slot, head| vote(slot, first.source, first.source, head);
+    let all = |tag| vec![proof(0..6, tag)];
+    let candidates =
+        vec![(for_genesis(1, first.head), all(0)), (for_genesis(2, second.head), all(1)), (second, all(2))];
+    let mut work = Work { budget: Some(7), ..Work::default() };
+    let built = build(&store, 4, &candidates, &mut work);
+    assert_eq!(built.post_state.latest_justified, second.target);
+    let sizes: usize = body(&built).iter().map(|(_, voters)| voters.len()).sum();
+    assert_eq!((sizes, body(&built).last()), (7, Some(&(2, vec![0, 1, 2, 3, 4, 5]))));
+}
+
+#[test]
 fn votes_that_the_chain_has_counted_come_last() {
     let (mut store, _, second) = two_votes();
     let head = store.head();
