@@ -93,7 +93,7 @@ impl Node {
         let pool = Workers::new(backend, Arc::new(Leansig::<Prod>::default()), time.clone(), metrics.clone());
         let hands = Hands {
             workers: pool.clone(),
-            signer: signer_mailbox,
+            signer: signer_mailbox.clone(),
             store: store_mailbox,
             network: network_mailbox,
         };
@@ -129,7 +129,8 @@ impl Node {
         shutdown.on_trigger(move || closing.close());
         supervisor.spawn("chain", chain.run(chain_inbox));
         supervisor.spawn("network", network.run(network_inbox));
-        supervisor.spawn("clock", clock::run(time, chain_mailbox.clone(), metrics.clone(), shutdown.clone()));
+        let clock = clock::run(time, chain_mailbox.clone(), signer_mailbox, metrics.clone(), shutdown.clone());
+        supervisor.spawn("clock", clock);
         http::spawn(&mut supervisor, server, &shutdown);
         spawn_threads(
             &mut supervisor,

@@ -104,15 +104,11 @@ impl<S: Scheme, F: LedgerFile> Signer<S, F> {
         }
     }
 
-    /// Does all preparation for `slot` here and now, on all threads of the pool; for starting up.
+    /// Prepares every key for `slot` here and now, on all threads of the pool; for starting up. What comes after the slot
+    /// is left to [`Signer::work_due`]: with many keys it would double the time until the first duty.
     pub fn prepare_now(&self, slot: Slot) -> Result<(), SignError> {
-        loop {
-            let jobs = self.work_due(slot);
-            if jobs.is_empty() {
-                return Ok(());
-            }
-            jobs.into_par_iter().try_for_each(|job| job.run().map(|prepared| self.install(prepared)))?;
-        }
+        let jobs = self.work_due(slot);
+        jobs.into_par_iter().try_for_each(|job| job.run().map(|prepared| self.install(prepared)))
     }
 
     /// Keys whose range ends within `slots` of `now`, or has ended, in order of validator and role. Say so a day ahead.

@@ -127,6 +127,27 @@ fn preparation_is_handed_out_once_and_again_when_it_is_lost() {
 }
 
 #[test]
+fn no_slot_stalls_while_the_work_that_is_due_is_done_behind_each() {
+    let dir = TempDir::new().unwrap();
+    let signer = signer(dir.path()).0;
+    signer.prepare_now(Slot(0)).unwrap();
+    assert_eq!(
+        signer.sign_all(&[vote(Test::WINDOW_LEAVES, 1)]),
+        [Err(SignError::NotPrepared { slot: Test::WINDOW_LEAVES })],
+        "the start waits for the first part of each key alone"
+    );
+    // Every edge of a window and of a bottom tree within the keys' range.
+    for slot in 0..100 {
+        let outcomes = signer.sign_all(&[vote(slot, 1), request(KeyRole::Proposal, slot, 2)]);
+        assert!(outcomes.iter().all(Result::is_ok), "slot {slot}: {outcomes:?}");
+        for job in signer.work_due(Slot(slot)) {
+            assert!(!job.is_urgent());
+            signer.install(job.run().unwrap());
+        }
+    }
+}
+
+#[test]
 fn keys_that_end_soon_are_announced() {
     let dir = TempDir::new().unwrap();
     let mut keys = KeyStore::default();

@@ -8,17 +8,20 @@ use lathe_actor::Shutdown;
 use tracing::warn;
 
 use super::{Time, state};
-use crate::chain;
 use crate::metrics::Metrics;
+use crate::{chain, signer};
 
+/// Interval of a slot at which keys are looked after: nothing else is due in it.
+const KEY_INTERVAL: u64 = 3;
 /// A system clock that is this far behind chain time is worth a warning.
 const STEP_WARNING: Duration = Duration::from_millis(500);
 
-/// Ticks the chain at every interval boundary until `shutdown`. A tick that finds its predecessor unread replaces it:
+/// Ticks the chain at every interval boundary until `shutdown`, and has the signer look after its keys once a slot. A tick that finds its predecessor unread replaces it:
 /// the engine sees from the time how many intervals have passed.
 pub(crate) async fn run(
     time: Time,
     chain: chain::Mailbox,
+    signer: signer::Mailbox,
     metrics: Arc<Metrics>,
     shutdown: Shutdown,
 ) -> Result<(), Infallible> {
@@ -41,5 +44,8 @@ pub(crate) async fn run(
             );
         }
         chain.tick();
+        if boundary.interval().is_some_and(|interval| interval.within_slot() == KEY_INTERVAL) {
+            signer.look_ahead(boundary.slot());
+        }
     }
 }

@@ -26,7 +26,14 @@ pub(crate) fn run(
     workers: &Workers,
     metrics: &Metrics,
 ) -> Result<(), SignError> {
-    while let Some(Order { job, requests }) = inbox.recv_blocking() {
+    while let Some(order) = inbox.recv_blocking() {
+        let (job, requests) = match order {
+            Order::Sign { job, requests } => (job, requests),
+            Order::LookAhead(slot) => {
+                look_ahead(signer, workers, slot);
+                continue;
+            }
+        };
         let requests: Vec<SignRequest> = requests
             .into_iter()
             .map(|request| SignRequest {
@@ -54,9 +61,6 @@ pub(crate) fn run(
         chain.answer(Input::Signed { job, signatures });
         if let Some(error) = fatal {
             return Err(error);
-        }
-        if let Some(slot) = requests.iter().map(|request| request.slot).max() {
-            look_ahead(signer, workers, slot);
         }
     }
     Ok(())

@@ -2,20 +2,31 @@
 
 use lathe_actor::{Bounds, Inbox, Message, Policy};
 use lathe_engine::{JobId, SignRequest};
+use lathe_types::Slot;
 
 /// Groups that may wait. The engine asks for two in a slot: the votes and the block.
 const CAPACITY: usize = 16;
 
-/// One group of messages to sign at once.
+/// What the signer is to do.
 #[derive(Debug)]
-pub(crate) struct Order {
-    pub(super) job: JobId,
-    pub(super) requests: Vec<SignRequest>,
+pub(crate) enum Order {
+    /// Sign a group of messages at once.
+    Sign {
+        /// To be answered.
+        job: JobId,
+        /// The messages.
+        requests: Vec<SignRequest>,
+    },
+    /// See to it that the keys can sign after this slot.
+    LookAhead(Slot),
 }
 
 impl Message for Order {
     fn policy(&self) -> Policy {
-        Policy::Keep
+        match self {
+            Self::Sign { .. } => Policy::Keep,
+            Self::LookAhead(_) => Policy::Coalesce { key: 0 },
+        }
     }
 }
 
@@ -33,9 +44,12 @@ impl Mailbox {
     /// Has a group signed. When too much waits, it is refused, with the number of its requests: a missed duty is safe,
     /// a late signature is of no use.
     pub(crate) fn sign(&self, job: JobId, requests: Vec<SignRequest>) -> Result<(), usize> {
-        self.0
-            .try_send(Order { job, requests })
-            .map(|_| ())
-            .map_err(|error| error.into_message().requests.len())
+        let count = requests.len();
+        self.0.try_send(Order::Sign { job, requests }).map(|_| ()).map_err(|_| count)
+    }
+
+    /// Has the keys prepared for the slots after `slot`. Lost on a signer that has stopped, which needs none.
+    pub(crate) fn look_ahead(&self, slot: Slot) {
+        let _ = self.0.try_send(Order::LookAhead(slot));
     }
 }

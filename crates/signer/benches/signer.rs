@@ -1,0 +1,85 @@
+//! How long all votes of a slot take in one node with 64 validators, from the order to the last signature, with their
+//! records in the ledger and synced to the disk of the temporary directory. Prints the figures beside the time that the
+//! signatures alone would take, and writes `bench/signer.json` into the target directory.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use lathe_leansig::{Prod, SecretKey};
+use lathe_signer::{KeyStore, Ledger, SignRequest, Signer};
+use lathe_types::{KeyRole, Root, Slot, ValidatorIndex};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha20Rng;
+
+const VALIDATORS: u64 = 64;
+const SLOTS: u64 = 40;
+/// What a slot's votes may take on two cores.
+const BUDGET_MS: f64 = 150.0;
+
+fn milliseconds(work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+fn signer(ledger: &Path) -> Signer {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let mut keys = KeyStore::default();
+    for index in 0..VALIDATORS {
+        let key = SecretKey::<Prod>::generate(&mut rng, 0..SLOTS, |_, _| ()).unwrap();
+        keys.insert(ValidatorIndex(index), KeyRole::Attestation, key).unwrap();
+    }
+    Signer::new(keys, Ledger::open(ledger, 0, None).unwrap())
+}
+
+fn main() {
+    let dir = tempfile::tempdir().unwrap();
+    let signer = signer(dir.path());
+    signer.prepare_now(Slot(0)).unwrap();
+    let requests = |slot: u64| -> Vec<SignRequest> {
+        (0..VALIDATORS)
+            .map(|index| SignRequest {
+                validator: ValidatorIndex(index),
+                role: KeyRole::Attestation,
+                slot: Slot(slot),
+                // All validators of a node vote for the same, but under keys of their own.
+                message: Root::repeat_byte(slot as u8),
+            })
+            .collect()
+    };
+    let mut slots = Vec::new();
+    let mut again = Vec::new();
+    for slot in 0..SLOTS {
+        let requests = requests(slot);
+        let sign = || assert!(signer.sign_all(&requests).iter().all(Result::is_ok));
+        slots.push(milliseconds(sign));
+        // The same messages again need no record, so this is what the signatures alone take.
+        again.push(milliseconds(sign));
+    }
+    let sorted = |mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times
+    };
+    let (slots, again) = (sorted(slots), sorted(again));
+    let median = |times: &[f64]| times[times.len() / 2];
+    let worst = slots[slots.len() - 1];
+    let threads = rayon::current_num_threads();
+    println!(
+        "{VALIDATORS} votes of a slot, signed and synced, {threads} threads: median {:.1} ms, worst {worst:.1} ms, \
+         signatures alone {:.1} ms, budget {BUDGET_MS} ms",
+        median(&slots),
+        median(&again)
+    );
+    let json = format!(
+        "{{\n  \"votes\": {VALIDATORS},\n  \"threads\": {threads},\n  \"median_ms\": {:.2},\n  \"worst_ms\": {worst:.2},\n  \
+         \"signatures_alone_ms\": {:.2},\n  \"budget_ms\": {BUDGET_MS}\n}}\n",
+        median(&slots),
+        median(&again)
+    );
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(target);
+    std::fs::create_dir_all(target.join("bench")).unwrap();
+    std::fs::write(target.join("bench/signer.json"), json).unwrap();
+}
