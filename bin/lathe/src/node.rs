@@ -9,7 +9,7 @@ use clap::Args;
 use eyre::{WrapErr as _, bail, eyre};
 use lathe_config::{NetworkDirectory, NetworkPaths, NodeEntry, committee_count};
 use lathe_network::{Bootnode, Multiaddr, NodeKey, parse_bootnodes};
-use lathe_node::{Node, NodeOptions, Stopped};
+use lathe_node::{CheckpointServer, Node, NodeOptions, Stopped};
 use lathe_types::SubnetId;
 use tracing::{info, warn};
 
@@ -78,9 +78,12 @@ pub struct NodeArgs {
     /// Accepted for compatibility: metrics are always served
     #[arg(long, hide = true, alias = "metrics-enable")]
     metrics: bool,
-    /// Start from the finalized state of this node (not available yet)
+    /// Node to take a finalized state from, to start there and not at genesis: http://host:port, or with
+    /// /lean/v0/states/finalized at its end
+    ///
+    /// May be given several times, or as a list with commas: each is tried in turn. A stored chain that is newer is kept.
     #[arg(long, value_name = "URL", value_delimiter = ',')]
-    checkpoint_sync_url: Vec<String>,
+    checkpoint_sync_url: Vec<CheckpointServer>,
     /// Aggregate votes
     #[arg(long)]
     is_aggregator: bool,
@@ -176,11 +179,6 @@ fn wait_for_stdin_to_close() {
 
 impl NodeArgs {
     fn into_options(self) -> eyre::Result<NodeOptions> {
-        if !self.checkpoint_sync_url.is_empty() {
-            bail!(
-                "--checkpoint-sync-url: checkpoint sync is not available yet; leave the option out to sync from genesis"
-            );
-        }
         let directory = NetworkDirectory::read(&self.paths()?, &self.node_id)?;
         let entry = directory.validator_config.node(&self.node_id).cloned();
         if !directory.duties.is_listed {
@@ -214,6 +212,7 @@ impl NodeArgs {
             peer_names: peer_names(&directory),
             api: Some(self.api(entry.as_ref())),
             metrics: Some(self.metrics_address(entry.as_ref())),
+            checkpoint_servers: self.checkpoint_sync_url.clone(),
             ledger_dir: self.ledger_dir.clone().unwrap_or_else(|| data_dir.join("ledger")),
             data_dir,
             clock_speed: 1.0,

@@ -247,6 +247,24 @@ fn taken_ports_are_named() {
 }
 
 #[test]
+fn a_checkpoint_that_cannot_be_had_is_named() {
+    let network = Network::new();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{nobody}/lean/v0/states/finalized");
+    let error = network.refusal(&["--checkpoint-sync-url", &url]);
+    let expected = format!("no server gave a checkpoint to start from: http://{nobody} does not answer: ");
+    assert!(error.contains(&expected), "{error}");
+    assert!(error.contains("try another --checkpoint-sync-url"), "{error}");
+    // With a chain to go on from, the node starts all the same.
+    drop(network.start(&[]));
+    drop(network.start(&["--checkpoint-sync-url", &url]));
+
+    let output = network.node(&["--checkpoint-sync-url", "https://host"]).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("https is not supported: name an http server"), "{text}");
+}
+
+#[test]
 fn a_second_process_on_the_same_data_is_refused() {
     let network = Network::new();
     let running = network.start(&[]);

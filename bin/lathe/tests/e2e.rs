@@ -127,10 +127,60 @@ fn kill_one(victim: usize) {
 
     for index in 0..4 {
         network.kill(index);
-        let (conflicts, records) = ledger_conflicts(&network.data_dir(index));
+        let (conflicts, records) = ledger_conflicts(&[&network.data_dir(index)]);
         assert_eq!(conflicts, 0, "node {index} signed two messages with one key in one slot");
         assert!(records > 10, "the ledger of node {index} holds {records} records");
     }
+}
+
+/// A node that lost its data, ledger included, starts from what another node calls final and finalizes with the others.
+#[test]
+#[ignore = "takes minutes; run by make accept"]
+fn long_a_wiped_node_starts_from_a_checkpoint() {
+    const WIPED: usize = 3;
+    let mut network = Network::start(4, 4, 128);
+    network.wait_until("finality", Duration::from_secs(60), |network| {
+        network.finalized(WIPED).is_some_and(|slot| slot >= 2)
+    });
+    network.kill(WIPED);
+    let lost = network.data_dir(WIPED).with_extension("lost");
+    std::fs::rename(network.data_dir(WIPED), &lost).unwrap();
+    network.wait_for(network.slot() + 4);
+
+    let checkpoint = network.finalized(0).unwrap();
+    assert!(checkpoint > 2, "three of four finalize");
+    // The first server cannot be reached: nothing listens on a port that was just free.
+    let nobody = format!("http://127.0.0.1:{}", support::free_ports(1));
+    let servers = format!("{nobody},{}/lean/v0/states/finalized", network.url(0));
+    network.start_node_with(WIPED, &["--checkpoint-sync-url", &servers]);
+    network.wait_until("the wiped node in sync", Duration::from_secs(20), |network| network.in_sync(WIPED));
+    let view = network.api(WIPED, "fork_choice").unwrap();
+    let slots: Vec<u64> =
+        view["nodes"].as_array().unwrap().iter().map(|node| node["slot"].as_u64().unwrap()).collect();
+    println!("started from a checkpoint at slot {checkpoint} or later; holds slots {slots:?}");
+    assert!(slots.iter().all(|slot| *slot >= checkpoint), "nothing is fetched from before: {slots:?}");
+
+    // A ledger that is missing after genesis signs from two slots ahead on.
+    network.wait_for(network.slot() + 6);
+    let signed = network.metric(WIPED, "lean_pq_sig_attestation_signatures_total").unwrap();
+    assert!(signed >= 3.0, "{signed} votes");
+    let heads: Vec<_> = (0..4).map(|index| network.head(index).unwrap()).collect();
+    assert!(heads.iter().all(|head| *head == heads[0]), "{heads:?}");
+    let finalized: Vec<_> = (0..4).map(|index| network.finalized(index).unwrap()).collect();
+    println!("finalized: {finalized:?}");
+    assert!(finalized.iter().all(|slot| *slot > checkpoint && *slot == finalized[0]), "{finalized:?}");
+
+    network.kill(WIPED);
+    let (conflicts, records) = ledger_conflicts(&[&lost, &network.data_dir(WIPED)]);
+    assert_eq!(
+        conflicts, 0,
+        "a key signed two messages in one slot, before and after the loss of its ledger"
+    );
+    assert!(records > 5, "{records} records");
+
+    // Started again with the same option, it keeps the chain that it has.
+    network.start_node_with(WIPED, &["--checkpoint-sync-url", &nobody]);
+    network.wait_until("the node in sync again", Duration::from_secs(20), |network| network.in_sync(WIPED));
 }
 
 /// Two of four are less than two thirds: finality must stop, and go on once they are back.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lathe_types::{Rejection, Root, SignedBlock, SubnetId, ValidatorIndex};
+use lathe_types::{BlockHeader, Rejection, Root, SignedBlock, SubnetId, ValidatorIndex};
 
 /// Default of [`EngineConfig::sign_lead_ms`].
 pub const DEFAULT_SIGN_LEAD_MS: u64 = 60;
@@ -55,8 +55,8 @@ impl Default for EngineConfig {
 /// Where the chain starts for this run.
 #[derive(Clone, Debug)]
 pub struct Anchor {
-    /// The genesis block, or the newest finalized block that is held.
-    pub block: Arc<SignedBlock>,
+    /// Header of the genesis block, or of the newest finalized block that is held.
+    pub header: BlockHeader,
     /// State after it.
     pub state: Arc<lathe_types::State>,
     /// Blocks after the anchor with their post-states, every parent before its children. They were verified before
@@ -68,8 +68,8 @@ pub struct Anchor {
 
 impl Anchor {
     /// A chain that has nothing after its anchor.
-    pub fn new(block: Arc<SignedBlock>, state: Arc<lathe_types::State>) -> Self {
-        Self { block, state, later: Vec::new(), head: None }
+    pub fn new(header: BlockHeader, state: Arc<lathe_types::State>) -> Self {
+        Self { header, state, later: Vec::new(), head: None }
     }
 }
 

@@ -76,9 +76,9 @@ pub struct Engine {
 impl Engine {
     /// An engine whose chain starts at `anchor`. Blocks after the anchor are taken as verified.
     pub fn new(config: EngineConfig, anchor: Anchor) -> Result<Self, EngineError> {
-        let Anchor { block, state, later, head } = anchor;
-        let mut store = Store::create_store(state, &block.block).map_err(EngineError::Anchor)?;
-        let mut newest_block = block.block.slot;
+        let Anchor { header, state, later, head } = anchor;
+        let mut store = Store::create_store_at(state, &header).map_err(EngineError::Anchor)?;
+        let mut newest_block = header.slot;
         for (block, post_state) in later {
             let refused = |source| EngineError::Resume { root: block.block.tree_hash_root(), source };
             store.on_block(&block.block, post_state).map_err(refused)?;

@@ -15,7 +15,7 @@ fn stored_blocks_are_there_without_any_check() {
     let resumed = Anchor {
         later: [&second, &third].map(|made| (made.block.clone(), made.state.clone())).to_vec(),
         head: Some(third.root),
-        ..Anchor::new(first.block.clone(), first.state.clone())
+        ..Anchor::new(first.block.block.header(), first.state.clone())
     };
     let mut hand = Hand::new(16_000, &[], false, resumed);
     assert!(hand.events().is_empty());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lathe_types::{
-    AttestationData, Block, Checkpoint, GenesisConfig, INTERVALS_PER_SLOT, Interval, Rejection,
+    AttestationData, Block, BlockHeader, Checkpoint, GenesisConfig, INTERVALS_PER_SLOT, Interval, Rejection,
     RejectionReason, Root, SingleMessageAggregate, Slot, State, TreeHash, ValidatorIndex,
 };
 
@@ -56,20 +56,23 @@ impl From<&Node> for BlockInfo {
 impl Store {
     /// A store that starts from a trusted block and its post-state, both taken as justified and finalized.
     pub fn create_store(state: Arc<State>, anchor_block: &Block) -> Result<Self, Rejection> {
+        Self::create_store_at(state, &anchor_block.header())
+    }
+
+    /// [`Self::create_store`] where the anchor block is known by its header alone, which has the block's root.
+    pub fn create_store_at(state: Arc<State>, anchor: &BlockHeader) -> Result<Self, Rejection> {
         let computed_state_root = lathe_transition::state_root(&state);
-        if anchor_block.state_root != computed_state_root {
+        if anchor.state_root != computed_state_root {
             return Err(Rejection::new(
                 RejectionReason::AnchorStateRootMismatch,
-                format!(
-                    "the state's root is {computed_state_root}, the block says {}",
-                    anchor_block.state_root
-                ),
+                format!("the state's root is {computed_state_root}, the block says {}", anchor.state_root),
             ));
         }
-        let anchor = Checkpoint { root: anchor_block.tree_hash_root(), slot: anchor_block.slot };
+        let (parent_root, proposer_index) = (anchor.parent_root, anchor.proposer_index);
+        let anchor = Checkpoint { root: anchor.tree_hash_root(), slot: anchor.slot };
         let config = state.config;
         let mut tree = Tree::default();
-        tree.insert(anchor, anchor_block.parent_root, anchor_block.proposer_index, Some(state));
+        tree.insert(anchor, parent_root, proposer_index, Some(state));
         Ok(Self {
             time: Interval::from_slot(anchor.slot),
             config,

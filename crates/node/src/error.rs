@@ -24,6 +24,9 @@ pub enum NodeError {
     /// A key does not hold together.
     #[error("a key cannot be prepared ({0}); make new keys for a new network, or restore the key files")]
     Keys(#[source] lathe_signer::SignError),
+    /// There is nothing to start from.
+    #[error("{0}; try another --checkpoint-sync-url, or leave the option out to synchronise from genesis")]
+    Checkpoint(#[from] lathe_checkpoint::Error),
     /// The engine does not accept the stored chain.
     #[error(
         "the stored chain does not hold together ({0}); move the data directory away and synchronise anew"

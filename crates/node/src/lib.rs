@@ -5,6 +5,7 @@
 //! here is global, so several nodes can live in one process.
 
 mod chain;
+mod checkpoint;
 mod clock;
 mod error;
 mod http;
@@ -17,5 +18,6 @@ mod store;
 mod workers;
 
 pub use error::NodeError;
+pub use lathe_checkpoint::Server as CheckpointServer;
 pub use node::{Node, Stopped, Stopper};
 pub use options::NodeOptions;

@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::options::NodeOptions;
 use crate::workers::Workers;
-use crate::{chain, http, network, signer, store, workers};
+use crate::{chain, checkpoint, http, network, signer, store, workers};
 
 /// Directory of the chain database inside the data directory.
 const CHAIN_DIR: &str = "chain";
@@ -80,7 +80,7 @@ impl Node {
         create_dir(&options.data_dir)?;
         create_dir(&options.ledger_dir)?;
         let signer = signer::load(&options, time.now())?;
-        let (database, engine) = open_chain(&options, &*backend, &time)?;
+        let (database, engine) = open_chain(&options, &*backend, &time).await?;
         let (service, address) = network::listen(&options).await?;
         let quic = network::socket(&address).unwrap_or(options.listen);
 
@@ -129,7 +129,8 @@ impl Node {
         shutdown.on_trigger(move || closing.close());
         supervisor.spawn("chain", chain.run(chain_inbox));
         supervisor.spawn("network", network.run(network_inbox));
-        let clock = clock::run(time, chain_mailbox.clone(), signer_mailbox, metrics.clone(), shutdown.clone());
+        let clock =
+            clock::run(time, chain_mailbox.clone(), signer_mailbox, metrics.clone(), shutdown.clone());
         supervisor.spawn("clock", clock);
         http::spawn(&mut supervisor, server, &shutdown);
         spawn_threads(
@@ -198,7 +199,7 @@ impl fmt::Debug for Node {
 }
 
 /// Opens the chain database and takes the chain up where it stands.
-fn open_chain(
+async fn open_chain(
     options: &NodeOptions,
     backend: &dyn Backend,
     time: &Time,
@@ -206,9 +207,10 @@ fn open_chain(
     let origin = store::Origin::new(&options.genesis);
     let path = options.data_dir.join(CHAIN_DIR);
     let database: Arc<dyn Database> = Arc::new(RocksDb::open(&path, &origin.network(backend.id()))?);
+    checkpoint::synchronise(options, &database, &origin, time).await?;
     let anchor = store::resume(&*database, &origin)?;
     info!(
-        slot = anchor.block.block.slot.0,
+        slot = anchor.header.slot.0,
         later_blocks = anchor.later.len(),
         genesis_time = options.genesis.genesis_time,
         "chain opened"

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use lathe_checkpoint::Server;
 use lathe_config::KeyFile;
 use lathe_network::{Bootnode, NodeKey, PeerId};
 use lathe_types::{Genesis, SubnetId, ValidatorIndex};
@@ -38,6 +39,8 @@ pub struct NodeOptions {
     pub api: Option<SocketAddr>,
     /// Where the metrics listen, if they do; may equal `api`.
     pub metrics: Option<SocketAddr>,
+    /// Nodes that are asked for a finalized state to start from, in this order.
+    pub checkpoint_servers: Vec<Server>,
     /// Directory of the chain database.
     pub data_dir: PathBuf,
     /// Directory of the signing ledger; outside of the database, so that wiping the chain never wipes it.

@@ -70,6 +70,7 @@ fn options(dir: &Path, node: usize, running: &[Running]) -> NodeOptions {
         peer_names: peer_names.collect(),
         api: None,
         metrics: None,
+        checkpoint_servers: Vec::new(),
         ledger_dir: data_dir.join("ledger"),
         data_dir,
         clock_speed: CLOCK_SPEED,

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use lathe_engine::{Anchor, Batch, KeyRole, Sequence};
-use lathe_types::{Checkpoint, Root, SignedBlock, Slot, State, TreeHash, ValidatorIndex};
+use lathe_types::{
+    Checkpoint, MultiMessageAggregate, Root, SignedBlock, Slot, State, TreeHash, ValidatorIndex,
+};
 
 /// The contents of a database.
 #[derive(Clone)]
@@ -47,10 +49,13 @@ pub(crate) struct Disk {
 
 impl Disk {
     pub(crate) fn new(anchor: &Anchor) -> Self {
-        let root = anchor.block.block.tree_hash_root();
-        let finalized = Checkpoint { root, slot: anchor.block.block.slot };
+        // Every simulated chain begins at genesis.
+        let block = lathe_transition::genesis_block(&anchor.state);
+        let root = block.tree_hash_root();
+        let finalized = Checkpoint { root, slot: block.slot };
+        let block = Arc::new(SignedBlock { block, proof: MultiMessageAggregate::default() });
         let contents = Contents {
-            blocks: [(root, anchor.block.clone())].into(),
+            blocks: [(root, block)].into(),
             states: [(root, anchor.state.clone())].into(),
             canonical: [(finalized.slot, root)].into(),
             head: Some(finalized),
@@ -95,7 +100,7 @@ impl Disk {
             })
             .collect();
         Some(Anchor {
-            block: contents.blocks.get(&finalized)?.clone(),
+            header: contents.blocks.get(&finalized)?.block.header(),
             state: contents.states.get(&finalized)?.clone(),
             later,
             head: contents.head.map(|head| head.root),

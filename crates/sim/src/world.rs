@@ -7,9 +7,7 @@ use lathe_engine::{
     Anchor, Effect, FetchFailure, FetchWhat, GossipVerdict, Input, KeyRole, Millis, Origin, Peer,
     Publication, RequestId, Sequence, SignFailure, SignRequest,
 };
-use lathe_types::{
-    Checkpoint, Genesis, Signature, SignedBlock, Slot, TreeHash, Validator, ValidatorIndex, Validators,
-};
+use lathe_types::{Checkpoint, Genesis, Signature, Slot, TreeHash, Validator, ValidatorIndex, Validators};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -66,9 +64,7 @@ fn genesis(scenario: &Scenario) -> Result<Anchor, Violation> {
     let validators =
         Validators::try_from_iter(validators).map_err(|error| Violation::setup(&format!("{error:?}")))?;
     let state = lathe_transition::generate_genesis(&Genesis { genesis_time: 0, validators });
-    let block = lathe_transition::genesis_block(&state);
-    let block = SignedBlock { block, proof: lathe_types::MultiMessageAggregate::default() };
-    Ok(Anchor::new(Arc::new(block), Arc::new(state)))
+    Ok(Anchor::new(lathe_transition::genesis_block(&state).header(), Arc::new(state)))
 }
 
 impl<'a> World<'a> {

@@ -20,7 +20,7 @@ use crate::format::{
     slots,
 };
 use crate::key_value::{Column, KeyValue, Op, Visitor};
-use crate::model::{Batch, Checkpoints, ImportedBlock, NetworkId};
+use crate::model::{BareAnchor, Batch, Checkpoints, ImportedBlock, NetworkId};
 use crate::restore::Restore;
 
 /// Finalized slots whose blocks stay for serving peers: four hours, the specification's minimum for block requests.
@@ -61,7 +61,7 @@ pub trait Database: Send + Sync {
 
     /// The finalized block and its descendants with their states, for starting up: parents before children, and no
     /// child without its parent.
-    /// Their states share what they have in common.
+    /// Their states share what they have in common. A finalized block that is known by its header alone is left out.
     fn unfinalized(&self) -> Result<Unfinalized<'_>, StorageError>;
 }
 
@@ -275,25 +275,39 @@ struct Draft<'a, K> {
 impl<K: KeyValue> Draft<'_, K> {
     /// Adds blocks and states; returns the registry that is stored for certain once the batch is.
     fn blocks(&mut self, mut stored_registry: Option<Root>) -> Result<Option<Root>, StorageError> {
+        if let Some(BareAnchor { root, header, state }) = &self.batch.anchor {
+            self.state(*root, IndexEntry::of_header(header), state, &mut stored_registry)?;
+        }
         for ImportedBlock { root, block, state } in &self.batch.blocks {
-            let (root, entry) = (*root, IndexEntry::of(&block.block));
-            let remembered = state.historical_block_hashes.len();
-            if remembered as u64 != entry.slot.0 {
-                let flaw = BatchFlaw::History { root, slot: entry.slot, roots: remembered };
-                return Err(StorageError::Inconsistent(flaw));
-            }
-            let key = slot_root(entry.slot, root);
-            let registry = state.validators.tree_hash_root();
-            if stored_registry != Some(registry) {
-                self.put(Column::Registries, registry.to_vec(), state.validators.as_ssz_bytes());
-                stored_registry = Some(registry);
-            }
-            self.put(Column::Blocks, key.clone(), block.as_ssz_bytes());
-            self.put(Column::Index, root.to_vec(), entry.encode());
-            self.put(Column::States, key, StateRecord::encode(registry, state));
-            self.index.insert(root, entry);
+            let entry = IndexEntry::of(&block.block);
+            self.state(*root, entry, state, &mut stored_registry)?;
+            self.put(Column::Blocks, slot_root(entry.slot, *root), block.as_ssz_bytes());
         }
         Ok(stored_registry)
+    }
+
+    /// Adds the state after a block and the block's place in the chain.
+    fn state(
+        &mut self,
+        root: Root,
+        entry: IndexEntry,
+        state: &State,
+        stored_registry: &mut Option<Root>,
+    ) -> Result<(), StorageError> {
+        let remembered = state.historical_block_hashes.len();
+        if remembered as u64 != entry.slot.0 {
+            let flaw = BatchFlaw::History { root, slot: entry.slot, roots: remembered };
+            return Err(StorageError::Inconsistent(flaw));
+        }
+        let registry = state.validators.tree_hash_root();
+        if *stored_registry != Some(registry) {
+            self.put(Column::Registries, registry.to_vec(), state.validators.as_ssz_bytes());
+            *stored_registry = Some(registry);
+        }
+        self.put(Column::Index, root.to_vec(), entry.encode());
+        self.put(Column::States, slot_root(entry.slot, root), StateRecord::encode(registry, state));
+        self.index.insert(root, entry);
+        Ok(())
     }
 
     fn canonical(&mut self) {
@@ -330,7 +344,9 @@ impl<K: KeyValue> Draft<'_, K> {
 
     fn finalize(&mut self, stored: Option<Checkpoint>, finalized: Checkpoint) -> Result<(), StorageError> {
         let Checkpoint { root, slot } = finalized;
-        let imported = self.batch.blocks.iter().find(|imported| imported.root == root);
+        let blocks = self.batch.blocks.iter().map(|block| (block.root, &block.state));
+        let bare = self.batch.anchor.iter().map(|anchor| (anchor.root, &anchor.state));
+        let imported = blocks.chain(bare).find_map(|(found, state)| (found == root).then_some(state));
         let has_state = imported.is_some() || self.db.state_record(slot, root)?.is_some();
         let descent = match stored {
             Some(stored) if has_state => roots_between(|root| self.index(root), stored, root)?,
@@ -342,7 +358,11 @@ impl<K: KeyValue> Draft<'_, K> {
                 (stored.slot, rows, Slot(slot.0.saturating_sub(HISTORY_SLOTS)).max(earliest))
             }
             // An anchor: the start of the database, or of a chain that was synchronised from elsewhere.
-            (_, Some(anchor), _) => (Slot(0), anchor.state.historical_block_hashes.to_vec(), slot),
+            (_, Some(state), _) => {
+                let is_bare = self.batch.anchor.as_ref().is_some_and(|anchor| anchor.root == root);
+                let held_from = Slot(slot.0 + u64::from(is_bare));
+                (Slot(0), state.historical_block_hashes.to_vec(), held_from)
+            }
             (_, None, None) => return Err(StorageError::Inconsistent(BatchFlaw::NoAnchor)),
             (_, None, Some(_)) => {
                 return Err(StorageError::Inconsistent(BatchFlaw::Finalized { root, slot }));

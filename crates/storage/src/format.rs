@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use lathe_types::{
-    Block, Checkpoint, Decode, DecodeError, Encode, HISTORICAL_ROOTS_LIMIT, HistoricalBlockHashes, Root,
-    SignedBlock, Slot, State, TreeHash as _, Validators,
+    Block, BlockHeader, Checkpoint, Decode, DecodeError, Encode, HISTORICAL_ROOTS_LIMIT,
+    HistoricalBlockHashes, Root, SignedBlock, Slot, State, TreeHash as _, Validators,
 };
 
 use crate::error::StorageError;
@@ -69,6 +69,10 @@ pub(crate) struct IndexEntry {
 impl IndexEntry {
     pub(crate) fn of(block: &Block) -> Self {
         Self { slot: block.slot, parent: block.parent_root, state_root: block.state_root }
+    }
+
+    pub(crate) fn of_header(header: &BlockHeader) -> Self {
+        Self { slot: header.slot, parent: header.parent_root, state_root: header.state_root }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -22,5 +22,5 @@ pub use error::{BatchFlaw, StorageError};
 pub use faulty::{Failure, FaultyDb, FaultyDisk, FaultyKv};
 pub use key_value::{Column, KeyValue, Op};
 pub use memory::{MemoryDb, MemoryKv};
-pub use model::{Batch, Checkpoints, ImportedBlock, NetworkId};
+pub use model::{BareAnchor, Batch, Checkpoints, ImportedBlock, NetworkId};
 pub use rocks::{RocksDb, RocksKv};

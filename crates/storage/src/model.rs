@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use lathe_types::{Checkpoint, Root, SignedBlock, Slot, State};
+use lathe_types::{BlockHeader, Checkpoint, Root, SignedBlock, Slot, State};
 
 /// The network that a database belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +31,25 @@ pub struct ImportedBlock {
     pub state: Arc<State>,
 }
 
+/// A block that is known by its header alone, with its root and the state after it: where a chain begins that comes
+/// from a server without blocks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BareAnchor {
+    /// Hash tree root of the header, which is the block's.
+    pub root: Root,
+    /// The header.
+    pub header: BlockHeader,
+    /// The state after the block.
+    pub state: Arc<State>,
+}
+
 /// What one import or head change writes: all of it or none of it becomes durable.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// Imported blocks; a parent comes before its children or is stored already.
     pub blocks: Vec<ImportedBlock>,
+    /// Where the chain begins anew, if its block is not among [`Self::blocks`]. `finalized` names it.
+    pub anchor: Option<BareAnchor>,
     /// Slots whose canonical block changed; `None` empties a slot.
     pub canonical: Vec<(Slot, Option<Root>)>,
     /// The new head, if it changed.

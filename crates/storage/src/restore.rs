@@ -20,6 +20,7 @@ pub(crate) struct Restore<'a, K> {
     /// descend from the finalized one, or a state between them is gone.
     yielded: HashMap<Root, (Slot, HistoricalBlockHashes)>,
     registries: HashMap<Root, Validators>,
+    finalized: Root,
 }
 
 impl<'a, K: KeyValue> Restore<'a, K> {
@@ -32,6 +33,7 @@ impl<'a, K: KeyValue> Restore<'a, K> {
             entries: entries.into_iter(),
             yielded: HashMap::from([(finalized.root, (finalized.slot, history))]),
             registries: HashMap::new(),
+            finalized: finalized.root,
         })
     }
 
@@ -48,7 +50,11 @@ impl<'a, K: KeyValue> Restore<'a, K> {
         };
         self.yielded.insert(root, (entry.slot, history.clone()));
         let state = record.complete(root, entry.state_root, registry, history)?;
-        let block = self.db.block(root)?.ok_or_else(|| StorageError::corrupt(format!("no block {root}")))?;
+        let block = match self.db.block(root)? {
+            Some(block) => block,
+            None if root == self.finalized => return Ok(None),
+            None => return Err(StorageError::corrupt(format!("no block {root}"))),
+        };
         Ok(Some(ImportedBlock { root, block: Arc::new(block), state: Arc::new(state) }))
     }
 

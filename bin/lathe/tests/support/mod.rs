@@ -87,6 +87,11 @@ impl Network {
 
     /// Starts a node that is not running.
     pub fn start_node(&mut self, index: usize) {
+        self.start_node_with(index, &[]);
+    }
+
+    /// Starts a node that is not running with further options.
+    pub fn start_node_with(&mut self, index: usize, options: &[&str]) {
         assert!(self.nodes[index].is_none(), "node {index} runs already");
         let log = File::options().create(true).append(true).open(self.log(index)).unwrap();
         let child = lathe()
@@ -94,6 +99,7 @@ impl Network {
             .arg(self.net())
             .arg("--data-dir")
             .arg(self.data_dir(index))
+            .args(options)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -143,10 +149,14 @@ impl Network {
         }
     }
 
+    /// Where a node's API answers.
+    pub fn url(&self, index: usize) -> String {
+        format!("http://127.0.0.1:{}", self.api_port + u16::try_from(index).unwrap())
+    }
+
     /// A JSON answer of a node's API, or `None` if it does not answer.
     pub fn api(&self, index: usize, path: &str) -> Option<Value> {
-        let port = self.api_port + u16::try_from(index).unwrap();
-        let body = get(&format!("http://127.0.0.1:{port}/lean/v0/{path}"))?;
+        let body = get(&format!("{}/lean/v0/{path}", self.url(index)))?;
         serde_json::from_str(&body).ok()
     }
 
@@ -218,21 +228,23 @@ fn get(url: &str) -> Option<String> {
     ureq::Agent::new_with_config(config).get(url).call().ok()?.body_mut().read_to_string().ok()
 }
 
-/// Signing records of a ledger that hold a second message for one key and slot, and how many records there are. Reads
-/// the file's bytes, so that it does not rely on the code under test.
-pub fn ledger_conflicts(data_dir: &Path) -> (usize, usize) {
+/// Signing records in the ledgers of a node that hold a second message for one key and slot, and how many records there
+/// are. Reads the files' bytes, so that it does not rely on the code under test.
+pub fn ledger_conflicts(data_dirs: &[&Path]) -> (usize, usize) {
     const HEADER: usize = 36;
     const RECORD: usize = 81;
     const SIGNED: u8 = 1;
-    let bytes = std::fs::read(data_dir.join("ledger/signing.ledger")).unwrap();
-    let records = bytes[HEADER..].chunks_exact(RECORD).take_while(|record| record[0] != 0);
     let mut seen = HashMap::new();
     let (mut conflicts, mut count) = (0, 0);
-    for record in records.filter(|record| record[0] == SIGNED) {
-        let (key_and_slot, message) = (&record[1..41], &record[41..73]);
-        count += 1;
-        if seen.insert(key_and_slot.to_vec(), message).is_some_and(|before| before != message) {
-            conflicts += 1;
+    for data_dir in data_dirs {
+        let bytes = std::fs::read(data_dir.join("ledger/signing.ledger")).unwrap();
+        let records = bytes[HEADER..].chunks_exact(RECORD).take_while(|record| record[0] != 0);
+        for record in records.filter(|record| record[0] == SIGNED) {
+            let (key_and_slot, message) = (record[1..41].to_vec(), record[41..73].to_vec());
+            count += 1;
+            if seen.insert(key_and_slot, message.clone()).is_some_and(|before| before != message) {
+                conflicts += 1;
+            }
         }
     }
     (conflicts, count)

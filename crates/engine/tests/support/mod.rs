@@ -28,9 +28,7 @@ pub fn anchor(validators: u64) -> Anchor {
     };
     let validators = Validators::try_from_iter((0..validators).map(validator)).unwrap();
     let state = lathe_transition::generate_genesis(&Genesis { genesis_time: 0, validators });
-    let block = lathe_transition::genesis_block(&state);
-    let block = SignedBlock { block, proof: MultiMessageAggregate::default() };
-    Anchor::new(Arc::new(block), Arc::new(state))
+    Anchor::new(lathe_transition::genesis_block(&state).header(), Arc::new(state))
 }
 
 /// Any signature.
@@ -61,9 +59,10 @@ pub struct Made {
 
 impl Made {
     pub fn genesis(anchor: &Anchor) -> Self {
+        let block = lathe_transition::genesis_block(&anchor.state);
         Self {
-            root: anchor.block.block.tree_hash_root(),
-            block: anchor.block.clone(),
+            root: block.tree_hash_root(),
+            block: Arc::new(SignedBlock { block, proof: MultiMessageAggregate::default() }),
             state: anchor.state.clone(),
         }
     }

@@ -11,9 +11,9 @@ mod state;
 use std::sync::Arc;
 
 use lathe_engine::Anchor;
-use lathe_storage::{Batch, Database, ImportedBlock, NetworkId, StorageError};
+use lathe_storage::{BareAnchor, Batch, Database, ImportedBlock, NetworkId, StorageError};
 use lathe_types::{
-    Checkpoint, Genesis, MultiMessageAggregate, Root, SignedBlock, Slot, State, TreeHash as _,
+    BlockHeader, Checkpoint, Genesis, MultiMessageAggregate, Root, SignedBlock, Slot, State, TreeHash as _,
 };
 
 pub(crate) use actor::run;
@@ -58,16 +58,54 @@ pub(crate) fn resume(database: &dyn Database, origin: &Origin) -> Result<Anchor,
             head: Some(genesis),
             justified: Some(genesis),
             finalized: Some(genesis),
-            drop_states: Vec::new(),
+            ..Batch::default()
         })?;
-        return Ok(Anchor::new(origin.block.clone(), origin.state.clone()));
+        return Ok(Anchor::new(origin.block.block.header(), origin.state.clone()));
     };
-    let mut blocks = database.unfinalized()?;
+    let mut later = database.unfinalized()?.collect::<Result<Vec<_>, _>>()?;
+    let finalized = checkpoints.finalized;
+    let (header, state) = if later.first().is_some_and(|first| first.root == finalized.root) {
+        let anchor = later.remove(0);
+        (anchor.block.block.header(), anchor.state)
+    } else {
+        bare_anchor(database, finalized)?
+    };
+    let later = later.into_iter().map(|block| (block.block, block.state)).collect();
+    Ok(Anchor { header, state, later, head: Some(checkpoints.head.root) })
+}
+
+/// The finalized block where only its state is held, which contains its header.
+fn bare_anchor(
+    database: &dyn Database,
+    finalized: Checkpoint,
+) -> Result<(BlockHeader, Arc<State>), StorageError> {
     let corrupt = || StorageError::Corrupt { what: "the finalized block or its state is missing".into() };
-    let anchor = blocks.next().ok_or_else(corrupt)??;
-    let later =
-        blocks.map(|block| block.map(|block| (block.block, block.state))).collect::<Result<_, _>>()?;
-    Ok(Anchor { block: anchor.block, state: anchor.state, later, head: Some(checkpoints.head.root) })
+    let state = database.state(finalized.root)?.ok_or_else(corrupt)?;
+    let header = BlockHeader { state_root: state.tree_hash_root(), ..state.latest_block_header.clone() };
+    if header.tree_hash_root() != finalized.root {
+        return Err(corrupt());
+    }
+    Ok((header, state.into()))
+}
+
+/// Lets the stored chain begin at a block that another node calls final, in place of all that is stored.
+pub(crate) fn begin_at(
+    database: &dyn Database,
+    anchor: lathe_checkpoint::Anchor,
+) -> Result<(), StorageError> {
+    let lathe_checkpoint::Anchor { header, block, state } = anchor;
+    let (root, slot) = (header.tree_hash_root(), header.slot);
+    let checkpoint = Some(Checkpoint { root, slot });
+    let mut batch =
+        Batch { head: checkpoint, justified: checkpoint, finalized: checkpoint, ..Batch::default() };
+    match block {
+        Some(block) => {
+            batch.canonical.push((slot, Some(root)));
+            batch.blocks.push(ImportedBlock { root, block, state });
+        }
+        None => batch.anchor = Some(BareAnchor { root, header, state }),
+    }
+    database.write(&batch)
 }
 
 #[cfg(test)]

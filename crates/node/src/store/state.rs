@@ -12,6 +12,8 @@ pub(super) fn convert(batch: lathe_engine::Batch) -> Batch {
         justified: batch.justified,
         finalized: batch.finalized,
         drop_states: batch.drop_states,
+        // Where a chain begins is settled before it runs.
+        anchor: None,
     }
 }
 
@@ -62,6 +64,7 @@ mod tests {
             finalized: Some(checkpoint(1)),
             drop_states: vec![checkpoint(7).root],
             blocks: Vec::new(),
+            anchor: None,
         };
         assert_eq!(merged, expected);
     }

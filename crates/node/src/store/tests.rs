@@ -17,10 +17,11 @@ fn an_empty_database_starts_at_genesis_and_resumes_there() {
     let origin = origin();
     let database = MemoryDb::new(&origin.network("raw")).unwrap();
     let first = resume(&database, &origin).unwrap();
-    assert_eq!((first.block.clone(), first.later.len(), first.head), (origin.block.clone(), 0, None));
-    assert_eq!(first.block.proof, MultiMessageAggregate::default());
+    assert_eq!((first.header.clone(), first.later.len(), first.head), (origin.block.block.header(), 0, None));
+    let stored = database.block(origin.root).unwrap().unwrap();
+    assert_eq!(stored.proof, MultiMessageAggregate::default());
     let again = resume(&database, &origin).unwrap();
-    assert_eq!((again.block, again.later.len(), again.head), (origin.block.clone(), 0, Some(origin.root)));
+    assert_eq!((again.header, again.later.len(), again.head), (first.header, 0, Some(origin.root)));
     assert_eq!(again.state.tree_hash_root(), origin.state.tree_hash_root());
 }
 

@@ -6,7 +6,7 @@ use crate::Violation;
 use crate::workspace::Crate;
 
 /// Every crate with the crates that it may use. One that is not here is a violation itself: decide its place first.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("types", &[]),
     ("leansig", &[]),
     ("aggregation", &["types", "leansig"]),
@@ -18,6 +18,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("network", &["types"]),
     ("execution", &["types"]),
     ("http", &["types"]),
+    ("checkpoint", &["types"]),
     ("config", &["types", "leansig"]),
     ("actor", &[]),
     (
@@ -34,6 +35,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "network",
             "execution",
             "http",
+            "checkpoint",
             "config",
             "actor",
         ],
