@@ -129,9 +129,7 @@ impl Node {
         shutdown.on_trigger(move || closing.close());
         supervisor.spawn("chain", chain.run(chain_inbox));
         supervisor.spawn("network", network.run(network_inbox));
-        let clock =
-            clock::run(time, chain_mailbox.clone(), signer_mailbox, metrics.clone(), shutdown.clone());
-        supervisor.spawn("clock", clock);
+        spawn_clock(&mut supervisor, time, &chain_mailbox, signer_mailbox, &metrics, &shutdown);
         http::spawn(&mut supervisor, server, &shutdown);
         spawn_threads(
             &mut supervisor,
@@ -234,6 +232,17 @@ struct Threads {
     signer: Arc<Signer>,
     orders: lathe_actor::Inbox<signer::Order>,
     pool: Workers,
+}
+
+fn spawn_clock(
+    supervisor: &mut Supervisor,
+    time: Time,
+    chain: &chain::Mailbox,
+    signer: signer::Mailbox,
+    metrics: &Arc<Metrics>,
+    shutdown: &Shutdown,
+) {
+    supervisor.spawn("clock", clock::run(time, chain.clone(), signer, metrics.clone(), shutdown.clone()));
 }
 
 fn spawn_threads(
