@@ -160,6 +160,15 @@ mod tests {
     }
 
     #[test]
+    fn a_seed_is_wiped_when_it_is_dropped() {
+        fn is_wiped<T: ZeroizeOnDrop>() {}
+        is_wiped::<Seed>();
+        let mut seed = seed();
+        seed.zeroize();
+        assert_eq!(seed.expose(), &[0; SEED_BYTES]);
+    }
+
+    #[test]
     fn debug_keeps_the_seed_to_itself() {
         assert_eq!(format!("{:?}", seed()), "Seed(secret)");
     }
