@@ -23,6 +23,7 @@ fn is_expectation(kind: &str, path: &str) -> bool {
         "gossipsub_handler" => &["/expected"],
         "justifiability" | "slot_clock" | "sync" | "networking_codec" => &["/output", "/config"],
         "poseidon_permutation" => &["/outputState"],
+        "reaggregation" => &["/combinedAttesters"],
         "ssz" => &["/serialized", "/root"],
         "state_transition" => &["/post", "/postStateRoot"],
         _ => &[],
@@ -107,11 +108,11 @@ fn flip(value: &Value) -> Option<Value> {
     })
 }
 
-/// Runs a case as it stands.
-fn passes(file: &FixtureFile, kind: &str, case: &Value) -> bool {
-    let outcome =
-        Case::parse("copy", kind, &file.path, case.clone()).and_then(|case| runners::of(kind)(&case));
-    outcome == Ok(Verdict::Passed)
+/// Whether a case holds as it stands, as far as that can be told without leanVM.
+fn holds(file: &FixtureFile, kind: &str, case: &Value) -> bool {
+    let case = Case::parse("copy", kind, &file.path, case.clone());
+    let outcome = case.and_then(|case| runners::of(kind)(&case));
+    matches!(outcome, Ok(Verdict::Passed | Verdict::NeedsLeanVm))
 }
 
 fn cases(file: &FixtureFile) -> Vec<Value> {
@@ -136,13 +137,13 @@ fn check(kind: &str, change: Change, at_least: usize) {
             for (path, value) in places(&case) {
                 let Some(value) = change(kind, &path, value) else { continue };
                 let tries = tried.entry(shape(&path)).or_default();
-                if *tries == TRIES || !*is_good.get_or_insert_with(|| passes(file, kind, &case)) {
+                if *tries == TRIES || !*is_good.get_or_insert_with(|| holds(file, kind, &case)) {
                     continue;
                 }
                 *tries += 1;
                 let mut changed = case.clone();
                 *changed.pointer_mut(&path).unwrap() = value;
-                if passes(file, kind, &changed) {
+                if holds(file, kind, &changed) {
                     unnoticed.push(format!("{}: {path}", file.path.display()));
                 }
             }
@@ -193,9 +194,12 @@ kinds! {
     justifiability: 3
     networking_codec: 10
     poseidon_permutation: 3
+    reaggregation: 2
     slot_clock: 6
     ssz: 6
     state_transition: 20
     sync: 6
+    verify_multi_message_proofs: 1
     verify_signatures: 1
+    verify_single_message_proofs: 1
 }
