@@ -6,6 +6,7 @@ JOBS ?= 2
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 LATHE := $(TARGET_DIR)/debug/lathe
 SEEDS ?= 1000
+FUZZ_SECONDS ?= 600
 # Every target builds this same set: another selection would choose other features, and compile RocksDB again.
 ALL := --workspace --features lathe-spec-tests/network
 
@@ -55,6 +56,14 @@ bench: deps ## Benchmarks, each printed beside the primitive that bounds it
 .PHONY: portable
 portable: ## The signature scheme in every build that this machine can run: the bytes must be the same in each
 	scripts/portable.sh
+
+.PHONY: mutants
+mutants: deps ## Break one consensus rule at a time and see a test fail: make mutants RULES=target
+	$(CARGO) run -q -j $(JOBS) -p lathe-mutants -- $(RULES)
+
+.PHONY: fuzz
+fuzz: deps ## Search inputs that break a decoder, ten minutes each: make fuzz FUZZ_SECONDS=60 TARGETS="ssz snappy"
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh $(TARGETS)
 
 .PHONY: verify
 verify: ## Check format, lints and dependencies; changes nothing

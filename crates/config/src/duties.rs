@@ -66,14 +66,24 @@ impl Duties {
         node: &str,
         config: &NetworkConfig,
     ) -> Result<Self, ConfigError> {
-        let text = read_text(path, MAX_YAML_BYTES, ADVICE)?;
+        Self::parse(path, &read_text(path, MAX_YAML_BYTES, ADVICE)?, keys_dir, node, config)
+    }
+
+    /// Like [`Self::read`], from the text of the file; errors name it by `path`.
+    pub fn parse(
+        path: &Path,
+        text: &str,
+        keys_dir: &Path,
+        node: &str,
+        config: &NetworkConfig,
+    ) -> Result<Self, ConfigError> {
         // The annotated form says more, so its complaint is the one worth showing.
-        let error = match parse::<Annotated>(path, &text) {
+        let error = match parse::<Annotated>(path, text) {
             Ok(Some(nodes)) => return Self::from_annotated(path, keys_dir, node, nodes, config),
             Ok(None) => return Ok(Self::default()),
             Err(error) => error,
         };
-        match parse::<Plain>(path, &text) {
+        match parse::<Plain>(path, text) {
             Ok(Some(nodes)) => Self::from_plain(path, keys_dir, node, nodes, config),
             _ => Err(error),
         }

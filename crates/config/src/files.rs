@@ -36,11 +36,7 @@ pub(crate) fn read_text(path: &Path, limit: u64, advice: &'static str) -> Result
     })
 }
 
-/// The file at `path` as a document of type `T`.
-pub(crate) fn read_yaml<T: DeserializeOwned>(path: &Path, advice: &'static str) -> Result<T, ConfigError> {
-    parse_yaml(path, &read_text(path, MAX_YAML_BYTES, advice)?, advice)
-}
-
+/// The text of the file at `path` as a document of type `T`.
 pub(crate) fn parse_yaml<T: DeserializeOwned>(
     path: &Path,
     text: &str,

@@ -29,7 +29,7 @@ pub use keys::{KeyFormat, KeyPlan, Progress, generate_keys};
 pub use manifest::{MANIFEST_FILE, Manifest, ManifestEntry, public_key_file, secret_key_file};
 pub use network_config::{DEFAULT_FORK_DIGEST, NetworkConfig, ValidatorKeys, committee_count, fork_digest};
 pub use node_key::NodeKey;
-pub use nodes::read_nodes;
+pub use nodes::{parse_nodes, read_nodes};
 pub use plan::{
     DEFAULT_AGGREGATORS, DEFAULT_API_PORT, DEFAULT_METRICS_PORT, DEFAULT_QUIC_PORT, MAX_PLANNED_NODES,
     NetworkPlan, PlannedNode,

@@ -8,7 +8,7 @@ use lathe_types::{KeyRole, PublicKey, VALIDATOR_REGISTRY_LIMIT, ValidatorIndex};
 use serde::Deserialize;
 
 use crate::error::ConfigError;
-use crate::files::read_yaml;
+use crate::files::{MAX_YAML_BYTES, parse_yaml, read_text};
 use crate::scalar::Field;
 
 /// Name of the manifest.
@@ -63,7 +63,12 @@ struct Row {
 impl Manifest {
     /// Reads a manifest of ours or of one of the known key generators.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let document: Document = read_yaml(path, ADVICE)?;
+        Self::parse(path, &read_text(path, MAX_YAML_BYTES, ADVICE)?)
+    }
+
+    /// Like [`Self::read`], from the text of the file; errors name it by `path`.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let document: Document = parse_yaml(path, text, ADVICE)?;
         let rows = document.validators.unwrap_or_default();
         if rows.len() as u64 > VALIDATOR_REGISTRY_LIMIT {
             let problem = format!("{} validators", rows.len());

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::ConfigError;
-use crate::files::read_yaml;
+use crate::files::{MAX_YAML_BYTES, parse_yaml, read_text};
 use crate::scalar::Field;
 
 /// Digest of networks with plain containers and leanVM proofs, and of every network that names none.
@@ -64,7 +64,12 @@ struct Entry {
 impl NetworkConfig {
     /// Reads `config.yaml`.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let document: Document = read_yaml(path, ADVICE)?;
+        Self::parse(path, &read_text(path, MAX_YAML_BYTES, ADVICE)?)
+    }
+
+    /// Like [`Self::read`], from the text of the file; errors name it by `path`.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let document: Document = parse_yaml(path, text, ADVICE)?;
         let field = Field::new(path, "GENESIS_TIME");
         let genesis_time =
             field.required(document.genesis_time.as_ref(), "write the Unix time of slot 0 in seconds")?;

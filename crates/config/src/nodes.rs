@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::error::ConfigError;
-use crate::files::read_yaml;
+use crate::files::{MAX_YAML_BYTES, parse_yaml, read_text};
 
 const ADVICE: &str = "it should be a list of `- enr:...` lines, or [] for a node without peers";
 /// Records that a file may list, as many as there can be validators.
@@ -11,7 +11,12 @@ const MAX_RECORDS: usize = 4096;
 
 /// Reads `nodes.yaml`. The records are text; what they say is for the network to judge. An empty file is an empty list.
 pub fn read_nodes(path: &Path) -> Result<Vec<String>, ConfigError> {
-    let records: Option<Vec<String>> = read_yaml(path, ADVICE)?;
+    parse_nodes(path, &read_text(path, MAX_YAML_BYTES, ADVICE)?)
+}
+
+/// Like [`read_nodes`], from the text of the file; errors name it by `path`.
+pub fn parse_nodes(path: &Path, text: &str) -> Result<Vec<String>, ConfigError> {
+    let records: Option<Vec<String>> = parse_yaml(path, text, ADVICE)?;
     let records: Vec<String> =
         records.unwrap_or_default().iter().map(|record| record.trim().to_owned()).collect();
     if records.len() > MAX_RECORDS {

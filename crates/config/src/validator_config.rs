@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::error::ConfigError;
-use crate::files::read_yaml;
+use crate::files::{MAX_YAML_BYTES, parse_yaml, read_text};
 use crate::network_config::read_committee_count;
 use crate::node_key::NodeKey;
 use crate::scalar::Field;
@@ -87,7 +87,12 @@ struct EnrFields {
 impl ValidatorConfig {
     /// Reads `validator-config.yaml`.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let document: Document = read_yaml(path, ADVICE)?;
+        Self::parse(path, &read_text(path, MAX_YAML_BYTES, ADVICE)?)
+    }
+
+    /// Like [`Self::read`], from the text of the file; errors name it by `path`.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let document: Document = parse_yaml(path, text, ADVICE)?;
         let rows = document.validators.unwrap_or_default();
         if rows.len() > MAX_NODES {
             let problem = format!("{} nodes", rows.len());

@@ -1,6 +1,7 @@
 //! One connection, from the first byte to the last.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,11 +12,12 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::routes::failure;
+use crate::api::Api;
+use crate::routes::{self, failure};
 use crate::stall::Stalling;
 
 /// What a client may do to us.
@@ -48,9 +50,20 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 /// Headers of a request; more are refused.
 const MAX_HEADERS: usize = 64;
 
+/// Serves one client on a stream that is open already, as [`crate::Server`] does on the connections that it accepts: until
+/// the client leaves or breaks a limit.
+pub async fn serve_stream(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+    api: Arc<dyn Api>,
+    limits: Limits,
+) {
+    let (_never_stops, stopping) = watch::channel(false);
+    serve(stream, routes::api(api), limits, stopping).await;
+}
+
 /// Serves one client until it leaves, breaks a limit, or `stopping` turns true and its request is answered.
 pub(crate) async fn serve(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send,
     router: Router,
     limits: Limits,
     mut stopping: watch::Receiver<bool>,

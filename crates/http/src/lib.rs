@@ -15,7 +15,7 @@ mod server;
 mod stall;
 
 pub use api::{Api, ApiError, ForkChoice, ForkChoiceNode, Identity, NetworkInfo, PeerInfo, Syncing};
-pub use connection::Limits;
+pub use connection::{Limits, serve_stream};
 pub use driver::{DriverCall, TestDriver};
 pub use error::HttpError;
 pub use server::{Addresses, Server};

@@ -6,6 +6,8 @@ use super::protocol::ResponseCode;
 use crate::error::Error;
 use crate::snappy::{MAX_PAYLOAD_SIZE, check_len, compress_frames, decompress_frames};
 
+/// Bytes of the longest varint: ten times seven bits hold 64.
+const MAX_VARINT_LEN: usize = 10;
 /// Bytes of error text that a response carries (`MAX_ERROR_MESSAGE_SIZE`).
 pub const MAX_ERROR_MESSAGE_SIZE: usize = 256;
 
@@ -49,9 +51,11 @@ pub fn encode_varint(value: u64) -> Vec<u8> {
 
 /// Decodes a minimal LEB128 of at most ten bytes; returns the value and the bytes used.
 pub fn decode_varint(bytes: &[u8]) -> Result<(u64, usize), Error> {
-    let (value, rest) =
-        unsigned_varint::decode::u64(bytes).map_err(|_| Error::Codec("length is no varint of 64 bits"))?;
-    Ok((value, bytes.len() - rest.len()))
+    let bad = Error::Codec("length is no varint of 64 bits");
+    let Ok((value, rest)) = unsigned_varint::decode::u64(bytes) else { return Err(bad) };
+    let used = bytes.len() - rest.len();
+    // The library drops what the tenth byte holds beyond 64 bits.
+    if used == MAX_VARINT_LEN && bytes[used - 1] > 1 { Err(bad) } else { Ok((value, used)) }
 }
 
 fn append_payload(wire: &mut Vec<u8>, ssz: &[u8]) -> Result<(), Error> {
@@ -80,9 +84,11 @@ mod tests {
         assert_eq!(decode_request(&long), Err(Error::Codec("payload is shorter than it claims")));
         let short = [encode_varint(7), compress_frames(&[0; 8]).unwrap()].concat();
         assert_eq!(decode_request(&short), Err(Error::TooLarge { claimed: 8, limit: 7 }));
-        for endless in [&[0x80][..], &[0xff; 11]] {
+        let too_wide = [&[0xff; 9][..], &[2]].concat();
+        for endless in [&[0x80][..], &[0xff; 11], &too_wide] {
             assert_eq!(decode_request(endless), Err(Error::Codec("length is no varint of 64 bits")));
         }
+        assert_eq!(decode_varint(&[&[0xff; 9][..], &[1]].concat()), Ok((u64::MAX, 10)));
     }
 
     #[test]

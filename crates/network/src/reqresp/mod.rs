@@ -19,3 +19,4 @@ pub use protocol::{
     RequestId, ResponseCode,
 };
 pub use server::{Responder, ResponderClosed};
+pub use wire::{StreamError, read_payload};

@@ -47,7 +47,7 @@ impl Protocol {
     }
 
     /// The longest SSZ of a valid request, which bounds what is read before decoding.
-    pub(super) const fn max_request_len(self) -> usize {
+    pub const fn max_request_len(self) -> usize {
         match self {
             Self::Status => STATUS_LEN,
             Self::BlocksByRoot => 4 + 32 * MAX_REQUEST_BLOCKS as usize,

@@ -15,7 +15,7 @@ const MAX_LENGTH_PREFIX: usize = 5;
 
 /// Why a payload could not be read or written.
 #[derive(Debug)]
-pub(super) enum StreamError {
+pub enum StreamError {
     /// The stream ended in the middle of something.
     Cut,
     /// The stream failed.
@@ -76,7 +76,7 @@ impl Patience {
 }
 
 /// Reads `varint || framed snappy` of at most `limit` uncompressed bytes, and not one byte more.
-pub(super) async fn read_payload(
+pub async fn read_payload(
     reader: &mut (impl AsyncRead + Unpin),
     limit: usize,
 ) -> Result<Vec<u8>, StreamError> {

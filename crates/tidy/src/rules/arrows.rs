@@ -6,7 +6,7 @@ use crate::Violation;
 use crate::workspace::Crate;
 
 /// Every crate with the crates that it may use. One that is not here is a violation itself: decide its place first.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("types", &[]),
     ("leansig", &[]),
     ("aggregation", &["types", "leansig"]),
@@ -46,6 +46,9 @@ const ARROWS: [(&str, &[&str]); 18] = [
         // Of the node its metrics, which the fixtures of the API ask for.
         &["types", "leansig", "aggregation", "transition", "forkchoice", "engine", "network", "http", "node"],
     ),
+    ("fuzzing", &["types", "leansig", "aggregation", "transition", "signer", "network", "http", "config"]),
+    ("fuzz", &["fuzzing"]),
+    ("mutants", &[]),
     ("tidy", &[]),
 ];
 

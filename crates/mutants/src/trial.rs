@@ -1,0 +1,151 @@
+//! Running the tests of the copy, the likeliest to notice first.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long one stage of tests may run before it counts as caught: a broken rule may well make a loop endless.
+const TEST_PATIENCE: Duration = Duration::from_secs(120);
+/// How long one stage may compile. The first one compiles everything.
+const BUILD_PATIENCE: Duration = Duration::from_secs(3600);
+/// Between looks at a running stage.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How a trial ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// No test failed.
+    Survived,
+    /// The first test that failed, behind the name of its crate.
+    Caught(String),
+    /// It does not compile, so it says nothing; the end of the compiler's words.
+    Broken(String),
+}
+
+/// The tests, and where they run.
+#[derive(Debug)]
+pub struct Trial<'a> {
+    /// The copy of the workspace.
+    pub root: &'a Path,
+    /// Where it is built.
+    pub target_dir: PathBuf,
+    /// The specification's fixtures.
+    pub fixtures: PathBuf,
+}
+
+impl Trial<'_> {
+    /// Runs the tests that may notice a change in a crate: its own, those of the other crates with rules, and the
+    /// specification's fixtures. Ends with the first that fails.
+    pub fn run(&self, crate_name: &str) -> io::Result<Outcome> {
+        let mut stages = vec![Stage::of(crate_name)];
+        if crate_name != "engine" {
+            let others = ["forkchoice", "transition"].into_iter().filter(|name| *name != crate_name);
+            stages.extend(others.map(Stage::of));
+            stages.push(Stage { package: "spec-tests".to_owned(), selection: &["--test", "consensus"] });
+        }
+        for stage in stages {
+            let outcome = self.stage(&stage)?;
+            if outcome != Outcome::Survived {
+                return Ok(outcome);
+            }
+        }
+        Ok(Outcome::Survived)
+    }
+
+    fn stage(&self, stage: &Stage) -> io::Result<Outcome> {
+        let (built, log) = self.cargo(stage, &["--no-run"], BUILD_PATIENCE)?;
+        if built != Some(true) {
+            return Ok(Outcome::Broken(last_lines(&log, 25)));
+        }
+        let (passed, log) = self.cargo(stage, &[], TEST_PATIENCE)?;
+        Ok(match passed {
+            Some(true) => Outcome::Survived,
+            Some(false) => Outcome::Caught(format!("{}: {}", stage.package, first_failure(&log))),
+            None => Outcome::Caught(format!("{}: does not end", stage.package)),
+        })
+    }
+
+    /// Whether `cargo test` succeeded, `None` if it did not end in time; and what it said.
+    fn cargo(
+        &self,
+        stage: &Stage,
+        arguments: &[&str],
+        patience: Duration,
+    ) -> io::Result<(Option<bool>, String)> {
+        let log = self.target_dir.join("trial.log");
+        let output = File::create(&log)?;
+        let package = format!("lathe-{}", stage.package);
+        let mut child = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .current_dir(self.root)
+            // Our own code is compiled again and again and runs for a second; what verifies signatures runs longer.
+            .args(["--config", "profile.dev.opt-level=0", "--config", "profile.dev.debug=false"])
+            .args(["--config", "profile.dev.package.lathe-leansig.opt-level=3"])
+            .args(["test", "--offline", "--quiet", "--package", &package])
+            .args(stage.selection)
+            .args(arguments)
+            .env("CARGO_TARGET_DIR", &self.target_dir)
+            .env("LATHE_SPEC_FIXTURES", &self.fixtures)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .process_group(0)
+            .spawn()?;
+        let started = Instant::now();
+        let success = loop {
+            match child.try_wait()? {
+                Some(status) => break Some(status.success()),
+                None if started.elapsed() < patience => std::thread::sleep(PAUSE),
+                None => {
+                    // The tests are children of the child, in its process group.
+                    let group = format!("-{}", child.id());
+                    Command::new("kill").args(["-KILL", "--", &group]).status()?;
+                    child.wait()?;
+                    break None;
+                }
+            }
+        };
+        Ok((success, String::from_utf8_lossy(&fs::read(log)?).into_owned()))
+    }
+}
+
+/// Tests of one crate.
+#[derive(Debug)]
+struct Stage {
+    package: String,
+    selection: &'static [&'static str],
+}
+
+impl Stage {
+    /// All tests of a crate but those in its documentation.
+    fn of(crate_name: &str) -> Self {
+        Self { package: crate_name.to_owned(), selection: &["--tests"] }
+    }
+}
+
+/// The name of the first test that failed, by the list at the end of the run.
+fn first_failure(log: &str) -> &str {
+    let mut headings = log.split("\nfailures:\n").skip(1);
+    let lists = headings.by_ref().last().unwrap_or_default();
+    lists.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no test has a name for it")
+}
+
+fn last_lines(log: &str, count: usize) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failed_test_is_named() {
+        let log = "running 2 tests\n..\n\nfailures:\n\n---- a::b stdout ----\npanicked\n\n\nfailures:\n    a::b\n    \
+                   a::c\n\ntest result: FAILED.\n";
+        assert_eq!(first_failure(log), "a::b");
+        assert_eq!(first_failure("process abort"), "no test has a name for it");
+    }
+}
