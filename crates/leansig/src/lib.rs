@@ -15,6 +15,8 @@
 //! caller's part.
 
 mod chains;
+#[doc(hidden)]
+pub mod circuit;
 mod codec;
 mod encoding;
 mod error;

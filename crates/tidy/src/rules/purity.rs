@@ -6,7 +6,8 @@ use crate::source::{Source, line_of, words};
 use crate::workspace::Crate;
 
 /// The crates that decide and do not do.
-pub const PURE: [&str; 7] = ["types", "leansig", "aggregation", "transition", "forkchoice", "engine", "sim"];
+pub const PURE: [&str; 8] =
+    ["types", "leansig", "stark", "aggregation", "transition", "forkchoice", "engine", "sim"];
 
 /// Libraries that bring in what the core must not know.
 const LIBRARIES: [&str; 8] =

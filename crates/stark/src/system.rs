@@ -1,0 +1,165 @@
+//! The proof system: p3-multi-stark over WHIR, and every parameter that its security rests on.
+
+use std::sync::LazyLock;
+
+use lathe_leansig::PUBLIC_KEY_BYTES;
+use p3_blake3::Blake3;
+use p3_challenger::{HashChallenger, SerializingChallenger32};
+use p3_dft::Radix2DFTSmallBatch;
+use p3_field::extension::QuinticTrinomialExtensionField;
+use p3_koala_bear::KoalaBear;
+use p3_merkle_tree::MerkleTreeMmcs;
+use p3_multi_stark::config::MultiStarkConfig;
+use p3_multi_stark::{ProvingKey, VerifyingKey};
+use p3_sumcheck::layout::{Layout as _, SuffixProver, Table as CommittedTable, Witness};
+use p3_symmetric::{CompressionFunctionFromHasher, SerializingHasher};
+use p3_whir::{
+    FoldingFactor, ProtocolParameters, SecurityAssumption, WhirConfig, WhirProver, WhirProverData,
+};
+
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::statement::Statement;
+use crate::tables::{Table, WIDTHS};
+
+/// The field of the tables.
+pub type F = KoalaBear;
+/// The field of the challenges, of almost 155 bits.
+pub type Challenge = QuinticTrinomialExtensionField<F>;
+/// The transcript: BLAKE3 over everything absorbed so far.
+pub type Challenger = SerializingChallenger32<F, HashChallenger<u8, Blake3, 32>>;
+
+type Dft = Radix2DFTSmallBatch<F>;
+type Mmcs =
+    MerkleTreeMmcs<F, u8, SerializingHasher<Blake3>, CompressionFunctionFromHasher<Blake3, 2, 32>, 2, 32>;
+type Stacking = SuffixProver<F, Challenge>;
+type Pcs = WhirProver<Challenge, F, Dft, Mmcs, Challenger, Stacking>;
+
+/// Version of statement, tables and encoding together. Proofs of different versions do not verify under each other.
+pub const VERSION: u32 = 1;
+/// Variables folded at first; also the least height of a table.
+pub const FOLD: usize = 7;
+/// Variables folded in every later round.
+const LATER_FOLD: usize = 5;
+/// The first codeword is this power of two times as long as what it encodes: rate 1/4.
+const LOG_INVERSE_RATE: usize = 2;
+/// Bits that each single error term of the commitment has to reach; their union is what [`SECURITY_BITS`] bounds.
+const TERM_BITS: usize = 127;
+/// Of which so many may come from grinding.
+const GRINDING_BITS: usize = 17;
+/// Bits against collisions in the Merkle trees and the transcript: half of BLAKE3's 256.
+const COLLISION_BITS: usize = 128;
+/// What every proof is worth, under the Johnson bound, by the union over all error terms. A test computes it.
+pub const SECURITY_BITS: usize = 120;
+
+/// Configuration for one size of the committed polynomial.
+pub struct Config {
+    pcs: Pcs,
+}
+
+impl MultiStarkConfig for Config {
+    type Val = F;
+    type Challenge = Challenge;
+    type Challenger = Challenger;
+    type Pcs = Pcs;
+
+    fn pcs(&self) -> &Pcs {
+        &self.pcs
+    }
+
+    fn collision_resistance_bits(&self) -> Option<usize> {
+        Some(COLLISION_BITS)
+    }
+
+    fn min_num_variables(&self) -> usize {
+        FOLD
+    }
+
+    fn build_witness(&self, tables: Vec<CommittedTable<F>>) -> Witness<F> {
+        Stacking::new_witness(tables, FOLD)
+    }
+
+    fn committed_table<'a>(
+        &self,
+        data: &'a WhirProverData<F, Challenge, Mmcs, Stacking>,
+        index: usize,
+    ) -> &'a CommittedTable<F> {
+        data.table(index)
+    }
+}
+
+impl Config {
+    /// The configuration for tables of this layout.
+    ///
+    /// # Errors
+    /// The parameters do not reach their bits at this size, which a test rules out for every size in use.
+    pub fn new(layout: &Layout) -> Result<Self, Error> {
+        // Twiddle factors are computed once and shared by all clones.
+        static DFT: LazyLock<Dft> = LazyLock::new(Dft::default);
+        let refused = |error: &dyn std::fmt::Display| Error::System(error.to_string());
+        let variables = layout.variables(WIDTHS);
+        let folding_factor = FoldingFactor::ConstantFromSecondRound(FOLD, LATER_FOLD);
+        let schedule = folding_factor.compute_folding_schedule(variables).map_err(|error| refused(&error))?;
+        let parameters = ProtocolParameters {
+            starting_log_inv_rate: LOG_INVERSE_RATE,
+            round_log_inv_rates: round_rates(&schedule),
+            folding_factor,
+            soundness_type: SecurityAssumption::JohnsonBound,
+            security_level: TERM_BITS,
+            pow_bits: GRINDING_BITS,
+        };
+        let whir = WhirConfig::new(variables, parameters).map_err(|error| refused(&error))?;
+        let mmcs =
+            Mmcs::new(SerializingHasher::new(Blake3 {}), CompressionFunctionFromHasher::new(Blake3 {}), 0);
+        Ok(Self { pcs: WhirProver::new(whir, DFT.clone(), mmcs) })
+    }
+}
+
+/// Rates of the codewords after the first: its domain shrinks by what a later round folds, theirs by half.
+fn round_rates(schedule: &[usize]) -> Vec<usize> {
+    let mut rate = LOG_INVERSE_RATE;
+    let intermediate = schedule.len().saturating_sub(1);
+    schedule[..intermediate]
+        .iter()
+        .enumerate()
+        .map(|(round, folded)| {
+            rate += if round == 0 { folded - LATER_FOLD } else { folded - 1 };
+            rate
+        })
+        .collect()
+}
+
+/// A transcript that has absorbed the whole statement before anything else: version, parameters, layout, and every
+/// claim. The library binds neither constants of the tables nor the columns that the verifier computes itself.
+pub fn transcript(statement: &Statement, layout: &Layout) -> Challenger {
+    let mut hasher = blake3::Hasher::new_derive_key("lathe-stark XMSS signatures");
+    let parameters =
+        [FOLD, LATER_FOLD, LOG_INVERSE_RATE, TERM_BITS, GRINDING_BITS, SECURITY_BITS, COLLISION_BITS];
+    hasher.update(&VERSION.to_le_bytes());
+    let sizes = [layout.signatures, layout.slots];
+    for number in parameters.iter().chain(&WIDTHS).chain(&layout.log_heights).chain(&sizes) {
+        hasher.update(&(*number as u64).to_le_bytes());
+    }
+    statement.absorb(|bytes| {
+        hasher.update(bytes);
+    });
+    Challenger::from_hasher(hasher.finalize().as_bytes().to_vec(), Blake3 {})
+}
+
+/// Both keys of the tables. They hold the degrees and numbers of constraints, which no statement changes.
+///
+/// # Errors
+/// The proof system refuses the tables.
+pub fn keys() -> Result<&'static (ProvingKey<Config>, VerifyingKey<Config>), Error> {
+    type Keys = Result<(ProvingKey<Config>, VerifyingKey<Config>), Error>;
+    static KEYS: LazyLock<Keys> = LazyLock::new(|| {
+        let claim = crate::Claim { public_key: [0; PUBLIC_KEY_BYTES], message: [0; 32], slot: 0 };
+        let statement = Statement::new(vec![claim])?;
+        let layout = Layout::of(&statement);
+        let tables = Table::all(&statement, &layout)?;
+        let mut transcript = transcript(&statement, &layout);
+        p3_multi_stark::setup(&Config::new(&layout)?, &tables.each_ref(), &mut transcript)
+            .map_err(|error| Error::System(error.to_string()))
+    });
+    KEYS.as_ref().map_err(Clone::clone)
+}

@@ -1,0 +1,132 @@
+//! The tables. Each is a file: its columns, its constraints, what it sends and receives, and how its rows are filled.
+//!
+//! No constraint reads a second row: rows are tied to each other by the buses alone, so they may stand in any order
+//! and a signature needs no aligned block of rows.
+
+pub mod chain;
+pub mod digits;
+pub mod leaf;
+pub mod node;
+pub mod signature;
+pub mod tweak;
+
+use std::borrow::Cow;
+
+use p3_air::{Air, AirBuilder, BaseAir};
+use p3_lookup::InteractionBuilder;
+
+use crate::buses::Buses;
+use crate::layout::{Layout, TABLES};
+use crate::statement::Statement;
+use crate::system::F;
+
+/// Widths of all tables, in the order of [`Layout::log_heights`].
+pub const WIDTHS: [usize; TABLES] =
+    [chain::WIDTH, node::WIDTH, digits::WIDTH, leaf::WIDTH, signature::WIDTH, tweak::WIDTH];
+
+/// One of the tables, as the proof system sees it.
+pub struct Table {
+    kind: Kind,
+    /// How it reaches the buses.
+    pub buses: Buses,
+}
+
+/// The variants are in the order of [`Layout::log_heights`].
+enum Kind {
+    /// Steps along the chains.
+    Chain,
+    /// Message hash, sponge, path.
+    Node,
+    /// From the hash of the message to the starts of the chains.
+    Digits,
+    /// From the ends of the chains to the blocks of the sponge.
+    Leaf,
+    /// The signatures of the statement; the columns that the verifier computes itself.
+    Signature(Vec<Vec<F>>),
+    /// The tweaks of the statement's slots; the columns that the verifier computes itself.
+    Tweak(Vec<Vec<F>>),
+}
+
+impl Table {
+    /// All tables for a statement.
+    ///
+    /// # Errors
+    /// A public key is malformed.
+    pub fn all(statement: &Statement, layout: &Layout) -> Result<[Self; TABLES], crate::Error> {
+        let [.., signature_height, tweak_height] = layout.log_heights.map(|log_height| 1 << log_height);
+        let kinds = [
+            Kind::Chain,
+            Kind::Node,
+            Kind::Digits,
+            Kind::Leaf,
+            Kind::Signature(signature::public_columns(statement, signature_height)?),
+            Kind::Tweak(tweak::public_columns(statement, tweak_height)),
+        ];
+        Ok(kinds.map(|kind| Self { kind, buses: Buses::default() }))
+    }
+
+    /// Columns that the verifier computes itself.
+    pub fn public(&self) -> &[Vec<F>] {
+        match &self.kind {
+            Kind::Signature(columns) | Kind::Tweak(columns) => columns,
+            _ => &[],
+        }
+    }
+}
+
+impl BaseAir<F> for Table {
+    fn width(&self) -> usize {
+        match self.kind {
+            Kind::Chain => chain::WIDTH,
+            Kind::Node => node::WIDTH,
+            Kind::Digits => digits::WIDTH,
+            Kind::Leaf => leaf::WIDTH,
+            Kind::Signature(_) => signature::WIDTH,
+            Kind::Tweak(_) => tweak::WIDTH,
+        }
+    }
+
+    fn main_next_row_columns(&self) -> Vec<usize> {
+        Vec::new()
+    }
+
+    fn num_periodic_columns(&self) -> usize {
+        self.public().len()
+    }
+
+    fn periodic_columns(&self) -> Cow<'_, [Vec<F>]> {
+        Cow::Borrowed(self.public())
+    }
+}
+
+impl<AB: AirBuilder<F = F> + InteractionBuilder> Air<AB> for Table {
+    fn eval(&self, builder: &mut AB) {
+        match self.kind {
+            Kind::Chain => chain::eval(builder, self.buses),
+            Kind::Node => node::eval(builder, self.buses),
+            Kind::Digits => digits::eval(builder, self.buses),
+            Kind::Leaf => leaf::eval(builder, self.buses),
+            Kind::Signature(_) => signature::eval(builder, self.buses),
+            Kind::Tweak(_) => tweak::eval(builder, self.buses),
+        }
+    }
+}
+
+/// The cells of the current row, as expressions.
+fn row<AB: AirBuilder>(builder: &AB) -> Vec<AB::Expr> {
+    use p3_air::WindowAccess;
+    builder.main().current_slice().iter().map(|cell| (*cell).into()).collect()
+}
+
+/// Some cells, in order.
+fn take<E: Clone>(cells: &[E], range: std::ops::Range<usize>) -> impl Iterator<Item = E> {
+    cells[range].iter().cloned()
+}
+
+/// Asserts that the leading columns are the ones that the verifier computes itself.
+fn assert_public<AB: AirBuilder<F = F>>(builder: &mut AB, cells: &[AB::Expr]) {
+    let public: Vec<AB::Expr> = builder.periodic_values().iter().map(|value| (*value).into()).collect();
+    for (cell, value) in cells.iter().zip(public) {
+        builder.assert_eq(cell.clone(), value);
+    }
+}
