@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use std::{env, fs};
 
 use lathe_mutants::{File, Flip, Outcome, RULES, Tree, Trial};
@@ -32,55 +32,63 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         .flat_map(|file| file.flips.iter().map(move |flip| (file, flip)))
         .filter(|(file, flip)| file.path.contains(&word) || flip.rule.contains(&word))
         .collect();
-    check_baseline(&trial, &chosen)?;
-
     let started = Instant::now();
-    let (mut survivors, mut broken) = (0, 0);
-    for (file, flip) in &chosen {
-        let (outcome, took) = break_rule(&tree, &trial, file, flip)?;
-        let verdict = match outcome {
-            Outcome::Caught(by) => by,
-            Outcome::Survived => {
-                survivors += 1;
-                "SURVIVED".to_owned()
-            }
-            Outcome::Broken(why) => {
-                broken += 1;
-                format!("DOES NOT COMPILE\n{why}")
-            }
-        };
-        writeln!(out, "{:<75} {:>4} s  {verdict}", flip.rule, took.as_secs())?;
+
+    // The unit tests are quick; the fixtures judge only what those let through.
+    let mut crates: Vec<&str> = chosen.iter().map(|(file, _)| file.crate_name()).collect();
+    crates.dedup();
+    for name in crates {
+        expect_sound(trial.unit_tests(name)?)?;
     }
-    let caught = chosen.len() - survivors - broken;
-    let minutes = started.elapsed().as_secs() / 60;
+    let let_through = break_each(&tree, &chosen, |file| trial.unit_tests(file.crate_name()))?;
+    let survivors = if let_through.is_empty() {
+        let_through
+    } else {
+        writeln!(out, "the fixtures, for {} that the unit tests let through:", let_through.len())?;
+        expect_sound(trial.fixtures()?)?;
+        break_each(&tree, &let_through, |_| trial.fixtures())?
+    };
+
+    let (caught, minutes) = (chosen.len() - survivors.len(), started.elapsed().as_secs() / 60);
     writeln!(out, "{caught} of {} broken rules were noticed, in {minutes} minutes", chosen.len())?;
-    Ok(if survivors + broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    for (file, flip) in &survivors {
+        writeln!(out, "NOT NOTICED: {} ({})", flip.rule, file.path)?;
+    }
+    Ok(if survivors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Tests that fail already notice nothing.
-fn check_baseline(trial: &Trial<'_>, chosen: &[(&File, &Flip)]) -> Result<(), Box<dyn Error>> {
-    let mut crates: Vec<&str> = chosen.iter().map(|(file, _)| file.crate_name()).collect();
-    crates.dedup();
-    for crate_name in crates {
-        match trial.run(crate_name)? {
-            Outcome::Survived => {}
-            outcome => return Err(format!("nothing is broken yet, and still: {outcome:?}").into()),
-        }
+fn expect_sound(outcome: Outcome) -> Result<(), String> {
+    match outcome {
+        Outcome::Survived => Ok(()),
+        outcome => Err(format!("nothing is broken yet, and still: {outcome:?}")),
     }
-    Ok(())
 }
 
-fn break_rule(
+/// Breaks each rule, prints who noticed and how long that took, and gives back those that nobody noticed.
+fn break_each<'a>(
     tree: &Tree,
-    trial: &Trial<'_>,
-    file: &File,
-    flip: &Flip,
-) -> Result<(Outcome, Duration), Box<dyn Error>> {
-    let started = Instant::now();
-    let source = tree.read(file.path)?;
-    let flipped = flip.apply(&source).map_err(|stale| format!("{}: {}: {stale}", file.path, flip.rule))?;
-    tree.write(file.path, &flipped)?;
-    let outcome = trial.run(file.crate_name());
-    tree.write(file.path, &source)?;
-    Ok((outcome?, started.elapsed()))
+    rules: &[(&'a File, &'a Flip)],
+    tests: impl Fn(&File) -> io::Result<Outcome>,
+) -> Result<Vec<(&'a File, &'a Flip)>, Box<dyn Error>> {
+    let mut let_through = Vec::new();
+    for (file, flip) in rules {
+        let started = Instant::now();
+        let source = tree.read(file.path)?;
+        let flipped =
+            flip.apply(&source).map_err(|stale| format!("{}: {}: {stale}", file.path, flip.rule))?;
+        tree.write(file.path, &flipped)?;
+        let outcome = tests(file);
+        tree.write(file.path, &source)?;
+        let verdict = match outcome? {
+            Outcome::Caught(by) => by,
+            Outcome::Survived => {
+                let_through.push((*file, *flip));
+                "-".to_owned()
+            }
+            Outcome::Broken(why) => return Err(format!("{} does not compile:\n{why}", flip.rule).into()),
+        };
+        writeln!(io::stdout(), "{:<80} {:>4} s  {verdict}", flip.rule, started.elapsed().as_secs())?;
+    }
+    Ok(let_through)
 }

@@ -37,17 +37,15 @@ pub struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Runs the tests that may notice a change in a crate: its own, those of the other crates with rules, and the
-    /// specification's fixtures. Ends with the first that fails.
-    pub fn run(&self, crate_name: &str) -> io::Result<Outcome> {
-        let mut stages = vec![Stage::of(crate_name)];
+    /// Runs the unit tests that may notice a change in a crate: its own, then those of the other crates with rules. Ends
+    /// with the first that fails.
+    pub fn unit_tests(&self, crate_name: &str) -> io::Result<Outcome> {
+        let mut crates = vec![crate_name];
         if crate_name != "engine" {
-            let others = ["forkchoice", "transition"].into_iter().filter(|name| *name != crate_name);
-            stages.extend(others.map(Stage::of));
-            stages.push(Stage { package: "spec-tests".to_owned(), selection: &["--test", "consensus"] });
+            crates.extend(["transition", "forkchoice"].into_iter().filter(|name| *name != crate_name));
         }
-        for stage in stages {
-            let outcome = self.stage(&stage)?;
+        for name in crates {
+            let outcome = self.stage(&Stage { package: name, selection: &["--tests"] })?;
             if outcome != Outcome::Survived {
                 return Ok(outcome);
             }
@@ -55,7 +53,12 @@ impl Trial<'_> {
         Ok(Outcome::Survived)
     }
 
-    fn stage(&self, stage: &Stage) -> io::Result<Outcome> {
+    /// Runs the specification's fixtures, as far as they are about consensus.
+    pub fn fixtures(&self) -> io::Result<Outcome> {
+        self.stage(&Stage { package: "spec-tests", selection: &["--test", "consensus"] })
+    }
+
+    fn stage(&self, stage: &Stage<'_>) -> io::Result<Outcome> {
         let (built, log) = self.cargo(stage, &["--no-run"], BUILD_PATIENCE)?;
         if built != Some(true) {
             return Ok(Outcome::Broken(last_lines(&log, 25)));
@@ -71,7 +74,7 @@ impl Trial<'_> {
     /// Whether `cargo test` succeeded, `None` if it did not end in time; and what it said.
     fn cargo(
         &self,
-        stage: &Stage,
+        stage: &Stage<'_>,
         arguments: &[&str],
         patience: Duration,
     ) -> io::Result<(Option<bool>, String)> {
@@ -113,16 +116,9 @@ impl Trial<'_> {
 
 /// Tests of one crate.
 #[derive(Debug)]
-struct Stage {
-    package: String,
+struct Stage<'a> {
+    package: &'a str,
     selection: &'static [&'static str],
-}
-
-impl Stage {
-    /// All tests of a crate but those in its documentation.
-    fn of(crate_name: &str) -> Self {
-        Self { package: crate_name.to_owned(), selection: &["--tests"] }
-    }
 }
 
 /// The name of the first test that failed, by the list at the end of the run.

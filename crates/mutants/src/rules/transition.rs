@@ -170,7 +170,7 @@ pub const FILES: &[File] = &[
             Flip {
                 rule: "finality only moves forward",
                 old: "if source.slot > finalized_slot && !justifiable_between() {",
-                new: "if source.slot >= finalized_slot && !justifiable_between() {",
+                new: "if !justifiable_between() {",
             },
             Flip {
                 rule: "the flags move along with finality",
