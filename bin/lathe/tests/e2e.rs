@@ -73,6 +73,25 @@ fn long_eight_nodes_with_thirty_two_validators() {
     assert_healthy(&devnet(8, 32, 60), 60);
 }
 
+/// More validators than a block has room for votes: finality needs two thirds of them, and every one does its duty.
+#[test]
+#[ignore = "takes minutes; run by make accept"]
+fn long_sixty_four_validators_per_node() {
+    const KEYS_PER_NODE: f64 = 128.0;
+    let summary = devnet(4, 256, 30);
+    assert_eq!(summary["agreed"], true, "{summary}");
+    assert_eq!(summary["slots_with_block"], 30, "{summary}");
+    assert_eq!(summary["justified_lag_slots"], 2, "{summary}");
+    assert_eq!(summary["finality_lag_slots"], 3, "{summary}");
+    assert!(summary["participation"].as_f64().unwrap() > 2.0 / 3.0, "{summary}");
+    for node in summary["nodes"].as_array().unwrap() {
+        let missed = node["missed_duties"].as_object().unwrap();
+        assert!(missed.values().all(|count| count == 0), "{node}");
+        // 64 KiB per key.
+        assert!(node["max_rss_mib"].as_f64().unwrap() < 150.0 + KEYS_PER_NODE / 16.0, "{node}");
+    }
+}
+
 /// Budgets of the architecture page, after 200 slots.
 #[test]
 #[ignore = "takes minutes; run by make accept"]
