@@ -255,11 +255,12 @@ impl<N: Unsigned> FromJson for FixedVector<u8, N> {
 }
 
 macro_rules! containers {
-    ($($name:ident { $($field:ident),+ $(,)? } $(=> $check:path)?)+) => {
+    ($($name:ident { $($field:ident),+ $(,)? $(; $absent:ident)? } $(=> $check:path)?)+) => {
         $(impl FromJson for $name {
             fn from_json(value: &Value) -> Result<Self, JsonError> {
                 let mut fields = Fields::of(value)?;
-                let container = Self { $($field: fields.take(stringify!($field))?),+ };
+                let container =
+                    Self { $($field: fields.take(stringify!($field))?,)+ $($absent: None,)? };
                 fields.finish()?;
                 $($check(&container)?;)?
                 Ok(container)
@@ -273,7 +274,7 @@ containers! {
     Attestation { validator_index, data }
     AttestationData { slot, head, target, source }
     Block { slot, proposer_index, parent_root, state_root, body }
-    BlockBody { attestations }
+    BlockBody { attestations; execution }
     BlockHeader { slot, proposer_index, parent_root, state_root, body_root }
     BlocksByRangeRequest { start_slot, count }
     BlocksByRootRequest { roots }
@@ -286,7 +287,7 @@ containers! {
     SingleMessageAggregate { participants, proof }
     State {
         config, slot, latest_block_header, latest_justified, latest_finalized, historical_block_hashes, justified_slots,
-        validators, justifications_roots, justifications_validators,
+        validators, justifications_roots, justifications_validators; latest_execution_payload_header
     } => check_state
     Status { finalized, head }
     Validator { attestation_public_key, proposal_public_key, index }

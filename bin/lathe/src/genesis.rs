@@ -12,14 +12,11 @@ use lathe_config::{
 };
 use lathe_network::NodeRecord;
 use lathe_transition::generate_genesis;
-use lathe_types::{Genesis, TreeHash as _};
+use lathe_types::{Genesis, Root, TreeHash as _};
 
 use crate::keys::lasting;
 use crate::output::say;
 use crate::progress::KeyProgress;
-
-/// Names the plain containers, as opposed to those that carry execution payloads, in a network's digest.
-const VARIANT: &str = "plain";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,6 +65,9 @@ pub struct GenesisArgs {
     /// Metrics port of the first node; the others follow
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_METRICS_PORT)]
     base_metrics_port: u16,
+    /// Pair the network with an execution layer whose genesis block has this hash
+    #[arg(long, value_name = "HASH")]
+    execution_genesis_block_hash: Option<Root>,
     /// Address of all nodes
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     ip: IpAddr,
@@ -85,6 +85,7 @@ pub fn run(args: &GenesisArgs) -> eyre::Result<()> {
         quic_port: args.base_port,
         api_port: args.base_api_port,
         metrics_port: args.base_metrics_port,
+        execution_genesis: args.execution_genesis_block_hash,
     };
     let progress = KeyProgress::new();
     let genesis_time = || {
@@ -129,9 +130,10 @@ pub fn node_record(key: &lathe_config::NodeKey, ip: IpAddr, port: u16) -> Result
     NodeRecord::new(&key, ip, port).map(|record| record.to_string()).map_err(|error| error.to_string())
 }
 
-/// The digest of a network of ours: its proofs are raw signatures, which no other network can read.
+/// The digest of a network of ours: its proofs are raw signatures, which no other network can read, and its containers may
+/// carry execution payloads.
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a hook")]
 pub fn fork_digest(genesis: &Genesis) -> Option<String> {
     let root = generate_genesis(genesis).tree_hash_root();
-    Some(lathe_config::fork_digest(VARIANT, RAW_BACKEND_ID, FORMAT_VERSION, root))
+    Some(lathe_config::fork_digest(genesis.variant().name(), RAW_BACKEND_ID, FORMAT_VERSION, root))
 }

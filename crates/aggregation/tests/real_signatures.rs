@@ -64,7 +64,7 @@ impl<S: Scheme> World<S> {
         let proof = self.backend.aggregate(&self.registry, &[&child], rest, message, &none).unwrap();
         assert_eq!(self.backend.verify_single(&self.registry, &proof, message), Ok(()));
         let attestation = AggregatedAttestation { aggregation_bits: proof.participants.clone(), data };
-        let body = BlockBody { attestations: vec![attestation].try_into().unwrap() };
+        let body = BlockBody { attestations: vec![attestation].try_into().unwrap(), execution: None };
         let block = Block { slot: Slot(3), proposer_index: ValidatorIndex(1), body, ..Block::default() };
         let root = block.tree_hash_root();
         let signature = sign(&mut self.proposal[1], Message { root, slot: block.slot });

@@ -1,6 +1,6 @@
 //! Why there is no checkpoint to start from.
 
-use lathe_types::{Root, Slot};
+use lathe_types::{Root, Slot, WrongVariant};
 
 use crate::server::Server;
 
@@ -65,6 +65,9 @@ pub enum Refusal {
     /// A state that nothing can be built on.
     #[error("sends a state without validators")]
     NoValidators,
+    /// Another network.
+    #[error("sends {0}")]
+    Variant(#[from] WrongVariant),
     /// Another network.
     #[error("is of a network with genesis at {found}, ours is at {expected}")]
     GenesisTime {

@@ -1,6 +1,6 @@
 //! What a state must be to start from it.
 
-use lathe_types::{BlockHeader, Root, Slot, State, TreeHash as _, Validators};
+use lathe_types::{BlockHeader, ChainVariant, Root, Slot, State, TreeHash as _, Validators};
 
 use crate::error::Refusal;
 
@@ -13,11 +13,14 @@ pub struct Network {
     pub genesis_root: Root,
     /// The registry, which is the same in every state.
     pub validators: Validators,
+    /// The shape of its containers.
+    pub variant: ChainVariant,
 }
 
 /// The header of the block that `state` belongs to, provided that the state is one of this network's past. `current` is the slot by our
 /// clock.
 pub(crate) fn verify(state: &State, network: &Network, current: Slot) -> Result<BlockHeader, Refusal> {
+    network.variant.admits(state)?;
     if !state.verify_checkpoint_state() {
         return Err(Refusal::NoValidators);
     }

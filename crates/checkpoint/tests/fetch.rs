@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use lathe_checkpoint::{Anchor, Error, Limits, Network, Refusal, Server, fetch};
 use lathe_types::{
-    Block, BlockBody, Encode as _, Genesis, MultiMessageAggregate, ProofBytes, PublicKey, Root, SignedBlock,
-    Slot, State, TreeHash as _, Validator, ValidatorIndex, Validators,
+    Block, BlockBody, ChainVariant, Encode as _, Genesis, MultiMessageAggregate, ProofBytes, PublicKey, Root,
+    Shaped as _, SignedBlock, Slot, State, TreeHash as _, Validator, ValidatorIndex, Validators,
+    WrongVariant,
 };
 
 const STATE: &str = "/lean/v0/states/finalized";
@@ -97,7 +98,7 @@ fn genesis(validators: u64, genesis_time: u64) -> State {
         index: ValidatorIndex(index),
     });
     let validators = Validators::try_from_iter(validators).unwrap();
-    lathe_transition::generate_genesis(&Genesis { genesis_time, validators })
+    lathe_transition::generate_genesis(&Genesis { genesis_time, validators, execution_genesis: None })
 }
 
 /// An empty block at `slot` on `parent`, and the state after it.
@@ -121,7 +122,7 @@ fn child(parent: &State, slot: u64) -> (SignedBlock, State) {
 fn network() -> Network {
     let state = genesis(3, 1_000);
     let genesis_root = lathe_transition::genesis_block(&state).tree_hash_root();
-    Network { genesis_time: 1_000, genesis_root, validators: state.validators }
+    Network { genesis_time: 1_000, genesis_root, variant: state.variant(), validators: state.validators }
 }
 
 fn limits() -> Limits {
@@ -209,6 +210,10 @@ fn other_networks_are_refused() {
     assert_eq!(refusal(&block, &state), Refusal::GenesisTime { found: 999, expected: 1_000 });
     let (block, state) = child(&genesis(4, 1_000), 1);
     assert_eq!(refusal(&block, &state), Refusal::Validators);
+    let (block, mut state) = child(&genesis(3, 1_000), 1);
+    state.latest_execution_payload_header = Some(Arc::default());
+    let (expected, found) = (ChainVariant::Plain, ChainVariant::ExecutionPaired);
+    assert_eq!(refusal(&block, &state), Refusal::Variant(WrongVariant { expected, found }));
     let mut other = genesis(3, 1_000);
     other.latest_block_header.body_root = Root::repeat_byte(5);
     let found = {

@@ -28,6 +28,8 @@ pub struct NetworkConfig {
     pub attestation_committee_count: Option<u64>,
     /// Digest in the gossip topics, if the file says.
     pub fork_digest: Option<String>,
+    /// Hash of the execution layer's genesis block, if the network is paired with one.
+    pub execution_genesis: Option<Root>,
     /// The registry: attestation and proposal key of each validator, by index.
     pub validators: Vec<ValidatorKeys>,
 }
@@ -49,6 +51,8 @@ struct Document {
     attestation_committee_count: Option<String>,
     #[serde(rename = "FORK_DIGEST")]
     fork_digest: Option<String>,
+    #[serde(rename = "EXECUTION_GENESIS_BLOCK_HASH")]
+    execution_genesis: Option<String>,
     #[serde(rename = "GENESIS_VALIDATORS")]
     genesis_validators: Option<Vec<Entry>>,
 }
@@ -88,6 +92,9 @@ impl NetworkConfig {
             .enumerate()
             .map(|(index, entry)| entry.read(path, index))
             .collect::<Result<_, _>>()?;
+        let fork_digest = document.fork_digest.map(|digest| read_fork_digest(path, &digest)).transpose()?;
+        let execution_genesis =
+            read_execution_genesis(path, document.execution_genesis, fork_digest.as_deref())?;
         Ok(Self {
             genesis_time,
             attestation_committee_count: read_committee_count(
@@ -95,14 +102,15 @@ impl NetworkConfig {
                 "ATTESTATION_COMMITTEE_COUNT",
                 document.attestation_committee_count.as_ref(),
             )?,
-            fork_digest: document.fork_digest.map(|digest| read_fork_digest(path, &digest)).transpose()?,
+            fork_digest,
+            execution_genesis,
             validators,
         })
     }
 
     /// The genesis that this file describes.
     pub fn genesis(&self) -> Genesis {
-        genesis_of(self.genesis_time, &self.validators)
+        genesis_of(self.genesis_time, &self.validators, self.execution_genesis)
     }
 
     /// The digest in the gossip topics.
@@ -148,8 +156,28 @@ fn read_fork_digest(path: &Path, value: &str) -> Result<String, ConfigError> {
     Ok(hex::encode(digest))
 }
 
+/// A network that is paired with an execution layer never shares its topics with one that is not.
+fn read_execution_genesis(
+    path: &Path,
+    hash: Option<String>,
+    fork_digest: Option<&str>,
+) -> Result<Option<Root>, ConfigError> {
+    let Some(hash) = hash else { return Ok(None) };
+    let field = Field::new(path, "EXECUTION_GENESIS_BLOCK_HASH");
+    if fork_digest.is_none_or(|digest| digest == DEFAULT_FORK_DIGEST) {
+        let problem = format!("given, but FORK_DIGEST is {DEFAULT_FORK_DIGEST} or missing");
+        let advice = "a paired network needs a digest of its own; let `lathe genesis --execution-genesis-block-hash` make it";
+        return Err(field.error(problem, advice));
+    }
+    field.hex(&hash).map(|hash| Some(Root::new(hash)))
+}
+
 /// Genesis from its parts; a validator's index is its position.
-pub(crate) fn genesis_of(genesis_time: u64, validators: &[ValidatorKeys]) -> Genesis {
+pub(crate) fn genesis_of(
+    genesis_time: u64,
+    validators: &[ValidatorKeys],
+    execution_genesis: Option<Root>,
+) -> Genesis {
     let registry = validators.iter().enumerate().map(|(index, keys)| Validator {
         attestation_public_key: keys.attestation,
         proposal_public_key: keys.proposal,
@@ -157,7 +185,7 @@ pub(crate) fn genesis_of(genesis_time: u64, validators: &[ValidatorKeys]) -> Gen
     });
     // The registry limit was checked when the validators were read or made.
     let validators = Validators::try_from_iter(registry).unwrap_or_else(|_| Validators::empty());
-    Genesis { genesis_time, validators }
+    Genesis { genesis_time, validators, execution_genesis }
 }
 
 /// Number of attestation subnets, in order of precedence: the command line, `config.yaml`, `validator-config.yaml`, 1.

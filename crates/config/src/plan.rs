@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use lathe_types::Root;
+
 use crate::error::ConfigError;
 use crate::keys::{KeyFormat, KeyPlan};
 
@@ -37,6 +39,8 @@ pub struct NetworkPlan {
     pub api_port: u16,
     /// First metrics port.
     pub metrics_port: u16,
+    /// Hash of the execution layer's genesis block, if the network is to be paired with one.
+    pub execution_genesis: Option<Root>,
 }
 
 impl Default for NetworkPlan {
@@ -51,6 +55,7 @@ impl Default for NetworkPlan {
             quic_port: DEFAULT_QUIC_PORT,
             api_port: DEFAULT_API_PORT,
             metrics_port: DEFAULT_METRICS_PORT,
+            execution_genesis: None,
         }
     }
 }

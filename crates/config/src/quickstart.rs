@@ -124,7 +124,7 @@ fn write_network(
         .iter()
         .map(|entry| ValidatorKeys { attestation: entry.attestation, proposal: entry.proposal })
         .collect();
-    let fork_digest = (environment.fork_digest)(&genesis_of(genesis_time, &keys));
+    let fork_digest = (environment.fork_digest)(&genesis_of(genesis_time, &keys, plan.execution_genesis));
     public(CONFIG_FILE, config_yaml(plan, genesis_time, fork_digest.as_deref(), &keys))?;
     Ok(genesis_time)
 }
@@ -141,6 +141,9 @@ fn config_yaml(
     let _ = writeln!(out, "VALIDATOR_COUNT: {}", keys.len());
     if let Some(digest) = fork_digest {
         let _ = writeln!(out, "FORK_DIGEST: \"{digest}\"");
+    }
+    if let Some(hash) = plan.execution_genesis {
+        let _ = writeln!(out, "EXECUTION_GENESIS_BLOCK_HASH: \"{hash}\"");
     }
     out.push_str("GENESIS_VALIDATORS:\n");
     for pair in keys {

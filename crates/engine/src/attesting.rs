@@ -17,16 +17,25 @@ use crate::observer::Step;
 /// How long into interval 1 a vote waits for this slot's block.
 pub(crate) const WAIT_FOR_BLOCK_MS: u64 = 400;
 
+/// How long into its slot a vote waits for the execution client's word on the head: until aggregators start.
+const WAIT_FOR_VERDICT_MS: u64 = 2 * MILLISECONDS_PER_INTERVAL;
+
 /// The vote that is due.
 #[derive(Default)]
 pub(crate) struct Attesting {
-    /// Slot whose vote waits for its block.
-    waiting: Option<Slot>,
+    waiting: Option<Waiting>,
+}
+
+/// A vote that waits for its block, and then, on an execution-paired chain, for the verdict on the head's payload.
+#[derive(Clone, Copy)]
+struct Waiting {
+    slot: Slot,
+    until: Millis,
 }
 
 impl Attesting {
     pub(crate) fn next_timeout(&self) -> Option<Millis> {
-        self.waiting.map(latest_moment)
+        self.waiting.map(|waiting| waiting.until)
     }
 }
 
@@ -34,17 +43,21 @@ fn latest_moment(slot: Slot) -> Millis {
     Millis::of_slot(slot).plus(MILLISECONDS_PER_INTERVAL + WAIT_FOR_BLOCK_MS)
 }
 
+fn latest_verdict(slot: Slot) -> Millis {
+    Millis::of_slot(slot).plus(WAIT_FOR_VERDICT_MS)
+}
+
 impl Engine {
     /// Interval 1 of `slot` has begun.
     pub(crate) fn begin_attesting(&mut self, slot: Slot) {
         if !self.config.local_validators.is_empty() {
-            self.attesting.waiting = Some(slot);
+            self.attesting.waiting = Some(Waiting { slot, until: latest_moment(slot) });
         }
     }
 
     /// Votes if it is time to.
     pub(crate) fn attest_if_due(&mut self) {
-        let Some(slot) = self.attesting.waiting else {
+        let Some(Waiting { slot, .. }) = self.attesting.waiting else {
             return;
         };
         if slot < self.clock() {
@@ -56,6 +69,16 @@ impl Engine {
         }
     }
 
+    /// A head that the execution client has not validated is not voted for: the vote waits for its word, but not for ever.
+    fn await_verdict(&mut self, slot: Slot) {
+        let until = latest_verdict(slot);
+        if self.now < until {
+            self.attesting.waiting = Some(Waiting { slot, until });
+        } else {
+            self.attestations_missed(slot, MissReason::OptimisticHead);
+        }
+    }
+
     fn attest(&mut self, slot: Slot) {
         if self.gate.is_closed() {
             return self.attestations_missed(slot, MissReason::NotSynced);
@@ -63,6 +86,9 @@ impl Engine {
         let before = self.snapshot();
         self.store.update_head();
         self.store_changed(&before, Vec::new());
+        if !self.store.head_is_valid() {
+            return self.await_verdict(slot);
+        }
         let data =
             self.timed(Step::AttestationProduction, |engine| engine.store.produce_attestation_data(slot));
         let validators = self.config.local_validators.clone();

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use lathe_forkchoice::BlockCheck;
+use lathe_forkchoice::{BlockCheck, PayloadStatus};
 use lathe_transition::{Edge, Part, state_transition_watched};
 use lathe_types::{
     Checkpoint, MAX_ATTESTATIONS_DATA, RejectionReason, Root, SignedBlock, Slot, State, TreeHash,
@@ -28,6 +28,8 @@ const MAX_BAD: usize = 1_024;
 const MAX_PROOFS_IN_CHECK: usize = 4;
 /// Blocks whose proofs are checked at a time, over all.
 const MAX_BLOCKS_IN_CHECK: usize = 256;
+/// Bytes of them: 256 blocks with the longest proofs, fewer if payloads are large. Nobody has signed for them yet.
+const MAX_BYTES_IN_CHECK: usize = 128 << 20;
 /// Checks of one block that workers may refuse or fail before it is dropped (and fetched again if anybody needs it).
 const MAX_CHECKS: u32 = 3;
 /// Pause before a refused check is asked for again.
@@ -73,9 +75,12 @@ impl<T: Ord + Copy> Remembered<T> {
 #[derive(Default)]
 pub(crate) struct Blocks {
     in_check: BTreeMap<Root, Vec<([u8; 32], JobId)>>,
+    bytes_in_check: usize,
     recheck: VecDeque<(Timer, BlockInCheck)>,
     bad_roots: Remembered<Root>,
     bad_proofs: Remembered<(Root, [u8; 32])>,
+    /// Blocks whose payloads are invalid, or build on such. Honest nodes may pass them on before they find out.
+    bad_payloads: Remembered<Root>,
 }
 
 impl Blocks {
@@ -91,9 +96,15 @@ impl Blocks {
         self.recheck.front().map(|(timer, _)| timer.at())
     }
 
-    fn closed(&mut self, root: &Root, proof_hash: &[u8; 32]) {
+    pub(crate) fn payload_is_bad(&mut self, root: Root) {
+        self.bad_payloads.insert(root);
+    }
+
+    fn closed(&mut self, check: &BlockInCheck) {
+        self.bytes_in_check -= check.arrived.bytes();
+        let root = &check.arrived.root;
         if let Some(checks) = self.in_check.get_mut(root) {
-            checks.retain(|(hash, _)| hash != proof_hash);
+            checks.retain(|(hash, _)| *hash != check.proof_hash);
             if checks.is_empty() {
                 self.in_check.remove(root);
             }
@@ -104,7 +115,11 @@ impl Blocks {
 impl Engine {
     /// A block from outside.
     pub(crate) fn on_block(&mut self, block: Arc<SignedBlock>, origin: Origin) {
-        // A body of thousands of attestations is never valid, and not worth hashing.
+        // A body of another chain, or of thousands of attestations, is never valid and not worth hashing.
+        if self.variant.admits(&*block).is_err() {
+            self.rejected(ObjectKind::Block, RejectionReason::WrongChainVariant);
+            return self.settle(origin, GossipVerdict::Reject);
+        }
         if block.block.body.attestations.len() > MAX_ATTESTATIONS_DATA {
             self.rejected(ObjectKind::Block, RejectionReason::TooManyAttestationData);
             return self.settle(origin, GossipVerdict::Reject);
@@ -145,6 +160,11 @@ impl Engine {
             self.blocks.bad_roots.insert(root);
             return self.settle_all(&arrived, GossipVerdict::Reject);
         }
+        if self.builds_on_invalid_payload(&root, &parent_root) {
+            self.blocks.payload_is_bad(root);
+            self.sync.not_missing(&root);
+            return self.settle_all(&arrived, GossipVerdict::Ignore);
+        }
         if !self.store.contains(&parent_root) {
             return self.await_parent(arrived);
         }
@@ -162,6 +182,12 @@ impl Engine {
                 self.condemn(&arrived, Relayed::No);
             }
         }
+    }
+
+    fn builds_on_invalid_payload(&self, root: &Root, parent: &Root) -> bool {
+        self.blocks.bad_payloads.contains(root)
+            || self.blocks.bad_payloads.contains(parent)
+            || self.store.payload(parent).is_some_and(|payload| payload.status == PayloadStatus::Invalid)
     }
 
     fn await_parent(&mut self, arrived: ArrivedBlock) {
@@ -200,12 +226,16 @@ impl Engine {
             }
             return;
         }
-        let full = checks.len() >= MAX_PROOFS_IN_CHECK || self.blocks.in_check.len() >= MAX_BLOCKS_IN_CHECK;
+        let bytes = check.arrived.bytes();
+        let full = checks.len() >= MAX_PROOFS_IN_CHECK
+            || self.blocks.in_check.len() >= MAX_BLOCKS_IN_CHECK
+            || self.blocks.bytes_in_check.saturating_add(bytes) > MAX_BYTES_IN_CHECK;
         let parent_state = self.store.state(&check.arrived.parent_root()).cloned();
         let Some(parent_state) = parent_state.filter(|_| !full) else {
             return self.settle_all(&check.arrived, GossipVerdict::Ignore);
         };
         let (block, proof_hash) = (check.arrived.block.clone(), check.proof_hash);
+        self.blocks.bytes_in_check += bytes;
         let job = self.jobs.open(Job::CheckBlock(check));
         self.blocks.in_check.entry(root).or_default().push((proof_hash, job));
         self.push(Effect::Verify { job, request: VerifyRequest::Block { block, parent_state } });
@@ -214,7 +244,7 @@ impl Engine {
     /// A worker's verdict on a block's proof; `None` if it gave none.
     pub(crate) fn block_checked(&mut self, mut check: BlockInCheck, verifies: Option<bool>) {
         let root = check.arrived.root;
-        self.blocks.closed(&root, &check.proof_hash);
+        self.blocks.closed(&check);
         match verifies {
             Some(true) => self.import_verified(&check.arrived),
             Some(false) => {
@@ -312,6 +342,7 @@ impl Engine {
             self.rejected(ObjectKind::Block, rejection.reason);
             return false;
         }
+        self.submit_payload(root, block);
         let slot = block.block.slot;
         self.newest_block = self.newest_block.max(slot);
         self.sync.imported(&root);

@@ -57,15 +57,22 @@ impl Engine {
         before: &Snapshot,
         blocks: Vec<(Root, Arc<SignedBlock>, Arc<State>)>,
     ) {
+        self.store_changed_from(before, before.head.root, Batch { blocks, ..Batch::default() });
+    }
+
+    /// The same for a chain that was cut: `stem` is the newest block of the old chain that the store still knows, and
+    /// `batch` holds what the cut itself changes.
+    pub(crate) fn store_changed_from(&mut self, before: &Snapshot, stem: Root, mut batch: Batch) {
         let after = self.snapshot();
-        if after == *before && blocks.is_empty() {
+        if after == *before && batch.blocks.is_empty() && batch.drop_states.is_empty() {
             return;
         }
         self.view_is_stale();
-        let mut batch = Batch { blocks, ..Batch::default() };
         if after.head != before.head {
-            let (canonical, reorg_depth) = self.canonical_changes(before.head.root, after.head.root);
-            batch.canonical = canonical;
+            let cut = batch.canonical.len() as u64;
+            let (canonical, reorg_depth) = self.canonical_changes(stem, after.head.root);
+            let reorg_depth = reorg_depth + cut;
+            batch.canonical.extend(canonical);
             batch.head = Some(after.head);
             self.announce(Event::Head { head: after.head, reorg_depth });
         }
@@ -78,7 +85,7 @@ impl Engine {
             self.announce(Event::Finalized(after.finalized));
             if after.finalized.slot > before.finalized.slot {
                 let pruned = self.store.prune_finalized();
-                batch.drop_states = [pruned.canonical, pruned.orphaned].concat();
+                batch.drop_states.extend([pruned.canonical, pruned.orphaned].concat());
                 self.pending.prune(after.finalized.slot);
             }
         }
@@ -89,6 +96,7 @@ impl Engine {
             || batch.head.is_some()
             || batch.justified.is_some()
             || batch.finalized.is_some()
+            || !batch.drop_states.is_empty()
         {
             let sequence = self.persistence.next();
             self.push(Effect::Persist { sequence, batch });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lathe_types::{BlockHeader, Rejection, Root, SignedBlock, SubnetId, ValidatorIndex};
+use lathe_types::{BlockHeader, Rejection, Root, SignedBlock, SubnetId, ValidatorIndex, WrongVariant};
 
 /// Default of [`EngineConfig::sign_lead_ms`].
 pub const DEFAULT_SIGN_LEAD_MS: u64 = 60;
@@ -79,6 +79,12 @@ pub enum EngineError {
     /// Anchor block and state do not belong together.
     #[error("the anchor block and its state do not belong together: {0}")]
     Anchor(Rejection),
+    /// Blocks and states of both chain variants are mixed.
+    #[error("{source}")]
+    Variant {
+        /// What was found.
+        source: WrongVariant,
+    },
     /// A stored block does not fit onto the anchor.
     #[error("stored block {root} does not fit onto the chain: {source}")]
     Resume {

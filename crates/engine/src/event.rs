@@ -1,9 +1,9 @@
 //! What the engine announces: for operators, metrics and subscribers. Nothing depends on anybody listening.
 
 use lathe_forkchoice::ValidatorSet;
-use lathe_types::{Checkpoint, Interval, Slot, ValidatorIndex};
+use lathe_types::{Checkpoint, Interval, Root, Slot, ValidatorIndex};
 
-use crate::io::{JobFailure, SignFailure};
+use crate::io::{ExecutionHealth, JobFailure, PayloadFailure, SignFailure};
 
 /// What the engine announces.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,6 +110,21 @@ pub enum Event {
     },
     /// The sync gate opened or closed.
     Syncing(bool),
+    /// The execution client can be reached, or can be no more.
+    ExecutionHealth(ExecutionHealth),
+    /// The execution client called a payload invalid; the blocks that this condemns left the store.
+    InvalidPayload {
+        /// The block that carries the payload.
+        block: Root,
+        /// Blocks that left the store.
+        removed: usize,
+    },
+    /// The execution client calls a payload invalid that the chain has finalized. Nothing can be decided any more: duties
+    /// rest until an operator finds out which of the two is wrong.
+    FinalizedPayloadInvalid {
+        /// The finalized block.
+        block: Checkpoint,
+    },
 }
 
 /// A validator's or a node's duty.
@@ -141,6 +156,10 @@ pub enum MissReason {
     HeadMoved,
     /// The slot ended before the duty was done.
     OutOfTime,
+    /// The execution client has not validated the head.
+    OptimisticHead,
+    /// The execution client gave no payload for the block.
+    Payload(PayloadFailure),
 }
 
 /// Kinds of objects that come from outside.

@@ -3,18 +3,27 @@
 //! Every effect that needs an answer carries a [`JobId`] or [`RequestId`]; its documentation names the input that
 //! answers it. Drivers may answer late, out of order or with a failure, but they answer every job exactly once.
 
-use std::collections::HashSet;
+mod execution;
+mod work;
+
 use std::sync::Arc;
 
 use lathe_types::{
-    AttestationData, Block, Checkpoint, MultiMessageAggregate, PublicKey, Root, Signature,
+    AttestationData, Checkpoint, ExecutionBody, MultiMessageAggregate, Root, Signature,
     SignedAggregatedAttestation, SignedAttestation, SignedBlock, SingleMessageAggregate, Slot, State, Status,
-    SubnetId, ValidatorIndex,
+    SubnetId,
 };
 
 use crate::event::Event;
 
+pub use execution::{
+    ExecutionHealth, ForkchoiceState, NewPayload, PayloadAttributes, PayloadFailure, PayloadVerdict,
+};
 pub use lathe_types::KeyRole;
+pub use work::{
+    AggregateRequest, JobFailure, PrepareRequest, PreparedBlock, SignFailure, SignRequest, SignatureCheck,
+    VerifyRequest,
+};
 
 /// Milliseconds since genesis; negative before it. The engine's only notion of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -177,6 +186,35 @@ pub enum Input {
         /// The role.
         enabled: bool,
     },
+    /// The execution client can be reached, or can be no more. Nothing is asked of it before the first word that it is
+    /// online. On an execution-paired chain only, as are the inputs below.
+    ExecutionHealth(ExecutionHealth),
+    /// Answers [`Effect::NewPayload`] and [`Effect::ForkchoiceUpdated`], and tells what a replay brought to light.
+    PayloadStatus {
+        /// The block whose payload it is about.
+        block: Root,
+        /// What the execution client says.
+        verdict: PayloadVerdict,
+    },
+    /// Answers [`Effect::GetPayload`].
+    PayloadReady {
+        /// The job.
+        job: JobId,
+        /// The payload and its requests.
+        execution: Arc<ExecutionBody>,
+    },
+    /// Answers [`Effect::GetPayload`]: there is no payload.
+    PayloadFailed {
+        /// The job.
+        job: JobId,
+        /// Why.
+        failure: PayloadFailure,
+    },
+    /// Answers [`Effect::ReplayPayloads`], however it went.
+    ReplayEnded {
+        /// The job.
+        job: JobId,
+    },
 }
 
 /// Something to be done outside.
@@ -280,130 +318,39 @@ pub enum Effect {
         /// How badly.
         offence: Offence,
     },
+    /// Have the execution client judge a payload whose block's proof is verified; parents come before their children.
+    /// Answered by [`Input::PayloadStatus`]. On an execution-paired chain only, as are the effects below, and only while
+    /// the client is online.
+    NewPayload(NewPayload),
+    /// Tell the execution client the head, after every payload that was handed out before. Answered by
+    /// [`Input::PayloadStatus`] for the head's block; one that a newer one overtakes may go unsent and unanswered, unless
+    /// it asks for a build.
+    ForkchoiceUpdated {
+        /// The chain as fork choice has it.
+        state: ForkchoiceState,
+        /// Start building a payload on the head; the job is that of the [`Effect::GetPayload`] that may follow. A newer
+        /// build replaces it.
+        build: Option<(JobId, PayloadAttributes)>,
+    },
+    /// Fetch the payload whose building was started under this job, once. Answered by [`Input::PayloadReady`] or
+    /// [`Input::PayloadFailed`].
+    GetPayload {
+        /// The job.
+        job: JobId,
+        /// Of no use after this.
+        deadline: Millis,
+    },
+    /// The execution client lacks payloads that lead up to `head`: find the newest one on that chain that it knows, read
+    /// the blocks after it from storage and hand over their payloads, oldest first. What it says of each may be told by
+    /// [`Input::PayloadStatus`], an invalid one must be. Answered by [`Input::ReplayEnded`]; one is under way at a time.
+    ReplayPayloads {
+        /// The job.
+        job: JobId,
+        /// The newest block of the chain.
+        head: Checkpoint,
+    },
     /// Something worth telling an operator, a metric or a subscriber. Needs no answer.
     Announce(Event),
-}
-
-/// What a worker checks.
-#[derive(Clone, Debug)]
-pub enum VerifyRequest {
-    /// Single signatures; one verdict each.
-    Attestations(Vec<SignatureCheck>),
-    /// An aggregate; one verdict.
-    Aggregate {
-        /// The vote and its proof; every participant is in the registry.
-        aggregate: Arc<SignedAggregatedAttestation>,
-        /// Post-state of the target block; holds the voters' keys.
-        state: Arc<State>,
-    },
-    /// A block's proof; one verdict.
-    Block {
-        /// The block; its proposer and every participant are in the registry.
-        block: Arc<SignedBlock>,
-        /// State before the block; holds the keys.
-        parent_state: Arc<State>,
-    },
-}
-
-/// One XMSS signature to check.
-#[derive(Clone, Debug)]
-pub struct SignatureCheck {
-    /// The signer's key.
-    pub public_key: PublicKey,
-    /// The slot that it signed at.
-    pub slot: Slot,
-    /// What it signed.
-    pub message: Root,
-    /// The signature.
-    pub signature: Signature,
-}
-
-/// What an aggregator folds together.
-#[derive(Clone, Debug)]
-pub struct AggregateRequest {
-    /// The vote; its root is the message and its slot the slot.
-    pub data: AttestationData,
-    /// State that holds the voters' keys.
-    pub state: Arc<State>,
-    /// Proofs to fold in.
-    pub children: Vec<Arc<SingleMessageAggregate>>,
-    /// Signatures to fold in, ascending by validator, none of them covered by a child.
-    pub signatures: Vec<(ValidatorIndex, Signature)>,
-}
-
-/// What a block is built on and from.
-#[derive(Clone, Debug)]
-pub struct PrepareRequest {
-    /// Slot of the block.
-    pub slot: Slot,
-    /// Who proposes it.
-    pub proposer_index: ValidatorIndex,
-    /// The head that it extends.
-    pub parent_root: Root,
-    /// State after the parent.
-    pub parent_state: Arc<State>,
-    /// Blocks that votes may name as their head.
-    pub known_block_roots: HashSet<Root>,
-    /// Votes at hand with their proofs.
-    pub candidates: Vec<(AttestationData, Vec<Arc<SingleMessageAggregate>>)>,
-}
-
-/// A finished block that lacks only the proposer's signature.
-#[derive(Clone, Debug)]
-pub struct PreparedBlock {
-    /// The block, with its state root.
-    pub block: Block,
-    /// Its root: the message that the proposer signs.
-    pub root: Root,
-    /// State before it; holds the keys.
-    pub parent_state: Arc<State>,
-    /// State after it.
-    pub post_state: Arc<State>,
-    /// One proof per attestation, in body order.
-    pub components: Vec<SingleMessageAggregate>,
-}
-
-/// One signature wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SignRequest {
-    /// Whose.
-    pub validator: ValidatorIndex,
-    /// Which key.
-    pub role: KeyRole,
-    /// At which slot; a key signs one message per slot, ever.
-    pub slot: Slot,
-    /// What.
-    pub message: Root,
-}
-
-/// Why a signature was not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SignFailure {
-    /// The ledger holds another message for that key and slot.
-    Refused,
-    /// The slot lies outside the key's range.
-    KeyExhausted,
-    /// That part of the key is not computed yet.
-    NotPrepared,
-    /// There is no such key here.
-    UnknownKey,
-    /// The ledger could not be written.
-    Ledger,
-    /// The signer had too much to do.
-    Overloaded,
-}
-
-/// Why a worker gave up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum JobFailure {
-    /// Refused at the door: it could not be done in time, or the queue was full.
-    Refused,
-    /// The deadline passed.
-    Deadline,
-    /// The backend reported an error.
-    Backend,
-    /// The backend panicked; the panic was contained.
-    Panicked,
 }
 
 /// Why a fetch ended early.

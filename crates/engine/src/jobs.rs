@@ -1,4 +1,4 @@
-//! The jobs that are open with workers and the signer: each is answered at most once, whatever the drivers do.
+//! The jobs that are open with workers, the signer and the execution client: each is answered at most once, whatever the drivers do.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +23,8 @@ pub(crate) enum Job {
     SignBlock { slot: Slot },
     Seal { slot: Slot },
     Split { wanted: Vec<AttestationData> },
+    Payload { slot: Slot },
+    Replay,
 }
 
 /// The table of open jobs.

@@ -7,17 +7,20 @@
 //!
 //! One call takes one turn: the clock first (intervals that began, proposals that are due), then the input, then
 //! whatever has become possible. Cryptography and proofs are asked of workers; the state transition runs inline.
+//! On an execution-paired chain an execution client judges payloads, and blocks are imported before it has.
 //! Nothing from outside makes it panic or grow without bound: what does not fit is refused and, where it matters,
 //! announced. A driver that answers late, twice or never costs the duty concerned and nothing else.
 
 mod aggregation;
 mod attesting;
 mod blocks;
+mod building;
 mod chain;
 mod clock;
 mod config;
 mod coverage;
 mod event;
+mod execution;
 mod gate;
 mod io;
 mod jobs;
@@ -36,7 +39,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use lathe_forkchoice::Store;
-use lathe_types::{Slot, TreeHash};
+use lathe_types::{ChainVariant, Shaped, Slot, TreeHash};
 
 pub use config::{Anchor, DEFAULT_AGGREGATE_CAPACITY, DEFAULT_SIGN_LEAD_MS, EngineConfig, EngineError};
 pub use event::{Duty, Event, MissReason, ObjectKind};
@@ -47,6 +50,7 @@ pub use view::{PoolSizes, SyncView, View, ViewNode};
 /// The engine.
 pub struct Engine {
     config: EngineConfig,
+    variant: ChainVariant,
     is_aggregator: bool,
     now: Millis,
     started: bool,
@@ -69,6 +73,7 @@ pub struct Engine {
     sync: sync::Sync,
     gate: gate::Gate,
     persistence: chain::Persistence,
+    execution: execution::Execution,
     view: Option<(u64, Arc<View>)>,
     observer: Option<Box<dyn Observer>>,
 }
@@ -77,14 +82,18 @@ impl Engine {
     /// An engine whose chain starts at `anchor`. Blocks after the anchor are taken as verified.
     pub fn new(config: EngineConfig, anchor: Anchor) -> Result<Self, EngineError> {
         let Anchor { header, state, later, head } = anchor;
+        let variant = state.variant();
         let mut store = Store::create_store_at(state, &header).map_err(EngineError::Anchor)?;
         let mut newest_block = header.slot;
         for (block, post_state) in later {
+            let source = variant.admits(&*block).and(variant.admits(&*post_state));
+            source.map_err(|source| EngineError::Variant { source })?;
             let refused = |source| EngineError::Resume { root: block.block.tree_hash_root(), source };
             store.on_block(&block.block, post_state).map_err(refused)?;
             newest_block = newest_block.max(block.block.slot);
         }
         let mut engine = Self {
+            variant,
             is_aggregator: config.is_aggregator,
             config,
             now: Millis(i64::MIN),
@@ -106,6 +115,7 @@ impl Engine {
             sync: sync::Sync::default(),
             gate: gate::Gate::default(),
             persistence: chain::Persistence::default(),
+            execution: execution::Execution::default(),
             view: None,
             observer: None,
         };

@@ -42,11 +42,13 @@ impl ArrivedBlock {
         self.origins.first().map(Origin::peer)
     }
 
-    /// What it occupies, near enough: the proof and the bits dominate.
-    fn bytes(&self) -> usize {
+    /// What it occupies, near enough: the proof, the bits and the payload dominate.
+    pub(crate) fn bytes(&self) -> usize {
         let bits =
             |attestation: &lathe_types::AggregatedAttestation| attestation.aggregation_bits.len() / 8 + 256;
+        let execution = self.block.block.body.execution.as_ref();
         self.block.proof.proof.len()
+            + execution.map_or(0, |execution| execution.bytes())
             + self.block.block.body.attestations.iter().map(bits).sum::<usize>()
             + 256
     }

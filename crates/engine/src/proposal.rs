@@ -7,6 +7,8 @@
 //! start of S                publish, then import
 //! ```
 //!
+//! On an execution-paired chain the payload is added when the block is signed ([`crate::building`]).
+//!
 //! Preparing leaves the store alone: neither its clock nor its pools move. A block whose parent is no longer the head
 //! is prepared again for as long as it is unsigned, even late; once signed it is published whatever the head has
 //! become, because it is valid, it may still win, and its leaf is spent anyway.
@@ -20,10 +22,11 @@ use lathe_types::{
 };
 
 use crate::Engine;
+use crate::building::Building;
 use crate::event::{Duty, Event, MissReason};
 use crate::io::{
-    Effect, JobFailure, JobId, KeyRole, Millis, PrepareRequest, PreparedBlock, Publication, SignFailure,
-    SignRequest,
+    Effect, JobFailure, JobId, KeyRole, Millis, PayloadFailure, PrepareRequest, PreparedBlock, Publication,
+    SignFailure, SignRequest,
 };
 use crate::jobs::Job;
 
@@ -34,7 +37,7 @@ const LAST_VOTES_BEFORE_SIGNING_MS: u64 = 100;
 const MAX_PREPARE_FAILURES: u32 = 3;
 
 /// A block that is not signed by then is not worth signing: interval 1 has begun, and the votes go elsewhere.
-fn too_late_to_sign(slot: Slot) -> Millis {
+pub(crate) fn too_late_to_sign(slot: Slot) -> Millis {
     Millis::of_slot(slot).plus(MILLISECONDS_PER_INTERVAL)
 }
 
@@ -57,14 +60,16 @@ enum Stage {
 }
 
 /// One proposal under way.
-struct Proposal {
-    slot: Slot,
+pub(crate) struct Proposal {
+    pub(crate) slot: Slot,
     proposer: ValidatorIndex,
     stage: Stage,
     /// The newest block that a worker prepared.
     ready: Option<(Basis, Arc<PreparedBlock>)>,
     /// The preparation under way; answers of earlier ones are not waited for any more.
     preparing: Option<(JobId, Basis)>,
+    /// The payload, on an execution-paired chain.
+    pub(crate) building: Option<Building>,
     /// Version of the store that the basis was last compared with.
     compared: Option<u64>,
     failures: u32,
@@ -87,14 +92,16 @@ impl Proposing {
         match proposal.stage {
             Stage::Unsigned => {
                 let sign_at = start.minus(sign_lead_ms);
-                Some(if now < sign_at { sign_at } else { too_late_to_sign(proposal.slot) })
+                let sign_at = if now < sign_at { sign_at } else { too_late_to_sign(proposal.slot) };
+                let fetch_at = proposal.building.as_ref().and_then(Building::next_timeout);
+                Some(fetch_at.map_or(sign_at, |fetch_at| fetch_at.min(sign_at)))
             }
             Stage::Sealed(..) => Some(start),
             Stage::Signing(_) | Stage::Sealing(_) => None,
         }
     }
 
-    fn current(&mut self, slot: Slot) -> Option<&mut Proposal> {
+    pub(crate) fn current(&mut self, slot: Slot) -> Option<&mut Proposal> {
         self.current.as_mut().filter(|proposal| proposal.slot == slot)
     }
 }
@@ -124,6 +131,7 @@ impl Engine {
             stage: Stage::Unsigned,
             ready: None,
             preparing: None,
+            building: None,
             compared: None,
             failures: 0,
             failure: None,
@@ -161,13 +169,24 @@ impl Engine {
     }
 
     fn reason_unsigned(&self, proposal: &Proposal) -> MissReason {
+        let payload = self.payload_missing(proposal);
         match (proposal.failure, &proposal.preparing) {
             _ if self.gate.is_closed() => MissReason::NotSynced,
             _ if self.store.head().slot >= proposal.slot => MissReason::HeadMoved,
+            _ if !self.store.head_is_valid() => MissReason::OptimisticHead,
             (Some(failure), _) => MissReason::Worker(failure),
             (None, Some(_)) => MissReason::NotPrepared,
-            (None, None) => MissReason::OutOfTime,
+            (None, None) => payload.map_or(MissReason::OutOfTime, MissReason::Payload),
         }
+    }
+
+    /// Why an execution-paired chain has no payload for the block.
+    fn payload_missing(&self, proposal: &Proposal) -> Option<PayloadFailure> {
+        if !self.is_paired() {
+            return None;
+        }
+        let failure = proposal.building.as_ref().map_or(Some(PayloadFailure::NotBuilding), Building::failure);
+        failure.map(|failure| if self.execution.is_online() { failure } else { PayloadFailure::Offline })
     }
 
     fn prepare_or_sign(&mut self, proposal: &mut Proposal) {
@@ -181,10 +200,12 @@ impl Engine {
             return;
         }
         proposal.ready = proposal.ready.take().filter(|(basis, _)| basis.parent == head);
+        self.drive_building(proposal, head);
         if self.now >= sign_at
-            && let Some((_, prepared)) = proposal.ready.take()
+            && let Some((_, prepared)) = proposal.ready.clone()
+            && let Some(complete) = self.complete_block(proposal, &prepared)
         {
-            return self.sign_block(proposal, prepared);
+            return self.sign_block(proposal, complete);
         }
         if proposal.compared == Some(self.store_version) {
             return;
@@ -343,6 +364,9 @@ impl Engine {
 
     fn proposal_over(&mut self, proposal: &Proposal, missed: Option<MissReason>) {
         self.proposing.done = self.proposing.done.max(Some(proposal.slot));
+        if let Some(building) = &proposal.building {
+            self.jobs.close(building.job());
+        }
         if let Some(reason) = missed {
             self.missed(Duty::Proposal, Some(proposal.proposer), proposal.slot, reason);
         }

@@ -4,7 +4,9 @@ use lathe_types::{RejectionReason, Slot, ValidatorIndex};
 
 use crate::Engine;
 use crate::event::{Duty, Event, MissReason, ObjectKind};
-use crate::io::{Effect, GossipVerdict, Input, JobFailure, JobId, Millis, Offence, Origin, SignFailure};
+use crate::io::{
+    Effect, GossipVerdict, Input, JobFailure, JobId, Millis, Offence, Origin, PayloadFailure, SignFailure,
+};
 use crate::jobs::Job;
 use crate::observer::Step;
 use crate::sync::{Situation, Sync};
@@ -34,6 +36,7 @@ impl Engine {
             self.aggregation.next_timeout(),
             self.proposing.next_timeout(self.now, self.config.sign_lead_ms),
             self.sync.next_timeout(),
+            self.execution.next_timeout(self.now),
         ];
         timeouts.into_iter().flatten().min()
     }
@@ -87,6 +90,11 @@ impl Engine {
                 self.is_aggregator = enabled;
                 self.view_is_stale();
             }
+            Input::ExecutionHealth(health) => self.execution_health(health),
+            Input::PayloadStatus { block, verdict } => self.payload_status(block, verdict),
+            Input::PayloadReady { job, execution } => self.payload_built(job, Ok(execution)),
+            Input::PayloadFailed { job, failure } => self.payload_built(job, Err(failure)),
+            Input::ReplayEnded { job } => self.replay_ended(job),
         }
     }
 
@@ -98,6 +106,7 @@ impl Engine {
         self.attest_if_due();
         self.aggregate_late_votes();
         self.drive_proposal();
+        self.drive_execution();
         if self.sync.is_due(self.now) {
             let effects = self.with_situation(Sync::drive);
             self.effects.extend(effects);
@@ -153,6 +162,9 @@ impl Engine {
             // Signing is answered by its own input, but a driver that fails it this way must not leave it open.
             Some(Job::SignVotes { data, validators }) => self.votes_signed(data, &validators, Vec::new()),
             Some(Job::SignBlock { slot }) => self.block_signed(slot, Err(SignFailure::Overloaded)),
+            // Answered by inputs of their own, too.
+            Some(Job::Payload { slot }) => self.payload_failed(job, slot, PayloadFailure::Refused),
+            Some(Job::Replay) => self.execution.replay_ended(self.now),
             Some(Job::Split { .. }) | None => {}
         }
     }

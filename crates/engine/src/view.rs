@@ -65,6 +65,10 @@ pub struct SyncView {
     pub sync_distance: u64,
     /// Finalized slot.
     pub finalized_slot: Slot,
+    /// Whether the execution client has yet to validate the head. Never on a plain chain.
+    pub is_optimistic: bool,
+    /// Whether the execution client cannot be reached. Never on a plain chain.
+    pub el_offline: bool,
 }
 
 /// How much is held.
@@ -130,6 +134,8 @@ impl Engine {
                 head_slot: head.slot,
                 sync_distance: self.clock().0.saturating_sub(head.slot.0),
                 finalized_slot: finalized.slot,
+                is_optimistic: !store.head_is_valid(),
+                el_offline: self.is_paired() && !self.execution.is_online(),
             },
             pools: PoolSizes {
                 gossip_signatures: pools.attestation_signatures,

@@ -8,13 +8,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use lathe_transition::{
-    is_slot_justified, lies_on_chain, pending_voters, process_block, process_block_header, process_slots,
-    state_root,
+    is_slot_justified, lies_on_chain, pending_voters, process_attestations, process_block,
+    process_block_header, process_slots, state_root,
 };
 use lathe_types::{
-    AggregatedAttestation, AggregationBits, AttestationData, Block, BlockBody, MAX_ATTESTATIONS_DATA,
-    Participation, Rejection, RejectionReason, Root, SingleMessageAggregate, Slot, State, TreeHash,
-    ValidatorIndex,
+    AggregatedAttestation, AggregationBits, AttestationData, Block, BlockBody, ExecutionBody,
+    MAX_ATTESTATIONS_DATA, Participation, Rejection, RejectionReason, Root, SingleMessageAggregate, Slot,
+    State, TreeHash, ValidatorIndex,
 };
 
 use crate::block_budget::allot;
@@ -37,7 +37,8 @@ pub struct BlockInputs<'a> {
     pub candidates: &'a [(AttestationData, Vec<Arc<SingleMessageAggregate>>)],
 }
 
-/// A finished block that lacks only the proposer's signature.
+/// A finished block that lacks only the proposer's signature. On an execution-paired chain the payload comes last
+/// ([`attach_payload`]): until then the block, its root and the state after it are without one.
 #[derive(Clone, Debug)]
 pub struct BuiltBlock {
     /// The block, with its state root.
@@ -129,6 +130,21 @@ pub fn build_block(inputs: BlockInputs<'_>, work: &mut impl ProofWork) -> Result
     Ok(BuiltBlock { block, root, post_state, components, failures })
 }
 
+/// Gives a block that was built on `parent_state` its payload, and with it its state root; returns it with the state after
+/// it. Fails if the payload does not fit the block.
+pub fn attach_payload(
+    parent_state: &State,
+    mut block: Block,
+    execution: Arc<ExecutionBody>,
+) -> Result<(Block, State), Rejection> {
+    block.body.execution = Some(execution);
+    let mut state = parent_state.clone();
+    process_slots(&mut state, block.slot)?;
+    process_block(&mut state, &block)?;
+    block.state_root = state_root(&state);
+    Ok((block, state))
+}
+
 /// One proof over exactly the voters in `keep`, or as many of them as the proof system manages.
 fn fold(
     chosen: &Chosen,
@@ -184,10 +200,12 @@ impl Builder<'_> {
         let attestations = attestations
             .try_into()
             .map_err(|error| Rejection::new(RejectionReason::TooManyAttestationData, format!("{error:?}")))?;
-        let body = BlockBody { attestations };
+        let body = BlockBody { attestations, execution: None };
         let block = Block { slot, proposer_index, parent_root, state_root: Root::ZERO, body };
         let mut state = self.advanced.clone();
-        process_block(&mut state, &block)?;
+        // Votes do not depend on the payload, which only exists shortly before the block is signed.
+        process_block_header(&mut state, &block)?;
+        process_attestations(&mut state, &block.body.attestations)?;
         Ok((block, state))
     }
 

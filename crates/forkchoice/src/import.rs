@@ -8,6 +8,7 @@ use lathe_types::{
 };
 
 use crate::coverage::ValidatorSet;
+use crate::execution::Payload;
 use crate::store::Store;
 use crate::votes::Vote;
 
@@ -64,7 +65,8 @@ impl Store {
         // Justification only moves forward; of two candidates for one slot the first stays.
         let candidate = post_state.latest_justified;
         let node = Checkpoint { root, slot: block.slot };
-        self.tree.insert(node, block.parent_root, block.proposer_index, Some(post_state));
+        let payload = Payload::unjudged(&post_state);
+        self.tree.insert(node, block.parent_root, block.proposer_index, Some(post_state), payload);
         if candidate.slot > self.latest_justified.slot && self.contains(&candidate.root) {
             self.latest_justified = candidate;
         }

@@ -16,6 +16,7 @@ mod block_budget;
 mod block_production;
 mod coverage;
 mod duties;
+mod execution;
 mod head;
 mod import;
 mod pool;
@@ -28,8 +29,9 @@ mod validation;
 mod votes;
 
 pub use aggregation::AggregationJob;
-pub use block_production::{BlockInputs, BuiltBlock, ProofWork, build_block};
+pub use block_production::{BlockInputs, BuiltBlock, ProofWork, attach_payload, build_block};
 pub use coverage::{Selection, ValidatorSet, select_proofs_for_coverage};
+pub use execution::{ExecutionHashes, Invalidated, Payload, PayloadStatus};
 pub use pool::{MAX_KNOWN_DATA, MAX_NEW_DATA, MAX_POOL_BYTES, MAX_PROOFS_PER_DATA};
 pub use pruning::{KEPT_ANCESTOR_SLOTS, Pruned};
 pub use signatures::MAX_ATTESTATION_SIGNATURES;

@@ -8,6 +8,7 @@ use lathe_types::{
     RejectionReason, Root, SingleMessageAggregate, Slot, State, TreeHash, ValidatorIndex,
 };
 
+use crate::execution::Payload;
 use crate::pool::{MAX_KNOWN_DATA, MAX_NEW_DATA, PayloadPool};
 use crate::signatures::SignaturePool;
 use crate::tree::{Node, Tree};
@@ -72,7 +73,8 @@ impl Store {
         let anchor = Checkpoint { root: anchor.tree_hash_root(), slot: anchor.slot };
         let config = state.config;
         let mut tree = Tree::default();
-        tree.insert(anchor, parent_root, proposer_index, Some(state));
+        let payload = Payload::of_anchor(&state);
+        tree.insert(anchor, parent_root, proposer_index, Some(state), payload);
         Ok(Self {
             time: Interval::from_slot(anchor.slot),
             config,

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use lathe_types::{Checkpoint, Root, Slot, State, ValidatorIndex};
 
+use crate::execution::Payload;
+
 /// Position of a block in the arena.
 pub(crate) type NodeId = usize;
 
@@ -20,6 +22,8 @@ pub(crate) struct Node {
     pub proposer_index: ValidatorIndex,
     /// The post-state; absent for the finalized block's ancestors, which only votes in flight still name.
     pub state: Option<Arc<State>>,
+    /// On an execution-paired chain.
+    pub payload: Option<Payload>,
     pub parent: Option<NodeId>,
     pub children: Vec<NodeId>,
     /// Blocks between this one and the oldest of the tree.
@@ -49,6 +53,7 @@ impl Tree {
         parent_root: Root,
         proposer_index: ValidatorIndex,
         state: Option<Arc<State>>,
+        payload: Option<Payload>,
     ) {
         let parent = self.id(&parent_root);
         let height = parent.map_or(0, |parent| self.nodes[parent].height + 1);
@@ -64,6 +69,7 @@ impl Tree {
             parent_root,
             proposer_index,
             state,
+            payload,
             parent,
             children: Vec::new(),
             height,
@@ -77,6 +83,11 @@ impl Tree {
 
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id]
+    }
+
+    /// The payload of a block, to note what became of it.
+    pub fn payload_mut(&mut self, id: NodeId) -> Option<&mut Payload> {
+        self.nodes[id].payload.as_mut()
     }
 
     pub fn get(&self, root: &Root) -> Option<&Node> {
@@ -129,7 +140,7 @@ impl Tree {
                 keep_state
             });
             if keep {
-                self.insert(block, node.parent_root, node.proposer_index, state);
+                self.insert(block, node.parent_root, node.proposer_index, state, node.payload);
             }
         }
         dropped

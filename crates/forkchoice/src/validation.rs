@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use lathe_transition::check_execution_payload;
 use lathe_types::{
     AggregationBits, AttestationData, Block, Checkpoint, GOSSIP_DISPARITY_INTERVALS, INTERVALS_PER_SLOT,
-    MAX_ATTESTATIONS_DATA, PublicKey, Rejection, RejectionReason, Root, SignedAggregatedAttestation,
+    MAX_ATTESTATIONS_DATA, PublicKey, Rejection, RejectionReason, Root, Shaped, SignedAggregatedAttestation,
     SignedAttestation, SignedBlock, Slot, State, TreeHash, ValidatorIndex,
 };
 
@@ -137,6 +138,10 @@ impl Store {
         })?;
         let Some(parent_state) = &parent.state else { return Ok(BlockCheck::Obsolete) };
 
+        parent_state
+            .variant()
+            .admits(block)
+            .map_err(|wrong| Rejection::new(RejectionReason::WrongChainVariant, wrong.to_string()))?;
         check_attestation_data(block)?;
         let validator_count = parent_state.validators.len() as u64;
         check_signers(block, validator_count)?;
@@ -154,6 +159,10 @@ impl Store {
             RejectionReason::TooManyAttestationData,
             || format!("{} distinct attestation data", block.body.attestations.len()),
         )?;
+        // Before the execution layer is bothered with it, too.
+        if let Some(execution) = &block.body.execution {
+            check_execution_payload(parent_state, block.slot, execution)?;
+        }
         Ok(BlockCheck::New { root, parent_state: parent_state.clone() })
     }
 }

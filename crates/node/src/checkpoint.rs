@@ -31,6 +31,7 @@ pub(crate) async fn synchronise(
     let network = Network {
         genesis_time: options.genesis.genesis_time,
         genesis_root: origin.root,
+        variant: options.genesis.variant(),
         validators: options.genesis.validators.clone(),
     };
     let (time, database) = (time.clone(), database.clone());

@@ -13,7 +13,11 @@ fn origin() -> Origin {
         proposal_public_key: PublicKey([2; 52]),
         index: ValidatorIndex(index),
     });
-    Origin::new(&Genesis { genesis_time: 7, validators: Validators::try_from_iter(validators).unwrap() })
+    Origin::new(&Genesis {
+        genesis_time: 7,
+        validators: Validators::try_from_iter(validators).unwrap(),
+        execution_genesis: None,
+    })
 }
 
 fn empty_database() -> MemoryDb {

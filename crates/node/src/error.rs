@@ -48,6 +48,12 @@ pub enum NodeError {
     /// The network.
     #[error(transparent)]
     Network(lathe_network::Error),
+    /// The network is paired with an execution layer, and nothing here speaks to one.
+    #[error(
+        "the network is paired with an execution layer (EXECUTION_GENESIS_BLOCK_HASH in config.yaml), and this node has no \
+         execution client"
+    )]
+    NoExecutionClient,
     /// A metric.
     #[error("the metrics registry refused a metric: {0}")]
     Metrics(#[from] prometheus::Error),

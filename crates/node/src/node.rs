@@ -13,7 +13,7 @@ use lathe_http::{Identity, NetworkInfo};
 use lathe_leansig::Prod;
 use lathe_signer::Signer;
 use lathe_storage::{Database, RocksDb};
-use lathe_types::MAX_ATTESTATIONS_DATA;
+use lathe_types::{ChainVariant, MAX_ATTESTATIONS_DATA};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::info;
@@ -71,6 +71,9 @@ pub enum Stopped {
 impl Node {
     /// Starts a node on the current tokio runtime. When this returns, its sockets are open and its files locked.
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
+        if options.genesis.variant() == ChainVariant::ExecutionPaired {
+            return Err(NodeError::NoExecutionClient);
+        }
         let metrics = Arc::new(Metrics::new(&options.name, clock::unix_seconds())?);
         describe(&options, &metrics);
         let time = Time::new(options.genesis.genesis_time, options.clock_speed);

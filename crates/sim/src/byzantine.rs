@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use lathe_engine::{KeyRole, PrepareRequest, PreparedBlock, Publication};
+use lathe_forkchoice::attach_payload;
 use lathe_types::{
     AttestationData, Checkpoint, Root, SignedAttestation, SignedBlock, Slot, Status, TreeHash,
 };
@@ -43,7 +44,14 @@ fn other_block(seed: u64, block: &SignedBlock, prepared: &PreparedBlock) -> Opti
         known_block_roots: HashSet::new(),
         candidates: Vec::new(),
     };
-    let other = worker::build(&request).ok().filter(|other| other.block != block.block)?;
+    let mut other = worker::build(&request).ok()?;
+    if let Some(execution) = &block.block.body.execution {
+        let (block, post_state) =
+            attach_payload(&prepared.parent_state, other.block, execution.clone()).ok()?;
+        other =
+            PreparedBlock { root: block.tree_hash_root(), block, post_state: Arc::new(post_state), ..other };
+    }
+    let other = Some(other).filter(|other| other.block != block.block)?;
     let key = crypto::public_key(seed, block.block.proposer_index, KeyRole::Proposal);
     let signature = crypto::sign(&key, other.block.slot, &other.root);
     let proof = crypto::seal(

@@ -8,6 +8,7 @@
 mod byzantine;
 mod crypto;
 mod disk;
+mod execution;
 pub mod invariants;
 mod message;
 mod network;
@@ -20,8 +21,11 @@ use std::collections::BTreeMap;
 
 use lathe_types::{Checkpoint, Slot};
 
+pub use execution::ExecutionTrouble;
 pub use network::{Links, NodeId, Partition};
-pub use scenario::{Behaviour, ClockStep, Crash, HEALED_SLOTS, Sabotage, Scenario};
+pub use scenario::{
+    Behaviour, ClockStep, Crash, ExecutionFault, ExecutionPlan, HEALED_SLOTS, Sabotage, Scenario,
+};
 
 /// What a run came to.
 #[derive(Clone, Debug)]
@@ -65,6 +69,7 @@ pub fn run_telling(scenario: Scenario, tell: &mut dyn FnMut(&str)) -> Result<Out
 }
 
 /// The command that runs one seed again.
-pub fn replay_command(seed: u64) -> String {
-    format!("cargo run -p lathe-sim -- --seed {seed} --seeds 1")
+pub fn replay_command(seed: u64, paired: bool) -> String {
+    let paired = if paired { " --execution" } else { "" };
+    format!("cargo run -p lathe-sim -- --seed {seed} --seeds 1{paired}")
 }

@@ -15,6 +15,9 @@ struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Pair the chains with an execution layer.
+    #[arg(long)]
+    execution: bool,
     /// Print every event of every node: milliseconds since genesis, node, event.
     #[arg(long)]
     events: bool,
@@ -30,14 +33,16 @@ fn main() -> ExitCode {
                 let _ = out.write_all(line.as_bytes());
             }
         };
-        let line = match run_telling(Scenario::from_seed(seed), &mut tell) {
+        let scenario =
+            if arguments.execution { Scenario::paired_from_seed(seed) } else { Scenario::from_seed(seed) };
+        let line = match run_telling(scenario, &mut tell) {
             Ok(outcome) if arguments.seeds == 1 => {
                 format!("seed {seed}: {}", blake3::Hash::from(outcome.trace))
             }
             Ok(_) => continue,
             Err(violation) => {
                 failures += 1;
-                format!("seed {seed}: {violation}\n    {}", replay_command(seed))
+                format!("seed {seed}: {violation}\n    {}", replay_command(seed, arguments.execution))
             }
         };
         // A closed pipe is no reason to stop counting.

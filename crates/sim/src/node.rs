@@ -7,6 +7,7 @@ use lathe_engine::{Anchor, Engine, EngineConfig, EngineError, MessageId, Millis,
 use lathe_types::{SubnetId, ValidatorIndex};
 
 use crate::disk::{Disk, Ledger};
+use crate::execution::ExecutionClient;
 use crate::message::Message;
 use crate::network::NodeId;
 use crate::scenario::Behaviour;
@@ -23,6 +24,8 @@ pub(crate) struct Node {
     pub(crate) incarnation: u32,
     pub(crate) disk: Disk,
     pub(crate) ledger: Ledger,
+    /// On an execution-paired chain.
+    pub(crate) execution: Option<ExecutionClient>,
     pub(crate) behaviour: Option<Behaviour>,
     /// How far its clock is ahead, in milliseconds.
     pub(crate) skew_ms: i64,
@@ -56,6 +59,7 @@ impl Node {
             incarnation: 0,
             disk: Disk::new(anchor),
             ledger: Ledger::default(),
+            execution: None,
             behaviour: None,
             skew_ms: 0,
             neighbours: Vec::new(),
@@ -91,6 +95,7 @@ impl Node {
     pub(crate) fn start(&mut self) -> Result<(), EngineError> {
         if let Some(anchor) = self.disk.anchor() {
             self.engine = Some(Engine::new(self.config.clone(), anchor)?);
+            self.execution.iter_mut().for_each(ExecutionClient::forget_builds);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::execution::ExecutionTrouble;
 use crate::network::{Links, NodeId, Partition};
 
 /// How a node misbehaves. Never more than a third of the validators do.
@@ -16,6 +17,8 @@ pub enum Behaviour {
     Withhold,
     /// Claims a chain that nobody has, and answers requests with nothing.
     Lie,
+    /// Has an execution client that makes payloads which no other accepts; on an execution-paired chain.
+    BadPayload,
     /// Runs with keys that another node runs with as well, each with a ledger of its own.
     Twin,
 }
@@ -25,6 +28,8 @@ pub enum Behaviour {
 pub enum Sabotage {
     /// The signer signs a second root for every vote.
     SignsTwice,
+    /// Whatever the execution client says is taken for a yes.
+    BelievesEveryPayload,
     /// The disk says that writes are durable before they are.
     SyncsNothing,
     /// Every validator is run twice, on machines that know nothing of each other; for the two sides of a partition.
@@ -53,6 +58,28 @@ pub struct ClockStep {
     pub skew_ms: i64,
 }
 
+/// An execution client in trouble.
+#[derive(Clone, Copy, Debug)]
+pub struct ExecutionFault {
+    /// From when.
+    pub from_ms: i64,
+    /// Until when.
+    pub until_ms: i64,
+    /// Whose client.
+    pub node: NodeId,
+    /// What is wrong.
+    pub trouble: ExecutionTrouble,
+}
+
+/// The execution layer of a paired chain.
+#[derive(Clone, Debug, Default)]
+pub struct ExecutionPlan {
+    /// What goes wrong; all is well once healed.
+    pub faults: Vec<ExecutionFault>,
+    /// Nodes whose clients say which payload was the last valid one.
+    pub names_latest_valid: Vec<NodeId>,
+}
+
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -76,6 +103,8 @@ pub struct Scenario {
     pub faulty_slots: u64,
     /// Slots after everything has healed.
     pub healed_slots: u64,
+    /// The execution layer, if the chain is paired with one.
+    pub execution: Option<ExecutionPlan>,
     /// A bug put back in.
     pub sabotage: Option<Sabotage>,
 }
@@ -98,6 +127,7 @@ impl Scenario {
             clock_steps: Vec::new(),
             faulty_slots: slots,
             healed_slots: 0,
+            execution: None,
             sabotage: None,
         }
     }
@@ -152,6 +182,32 @@ impl Scenario {
             scenario.clock_steps.push(step);
         }
         scenario
+    }
+
+    /// The run that belongs to a seed on an execution-paired chain: the same faults, and execution clients in trouble.
+    pub fn paired_from_seed(seed: u64) -> Self {
+        let mut scenario = Self::from_seed(seed);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0xe1);
+        let end_ms = scenario.heals_at_ms();
+        for behaviour in scenario.byzantine.values_mut() {
+            if rng.random_bool(0.6) {
+                *behaviour = Behaviour::BadPayload;
+            }
+        }
+        let mut plan = ExecutionPlan::default();
+        plan.names_latest_valid = (0..scenario.nodes).filter(|_| rng.random_bool(0.5)).collect();
+        for node in 0..scenario.nodes {
+            // One trouble after the other, so that the end of one is not the end of another.
+            let mut from_ms = rng.random_range(0..end_ms);
+            while from_ms < end_ms && rng.random_bool(0.5) {
+                use ExecutionTrouble::{Offline, Syncing, Useless, Wiped};
+                let until_ms = from_ms + rng.random_range(100..30_000);
+                let trouble = *pick(&mut rng, &[Offline, Wiped, Syncing, Useless]);
+                plan.faults.push(ExecutionFault { from_ms, until_ms, node, trouble });
+                from_ms = until_ms + rng.random_range(1..20_000);
+            }
+        }
+        Self { execution: Some(plan), ..scenario }
     }
 
     /// When the faults end, in milliseconds since genesis.

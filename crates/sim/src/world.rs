@@ -11,6 +11,7 @@ use lathe_types::{Checkpoint, Genesis, Signature, Slot, TreeHash, Validator, Val
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::execution::{EXECUTION_GENESIS, ExecutionClient, ExecutionTrouble};
 use crate::invariants::{self, BlockTree, Fact, Invariant};
 use crate::message::Message;
 use crate::network::{Links, NodeId};
@@ -34,6 +35,7 @@ enum Happening {
     Crash { node: NodeId, down_ms: i64 },
     Start { node: NodeId },
     ClockStep { node: NodeId, skew_ms: i64 },
+    Trouble { node: NodeId, trouble: Option<ExecutionTrouble> },
     Heal,
 }
 
@@ -63,7 +65,11 @@ fn genesis(scenario: &Scenario) -> Result<Anchor, Violation> {
     });
     let validators =
         Validators::try_from_iter(validators).map_err(|error| Violation::setup(&format!("{error:?}")))?;
-    let state = lathe_transition::generate_genesis(&Genesis { genesis_time: 0, validators });
+    let state = lathe_transition::generate_genesis(&Genesis {
+        genesis_time: 0,
+        validators,
+        execution_genesis: scenario.execution.as_ref().map(|_| EXECUTION_GENESIS),
+    });
     Ok(Anchor::new(lathe_transition::genesis_block(&state).header(), Arc::new(state)))
 }
 
@@ -77,7 +83,7 @@ impl<'a> World<'a> {
             next: 0,
             nodes: Vec::new(),
             links: scenario.links.clone(),
-            invariants: invariants::all(scenario.healed_slots > 0),
+            invariants: invariants::all(scenario.healed_slots > 0, scenario.execution.is_some()),
             tree: BlockTree::default(),
             trace: blake3::Hasher::new(),
             listener,
@@ -105,6 +111,10 @@ impl<'a> World<'a> {
             let mut node =
                 Node::new(id, validators, is_aggregator, anchor).map_err(|error| Violation::setup(&error))?;
             node.behaviour = self.scenario.byzantine.get(owner).copied();
+            node.execution = self.scenario.execution.as_ref().map(|plan| {
+                let byzantine = node.behaviour == Some(Behaviour::BadPayload);
+                ExecutionClient::new(id as u64, byzantine, plan.names_latest_valid.contains(owner))
+            });
             // A ring and a chord, so that messages need relays.
             let count = owners.len();
             node.neighbours = [id + 1, id + count - 1, id + count / 2, id + count - count / 2]
@@ -118,6 +128,7 @@ impl<'a> World<'a> {
         }
         for node in 0..self.nodes.len() {
             self.connect(node);
+            self.tell_health(node);
             self.schedule(0, Happening::Wake { node, incarnation: 0 });
         }
         Ok(())
@@ -129,6 +140,11 @@ impl<'a> World<'a> {
         }
         for step in self.scenario.clock_steps.clone() {
             self.schedule_at(step.at_ms, Happening::ClockStep { node: step.node, skew_ms: step.skew_ms });
+        }
+        for fault in self.scenario.execution.as_ref().map_or_else(Vec::new, |plan| plan.faults.clone()) {
+            let node = fault.node;
+            self.schedule_at(fault.from_ms, Happening::Trouble { node, trouble: Some(fault.trouble) });
+            self.schedule_at(fault.until_ms, Happening::Trouble { node, trouble: None });
         }
         self.schedule_at(self.scenario.heals_at_ms(), Happening::Heal);
     }
@@ -202,6 +218,12 @@ impl<'a> World<'a> {
                 self.nodes[node].wake_at = None;
                 self.turn(node, Input::Tick)
             }
+            Happening::Trouble { node, trouble } => {
+                // What begins before the healing may end after it, but nothing begins again.
+                let healed = self.now >= self.scenario.heals_at_ms() && self.scenario.healed_slots > 0;
+                self.trouble(node, trouble.filter(|_| !healed));
+                Ok(())
+            }
             Happening::Heal => self.heal(),
         }
     }
@@ -256,11 +278,15 @@ impl<'a> World<'a> {
                 self.schedule(delay, Happening::Signed { node: id, incarnation, job, requests });
             }
             Effect::Persist { sequence, batch } => self.persist(id, sequence, batch)?,
-            Effect::Publish { message, .. } => self.publish(id, &message),
+            Effect::Publish { message, .. } => self.publish(id, &message)?,
             Effect::GossipVerdict { id: message, verdict, peer } => self.judged(id, message, peer, verdict),
             Effect::Fetch { request, peer, what } => self.fetch(id, request, peer, what),
             Effect::RequestStatus { peer } => self.request_status(id, peer),
             Effect::Penalise { .. } => {}
+            Effect::NewPayload(_)
+            | Effect::ForkchoiceUpdated { .. }
+            | Effect::GetPayload { .. }
+            | Effect::ReplayPayloads { .. } => self.ask_client(id, effect)?,
             Effect::Announce(event) => self.announced(id, &event)?,
         }
         Ok(())
@@ -277,5 +303,6 @@ impl<'a> World<'a> {
     }
 }
 
+mod execution;
 mod faults;
 mod io;

@@ -10,7 +10,10 @@ const SEEDS_PER_PART: u64 = 20;
 fn run_part(part: u64) {
     for seed in part * SEEDS_PER_PART..(part + 1) * SEEDS_PER_PART {
         if let Err(violation) = run(Scenario::from_seed(seed)) {
-            panic!("seed {seed}: {violation}\nreplay with: {}", replay_command(seed));
+            panic!("seed {seed}: {violation}\nreplay with: {}", replay_command(seed, false));
+        }
+        if let Err(violation) = run(Scenario::paired_from_seed(seed)) {
+            panic!("seed {seed}, paired: {violation}\nreplay with: {}", replay_command(seed, true));
         }
     }
 }
@@ -43,6 +46,8 @@ fn the_same_seed_gives_the_same_trace() {
         let first = run(Scenario::from_seed(seed)).unwrap();
         let second = run(Scenario::from_seed(seed)).unwrap();
         assert_eq!(first.trace, second.trace, "seed {seed}");
+        let [first, second] = [0, 1].map(|_| run(Scenario::paired_from_seed(seed)).unwrap().trace);
+        assert_eq!(first, second, "seed {seed}, paired");
     }
     let [one, two] = [1, 2].map(|seed| run(Scenario::from_seed(seed)).unwrap().trace);
     assert_ne!(one, two);

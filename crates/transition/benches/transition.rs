@@ -43,7 +43,7 @@ fn genesis(validators: u64) -> Genesis {
             Validator { attestation_public_key: key, proposal_public_key: key, index: ValidatorIndex(index) }
         })
         .collect();
-    Genesis { genesis_time: 1_000, validators: Validators::new(registry).unwrap() }
+    Genesis { genesis_time: 1_000, validators: Validators::new(registry).unwrap(), execution_genesis: None }
 }
 
 /// A chain of `blocks`, each carrying everybody's vote for the slot before: its last block, the state after it, and one
@@ -79,7 +79,7 @@ fn next_block(pre: &State, slot: u64, checkpoints: &[Checkpoint]) -> (Block, Sta
         slot: Slot(slot),
         proposer_index: ValidatorIndex::proposer_for_slot(Slot(slot), count).unwrap(),
         parent_root: parent.root,
-        body: BlockBody { attestations: attestations.try_into().unwrap() },
+        body: BlockBody { attestations: attestations.try_into().unwrap(), execution: None },
         ..Block::default()
     };
     let mut post = pre.clone();

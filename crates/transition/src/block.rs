@@ -6,6 +6,7 @@ use lathe_types::{
 };
 
 use crate::attestations::process_attestations;
+use crate::execution::process_execution_payload;
 use crate::justification::extend_to_slot;
 
 /// Advances through empty slots up to `target_slot`, whose own block is not applied.
@@ -110,9 +111,10 @@ fn push_history(state: &mut State, parent_root: Root, num_empty_slots: u64) -> R
     history.apply_updates().map_err(|error| too_far(format!("{error:?}")))
 }
 
-/// Header and body.
+/// Header and body; the payload of an execution-paired chain comes before the votes.
 pub fn process_block(state: &mut State, block: &Block) -> Result<(), Rejection> {
     process_block_header(state, block)?;
+    process_execution_payload(state, &block.body)?;
     process_attestations(state, &block.body.attestations)
 }
 
@@ -157,7 +159,9 @@ pub fn state_transition_watched(
     advanced?;
 
     watch(Part::Block, Edge::Begin);
-    let processed = process_block_header(&mut state, block).and_then(|()| {
+    let processed = process_block_header(&mut state, block);
+    let processed = processed.and_then(|()| process_execution_payload(&mut state, &block.body));
+    let processed = processed.and_then(|()| {
         watch(Part::Attestations, Edge::Begin);
         let counted = process_attestations(&mut state, &block.body.attestations);
         watch(Part::Attestations, Edge::End);

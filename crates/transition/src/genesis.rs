@@ -1,13 +1,17 @@
 //! The first state of a chain.
 
+use std::sync::Arc;
+
 use lathe_types::{
-    Block, BlockBody, BlockHeader, Checkpoint, Genesis, GenesisConfig, HistoricalBlockHashes,
-    JustificationRoots, JustificationValidators, JustifiedSlots, Root, Slot, State, TreeHash, ValidatorIndex,
+    Block, BlockBody, BlockHeader, Checkpoint, ExecutionBody, ExecutionPayloadHeader, Genesis, GenesisConfig,
+    HistoricalBlockHashes, JustificationRoots, JustificationValidators, JustifiedSlots, Root, Slot, State,
+    TreeHash, ValidatorIndex,
 };
 
 use crate::block::{apply_updates, state_root};
 
-/// The genesis state: empty history, and the genesis block's header without its state root.
+/// The genesis state: empty history, and the genesis block's header without its state root. On an execution-paired chain
+/// the newest payload is the execution layer's genesis, of which nothing but the hash is known.
 #[expect(clippy::expect_used, reason = "a bitlist without bits is within every limit")]
 pub fn generate_genesis(genesis: &Genesis) -> State {
     let mut state = State {
@@ -18,7 +22,7 @@ pub fn generate_genesis(genesis: &Genesis) -> State {
             proposer_index: ValidatorIndex(0),
             parent_root: Root::ZERO,
             state_root: Root::ZERO,
-            body_root: BlockBody::default().tree_hash_root(),
+            body_root: genesis_body(genesis.execution_genesis).tree_hash_root(),
         },
         latest_justified: Checkpoint::default(),
         latest_finalized: Checkpoint::default(),
@@ -27,6 +31,9 @@ pub fn generate_genesis(genesis: &Genesis) -> State {
         validators: genesis.validators.clone(),
         justifications_roots: JustificationRoots::empty(),
         justifications_validators: JustificationValidators::with_capacity(0).expect("no bits"),
+        latest_execution_payload_header: genesis
+            .execution_genesis
+            .map(|block_hash| Arc::new(ExecutionPayloadHeader::genesis(block_hash))),
     };
     apply_updates(&mut state);
     state
@@ -39,6 +46,14 @@ pub fn genesis_block(state: &State) -> Block {
         proposer_index: state.latest_block_header.proposer_index,
         parent_root: state.latest_block_header.parent_root,
         state_root: state_root(state),
-        body: BlockBody::default(),
+        body: genesis_body(state.latest_execution_payload_header.as_ref().map(|header| header.block_hash)),
+    }
+}
+
+/// The body of the genesis block: no votes, and on an execution-paired chain a payload that is only a hash.
+fn genesis_body(execution_genesis: Option<Root>) -> BlockBody {
+    BlockBody {
+        execution: execution_genesis.map(|block_hash| Arc::new(ExecutionBody::genesis(block_hash))),
+        ..BlockBody::default()
     }
 }

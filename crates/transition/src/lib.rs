@@ -15,6 +15,7 @@
 mod attestations;
 mod bits;
 mod block;
+mod execution;
 mod genesis;
 mod justification;
 
@@ -23,6 +24,7 @@ pub use block::{
     Edge, Part, Watch, process_block, process_block_header, process_slots, state_root, state_transition,
     state_transition_watched,
 };
+pub use execution::{check_execution_payload, payload_timestamp, process_execution_payload};
 pub use genesis::{generate_genesis, genesis_block};
 pub use justification::{extend_to_slot, is_slot_justified, lies_on_chain, pending_voters};
 

@@ -13,7 +13,11 @@ fn genesis() -> State {
     let validators = Validators::try_from_iter(
         (0..VALIDATORS).map(|index| Validator { index: ValidatorIndex(index), ..Validator::default() }),
     );
-    generate_genesis(&Genesis { genesis_time: 1_000, validators: validators.unwrap() })
+    generate_genesis(&Genesis {
+        genesis_time: 1_000,
+        validators: validators.unwrap(),
+        execution_genesis: None,
+    })
 }
 
 /// A valid block for `slot` on top of `pre`, and its post-state.
@@ -33,7 +37,7 @@ fn unsealed(pre: &State, slot: u64, attestations: Vec<AggregatedAttestation>) ->
         proposer_index: ValidatorIndex(slot % VALIDATORS),
         parent_root: advanced.latest_block_header.tree_hash_root(),
         state_root: Root::ZERO,
-        body: BlockBody { attestations: attestations.try_into().unwrap() },
+        body: BlockBody { attestations: attestations.try_into().unwrap(), execution: None },
     }
 }
 

@@ -1,18 +1,24 @@
 //! Blocks and their headers.
 
+use std::sync::Arc;
+
 use ssz_derive::{Decode, Encode};
 use tree_hash::TreeHash as _;
 use tree_hash_derive::TreeHash;
 
 use crate::aggregate::MultiMessageAggregate;
 use crate::attestation::AggregatedAttestations;
+use crate::execution::ExecutionBody;
 use crate::primitives::{Root, Slot, ValidatorIndex};
 
-/// What a block carries.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, TreeHash)]
+/// What a block carries. Its SSZ has one field on a plain chain and three on an execution-paired one: votes, payload,
+/// requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlockBody {
     /// Votes, one entry per distinct attestation data.
     pub attestations: AggregatedAttestations,
+    /// Payload and requests; present exactly on an execution-paired chain.
+    pub execution: Option<Arc<ExecutionBody>>,
 }
 
 /// A block without its proof.

@@ -9,10 +9,12 @@ mod block;
 mod checkpoint;
 mod clock;
 mod constants;
+mod execution;
 mod genesis;
 mod primitives;
 mod reason;
 mod registry;
+mod shape;
 mod signature;
 mod state;
 mod status;
@@ -28,6 +30,11 @@ pub use block::{Block, BlockBody, BlockHeader, SignedBlock};
 pub use checkpoint::{AttestationData, Checkpoint};
 pub use clock::SlotClock;
 pub use constants::*;
+pub use execution::{
+    ChainVariant, ExecutionAddress, ExecutionBody, ExecutionPayloadHeader, ExecutionPayloadV3,
+    ExecutionRequest, ExecutionRequests, ExtraData, LogsBloom, Shaped, Transaction, Transactions, Uint256,
+    Withdrawal, Withdrawals, WrongVariant,
+};
 pub use genesis::{Genesis, GenesisConfig};
 pub use primitives::{Interval, KeyRole, PublicKey, Root, Slot, SubnetId, ValidatorIndex};
 pub use reason::{Rejection, RejectionReason};

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Language-neutral reason for a rejection (leanSpec `spec/forks/lstar/errors.py`).
+/// Language-neutral reason for a rejection (leanSpec `spec/forks/lstar/errors.py`; the last five are those of the
+/// execution-paired chain, which the specification does not have).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RejectionReason {
     /// The slot to advance to is not after the state's slot.
@@ -73,10 +74,20 @@ pub enum RejectionReason {
     BlockTooFarInFuture,
     /// The vote bookkeeping inside a state is inconsistent (leanSpec#1178).
     MalformedJustifications,
+    /// The container is of another chain variant than the network's.
+    WrongChainVariant,
+    /// The payload does not build on the parent block's.
+    ExecutionParentHashMismatch,
+    /// The payload's timestamp is not the start of the block's slot.
+    ExecutionTimestampMismatch,
+    /// The payload claims randomness, of which there is none.
+    ExecutionPrevRandaoNotZero,
+    /// The payload carries withdrawals, of which there are none.
+    ExecutionWithdrawalsNotEmpty,
 }
 
 impl RejectionReason {
-    /// Every reason, in the specification's order.
+    /// Every reason: the specification's, in its order, then those of the execution-paired chain.
     pub const ALL: &[Self] = &[
         Self::BlockSlotNotInFuture,
         Self::BlockOlderThanLatestHeader,
@@ -112,6 +123,11 @@ impl RejectionReason {
         Self::HeadNotDescendantOfFinalized,
         Self::BlockTooFarInFuture,
         Self::MalformedJustifications,
+        Self::WrongChainVariant,
+        Self::ExecutionParentHashMismatch,
+        Self::ExecutionTimestampMismatch,
+        Self::ExecutionPrevRandaoNotZero,
+        Self::ExecutionWithdrawalsNotEmpty,
     ];
 
     /// The specification's name, such as `WRONG_PROPOSER`.
@@ -151,6 +167,11 @@ impl RejectionReason {
             Self::HeadNotDescendantOfFinalized => "HEAD_NOT_DESCENDANT_OF_FINALIZED",
             Self::BlockTooFarInFuture => "BLOCK_TOO_FAR_IN_FUTURE",
             Self::MalformedJustifications => "MALFORMED_JUSTIFICATIONS",
+            Self::WrongChainVariant => "WRONG_CHAIN_VARIANT",
+            Self::ExecutionParentHashMismatch => "EXECUTION_PARENT_HASH_MISMATCH",
+            Self::ExecutionTimestampMismatch => "EXECUTION_TIMESTAMP_MISMATCH",
+            Self::ExecutionPrevRandaoNotZero => "EXECUTION_PREV_RANDAO_NOT_ZERO",
+            Self::ExecutionWithdrawalsNotEmpty => "EXECUTION_WITHDRAWALS_NOT_EMPTY",
         }
     }
 

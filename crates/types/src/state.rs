@@ -3,6 +3,8 @@
 //! The lists of 32-byte roots and validators are `milhouse` lists: clones share their trees, and hash tree roots are
 //! cached inside them. milhouse has no bitlists, so the two bitfields are plain.
 
+use std::sync::Arc;
+
 use ssz_derive::{Decode, Encode};
 use ssz_types::BitList;
 use tree_hash_derive::TreeHash;
@@ -10,9 +12,9 @@ use tree_hash_derive::TreeHash;
 use crate::block::BlockHeader;
 use crate::checkpoint::Checkpoint;
 use crate::constants::{HistoricalRootsLimit, JustificationValidatorsLimit, ValidatorRegistryLimit};
+use crate::execution::ExecutionPayloadHeader;
 use crate::genesis::GenesisConfig;
 use crate::primitives::{PublicKey, Root, Slot, ValidatorIndex};
-use crate::registry;
 
 /// A registry entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, TreeHash)]
@@ -36,8 +38,9 @@ pub type JustificationRoots = milhouse::List<Root, HistoricalRootsLimit>;
 /// One segment of registry length per pending target.
 pub type JustificationValidators = BitList<JustificationValidatorsLimit>;
 
-/// Everything that the transition needs to judge the next block.
-#[derive(Clone, Debug, PartialEq, Encode, Decode, TreeHash)]
+/// Everything that the transition needs to judge the next block. Its SSZ has ten fields on a plain chain and eleven on an
+/// execution-paired one.
+#[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// Chain configuration.
     pub config: GenesisConfig,
@@ -54,12 +57,13 @@ pub struct State {
     /// Which slots after the finalized one are justified.
     pub justified_slots: JustifiedSlots,
     /// The registry; bytes in which an index is not its validator's position do not decode.
-    #[ssz(with = "registry")]
     pub validators: Validators,
     /// Targets with pending votes.
     pub justifications_roots: JustificationRoots,
     /// Who voted for each of them.
     pub justifications_validators: JustificationValidators,
+    /// Header of the newest block's payload; present exactly on an execution-paired chain.
+    pub latest_execution_payload_header: Option<Arc<ExecutionPayloadHeader>>,
 }
 
 impl State {

@@ -28,7 +28,7 @@ fn block(votes: &[(u64, &[u64])], proposer: u64) -> Block {
             data: data(*slot),
         })
         .collect::<Vec<_>>();
-    let body = BlockBody { attestations: attestations.try_into().unwrap() };
+    let body = BlockBody { attestations: attestations.try_into().unwrap(), execution: None };
     Block { slot: Slot(5), proposer_index: ValidatorIndex(proposer), body, ..Block::default() }
 }
 

@@ -11,23 +11,29 @@ use lathe_engine::{
     Anchor, Effect, Engine, EngineConfig, FetchWhat, GossipVerdict, Input, JobId, MessageId, Millis, Origin,
     Peer, PrepareRequest, PreparedBlock, Publication, RequestId, VerifyRequest,
 };
-use lathe_forkchoice::{BlockInputs, ProofWork, build_block};
+use lathe_forkchoice::{BlockInputs, ProofWork, attach_payload, build_block};
 use lathe_types::{
-    AggregationBits, AttestationData, Checkpoint, Decode, Genesis, MultiMessageAggregate, Participation,
-    ProofBytes, PublicKey, Root, Signature, SignatureShape, SignedAggregatedAttestation, SignedAttestation,
-    SignedBlock, SingleMessageAggregate, Slot, State, Status, SubnetId, TreeHash, Validator, ValidatorIndex,
-    Validators,
+    AggregationBits, AttestationData, Checkpoint, Decode, ExecutionBody, ExecutionPayloadV3,
+    ExecutionRequests, Genesis, MultiMessageAggregate, Participation, ProofBytes, PublicKey, Root, Signature,
+    SignatureShape, SignedAggregatedAttestation, SignedAttestation, SignedBlock, SingleMessageAggregate,
+    Slot, State, Status, SubnetId, TreeHash, Validator, ValidatorIndex, Validators,
 };
 
 /// A genesis with so many validators.
 pub fn anchor(validators: u64) -> Anchor {
+    anchor_of(validators, None)
+}
+
+/// The same on a chain that is paired with the execution layer of that genesis.
+pub fn anchor_of(validators: u64, execution_genesis: Option<Root>) -> Anchor {
     let validator = |index: u64| Validator {
         attestation_public_key: PublicKey([1; PublicKey::LEN]),
         proposal_public_key: PublicKey([2; PublicKey::LEN]),
         index: ValidatorIndex(index),
     };
     let validators = Validators::try_from_iter((0..validators).map(validator)).unwrap();
-    let state = lathe_transition::generate_genesis(&Genesis { genesis_time: 0, validators });
+    let state =
+        lathe_transition::generate_genesis(&Genesis { genesis_time: 0, validators, execution_genesis });
     Anchor::new(lathe_transition::genesis_block(&state).header(), Arc::new(state))
 }
 
@@ -90,11 +96,34 @@ impl Made {
         }
     }
 
+    /// A child on an execution-paired chain, with a payload whose hash repeats `name`.
+    pub fn paired_child(&self, slot: u64, name: u8) -> Self {
+        let plain = self.child(slot, &[]);
+        let execution = payload(&self.state, slot, name);
+        let (block, state) = attach_payload(&self.state, plain.block.block.clone(), execution).unwrap();
+        Self {
+            root: block.tree_hash_root(),
+            block: Arc::new(SignedBlock { block, proof: plain.block.proof.clone() }),
+            state: Arc::new(state),
+        }
+    }
+
     /// The same block with another proof.
     pub fn with_proof(&self, byte: u8) -> Arc<SignedBlock> {
         let proof = MultiMessageAggregate { proof: ProofBytes::new(vec![byte; 8]).unwrap() };
         Arc::new(SignedBlock { block: self.block.block.clone(), proof })
     }
+}
+
+/// A payload that fits a block on `parent`.
+pub fn payload(parent: &State, slot: u64, name: u8) -> Arc<ExecutionBody> {
+    let payload = ExecutionPayloadV3 {
+        parent_hash: parent.latest_execution_payload_header.as_ref().unwrap().block_hash,
+        block_hash: Root::repeat_byte(name),
+        timestamp: 4 * slot,
+        ..ExecutionPayloadV3::default()
+    };
+    Arc::new(ExecutionBody::new(payload, ExecutionRequests::default()))
 }
 
 /// What a worker does with a request to prepare.
@@ -265,6 +294,11 @@ pub fn job_of(effects: &[String]) -> u64 {
     effects.iter().rev().find_map(number).unwrap_or_else(|| panic!("no job in {effects:?}"))
 }
 
+/// The first byte of a hash, which is all that tests give them.
+fn name(hash: Root) -> String {
+    format!("{:x}", hash[0])
+}
+
 /// An effect in a few words.
 pub fn describe(effect: &Effect) -> String {
     match effect {
@@ -340,6 +374,16 @@ pub fn describe(effect: &Effect) -> String {
         },
         Effect::RequestStatus { peer } => format!("status of peer {}", peer.0),
         Effect::Penalise { peer, offence } => format!("penalise peer {}: {offence:?}", peer.0),
+        Effect::NewPayload(payload) => {
+            format!("new payload {}", name(payload.execution.payload().block_hash))
+        }
+        Effect::ForkchoiceUpdated { state, build } => {
+            let build = build.map_or(String::new(), |(job, _)| format!(", build job {}", job.0));
+            let [head, safe, finalized] = [state.head, state.safe, state.finalized].map(name);
+            format!("forkchoice {head} safe {safe} finalized {finalized}{build}")
+        }
+        Effect::GetPayload { job, .. } => format!("get payload job {}", job.0),
+        Effect::ReplayPayloads { job, head } => format!("replay job {}: up to {}", job.0, head.slot),
         Effect::Announce(event) => format!("announce {event:?}"),
     }
 }

@@ -3,6 +3,7 @@
 mod aggregation;
 mod block_production;
 mod duties;
+mod execution;
 mod head;
 mod pools;
 mod pruning;
@@ -24,10 +25,15 @@ use crate::{Store, ValidatorSet};
 
 /// A store at genesis with `validators` validators.
 fn genesis(validators: u64) -> Store {
+    genesis_of(validators, None)
+}
+
+/// The same, paired with the execution layer of that genesis.
+fn genesis_of(validators: u64, execution_genesis: Option<Root>) -> Store {
     let registry =
         (0..validators).map(|index| Validator { index: ValidatorIndex(index), ..Validator::default() });
     let validators = Validators::try_from_iter(registry).unwrap();
-    let state = generate_genesis(&Genesis { genesis_time: 0, validators });
+    let state = generate_genesis(&Genesis { genesis_time: 0, validators, execution_genesis });
     let block = genesis_block(&state);
     Store::create_store(Arc::new(state), &block).unwrap()
 }
@@ -39,7 +45,7 @@ fn block_on(parent: &State, slot: u64, attestations: Vec<AggregatedAttestation>)
     let proposer_index =
         ValidatorIndex::proposer_for_slot(Slot(slot), state.validators.len() as u64).unwrap();
     let parent_root = state.latest_block_header.tree_hash_root();
-    let body = BlockBody { attestations: attestations.try_into().unwrap() };
+    let body = BlockBody { attestations: attestations.try_into().unwrap(), execution: None };
     let mut block = Block { slot: Slot(slot), proposer_index, parent_root, state_root: Root::ZERO, body };
     process_block(&mut state, &block).unwrap();
     block.state_root = state_root(&state);

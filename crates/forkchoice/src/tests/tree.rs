@@ -17,7 +17,13 @@ fn arbitrary(numbers: &mut Numbers, size: usize) -> Tree {
             (node.root, node.slot.0 + 1 + numbers.below(3))
         });
         let root = Root::from_slice(&[&[id as u8 + 1; 16][..], &(id as u64).to_be_bytes(), &[0; 8]].concat());
-        tree.insert(Checkpoint { root, slot: Slot(slot) }, parent_root, ValidatorIndex(id as u64), None);
+        tree.insert(
+            Checkpoint { root, slot: Slot(slot) },
+            parent_root,
+            ValidatorIndex(id as u64),
+            None,
+            None,
+        );
     }
     tree
 }

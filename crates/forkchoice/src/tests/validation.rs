@@ -101,7 +101,7 @@ fn blocks_are_refused_before_any_cryptography() {
     let (good, _) = block_on(store.state(&chain[2].root).unwrap(), 5, vec![attestation(data, [0, 1])]);
     let check = |block: Block| store.check_block(&signed(block));
     let with = |attestations: Vec<AggregatedAttestation>| Block {
-        body: BlockBody { attestations: attestations.try_into().unwrap() },
+        body: BlockBody { attestations: attestations.try_into().unwrap(), execution: None },
         ..good.clone()
     };
     let nobody = AggregatedAttestation { aggregation_bits: AggregationBits::with_capacity(2).unwrap(), data };

@@ -44,6 +44,7 @@ impl Node {
             validators: Validators::new(vec![Validator::default()]).unwrap(),
             justifications_roots: JustificationRoots::empty(),
             justifications_validators: JustificationValidators::with_capacity(0).unwrap(),
+            latest_execution_payload_header: None,
         }
     }
 

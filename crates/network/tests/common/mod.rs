@@ -149,7 +149,7 @@ pub fn block(slot: u64) -> Arc<SignedBlock> {
 pub fn heavy_block(slot: u64) -> Arc<SignedBlock> {
     let bits = AggregationBits::from_indices([ValidatorIndex(4095)]).unwrap();
     let vote = AggregatedAttestation { aggregation_bits: bits, data: AttestationData::default() };
-    let body = BlockBody { attestations: vec![vote; 1000].try_into().unwrap() };
+    let body = BlockBody { attestations: vec![vote; 1000].try_into().unwrap(), execution: None };
     let block = Block { slot: Slot(slot), body, ..Block::default() };
     Arc::new(SignedBlock {
         block,

@@ -115,6 +115,11 @@ impl Chain {
             Effect::Fetch { request, peer, what } => self.hands.network.fetch(request, peer, what),
             Effect::RequestStatus { peer } => self.hands.network.request_status(peer),
             Effect::Penalise { peer, offence } => self.hands.network.penalise(peer, offence),
+            // A plain chain has nothing to say to an execution client, and a node does not start on another.
+            Effect::NewPayload(_)
+            | Effect::ForkchoiceUpdated { .. }
+            | Effect::GetPayload { .. }
+            | Effect::ReplayPayloads { .. } => {}
             Effect::Announce(event) => self.announce(&event),
         }
         Ok(())

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use lathe_engine::{Batch, Duty, Event, JobFailure, MissReason, ObjectKind, SignFailure};
+use lathe_engine::{Batch, Duty, Event, JobFailure, MissReason, ObjectKind, PayloadFailure, SignFailure};
 use lathe_forkchoice::ValidatorSet;
 use lathe_types::{Slot, State, ValidatorIndex};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::metrics::{Metrics, Section};
 use crate::workers::failure_name;
@@ -59,6 +59,16 @@ impl Reporter {
                 "votes arrive but no aggregates: nothing can be justified until some node runs with --is-aggregator"
             ),
             Event::Syncing(syncing) => info!(syncing, "sync state changed"),
+            Event::ExecutionHealth(health) => warn!(?health, "the execution client came or went"),
+            Event::InvalidPayload { block, removed } => {
+                warn!(%block, removed, "the execution client refuses a payload; its block and what builds on it are gone");
+            }
+            Event::FinalizedPayloadInvalid { block } => error!(
+                slot = block.slot.0,
+                root = %block.root,
+                "the execution client refuses a payload that the chain has finalized: validators rest until an operator \
+                 finds out which is wrong"
+            ),
             Event::Interval(_) | Event::SafeTarget(_) => {}
             _ => debug!(?event, "announced"),
         }
@@ -174,6 +184,12 @@ const fn miss_name(reason: MissReason) -> &'static str {
         MissReason::Worker(failure) => failure_name(failure),
         MissReason::HeadMoved => "head_moved",
         MissReason::OutOfTime => "out_of_time",
+        MissReason::OptimisticHead => "optimistic_head",
+        MissReason::Payload(PayloadFailure::Offline) => "execution_offline",
+        MissReason::Payload(PayloadFailure::NotBuilding) => "payload_not_building",
+        MissReason::Payload(PayloadFailure::Timeout) => "payload_timeout",
+        MissReason::Payload(PayloadFailure::Refused) => "payload_refused",
+        MissReason::Payload(PayloadFailure::Mismatch) => "payload_mismatch",
         _ => "other",
     }
 }
@@ -195,7 +211,8 @@ mod tests {
 
     #[test]
     fn empty_slots_count_as_processed() {
-        let genesis = lathe_types::Genesis { genesis_time: 0, validators: Default::default() };
+        let genesis =
+            lathe_types::Genesis { genesis_time: 0, validators: Default::default(), execution_genesis: None };
         let mut state = lathe_transition::generate_genesis(&genesis);
         let (block, empty) = (Root::repeat_byte(1), Root::ZERO);
         for (roots, slots) in [(vec![block], 1), (vec![block, block], 1), (vec![block, empty, empty], 3)] {

@@ -4,6 +4,8 @@ mod agreement;
 mod liveness;
 mod monotonic;
 mod sign_once;
+mod valid_parent;
+mod validated_votes;
 
 use std::collections::BTreeMap;
 
@@ -51,6 +53,32 @@ pub enum Fact {
         /// What.
         root: Root,
     },
+    /// A node's execution client called the payload of a block valid.
+    Validated {
+        /// The node.
+        node: NodeId,
+        /// The block.
+        block: Root,
+    },
+    /// A block with a payload that honest execution clients refuse was imported somewhere.
+    BadPayload {
+        /// The block.
+        block: Root,
+    },
+    /// A node published a vote of its own.
+    Voted {
+        /// The node.
+        node: NodeId,
+        /// The head that it votes for.
+        head: Checkpoint,
+    },
+    /// A node published a block of its own.
+    Proposed {
+        /// The node.
+        node: NodeId,
+        /// What it builds on.
+        parent: Root,
+    },
     /// All faults are over.
     Healed {
         /// Slot by the clock.
@@ -72,12 +100,16 @@ pub trait Invariant {
 }
 
 /// Every invariant, at its beginning.
-pub fn all(demands_liveness: bool) -> Vec<Box<dyn Invariant>> {
+pub fn all(demands_liveness: bool, is_paired: bool) -> Vec<Box<dyn Invariant>> {
     let mut invariants: Vec<Box<dyn Invariant>> = vec![
         Box::<agreement::Agreement>::default(),
         Box::<monotonic::Monotonic>::default(),
         Box::<sign_once::SignOnce>::default(),
     ];
+    if is_paired {
+        invariants.push(Box::<valid_parent::ValidParent>::default());
+        invariants.push(Box::<validated_votes::ValidatedVotes>::default());
+    }
     if demands_liveness {
         invariants.push(Box::<liveness::Liveness>::default());
     }
@@ -94,6 +126,11 @@ impl BlockTree {
     /// Takes note of a block.
     pub fn insert(&mut self, block: Checkpoint, parent: Root) {
         self.blocks.insert(block.root, (block.slot, parent));
+    }
+
+    /// The block and its ancestors, as far as they are known, towards genesis.
+    pub fn ancestors(&self, root: Root) -> impl Iterator<Item = Root> + '_ {
+        std::iter::successors(Some(root), |root| self.blocks.get(root).map(|(_, parent)| *parent))
     }
 
     /// Whether `descendant` is, or descends from, `ancestor`.

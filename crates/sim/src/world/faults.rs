@@ -42,6 +42,7 @@ impl World<'_> {
             })?;
         }
         self.connect(id);
+        self.tell_health(id);
         for neighbour in self.nodes[id].neighbours.clone() {
             self.answer(neighbour, 1, Input::PeerConnected { peer: Peer(id as u64) });
         }
@@ -59,6 +60,7 @@ impl World<'_> {
         for id in 0..self.nodes.len() {
             self.nodes[id].skew_ms = 0;
             self.nodes[id].wake_at = None;
+            self.trouble(id, None);
             self.restart(id)?;
             self.turn(id, Input::Tick)?;
         }

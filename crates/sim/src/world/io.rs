@@ -8,6 +8,8 @@ use super::{
     SignFailure, SignRequest, Signature, Slot, TreeHash, Violation, World, byzantine, crypto,
 };
 
+use crate::execution::is_bad;
+
 impl World<'_> {
     /// Record, sync, sign: what was interrupted before the sync was not signed.
     pub(super) fn signed(
@@ -47,6 +49,9 @@ impl World<'_> {
             for (root, block, _) in &batch.blocks {
                 let checkpoint = Checkpoint { root: *root, slot: block.block.slot };
                 self.tell(&Fact::Imported { block: checkpoint, parent: block.block.parent_root })?;
+                if is_bad(&block.block.body) {
+                    self.tell(&Fact::BadPayload { block: *root })?;
+                }
             }
         }
         let incarnation = self.nodes[id].incarnation;
@@ -76,7 +81,18 @@ impl World<'_> {
         self.turn(id, Input::Durable { sequence })
     }
 
-    pub(super) fn publish(&mut self, id: NodeId, publication: &Publication) {
+    pub(super) fn publish(&mut self, id: NodeId, publication: &Publication) -> Result<(), Violation> {
+        if self.nodes[id].is_honest() {
+            match publication {
+                Publication::Block(block) => {
+                    self.tell(&Fact::Proposed { node: id, parent: block.block.parent_root })?;
+                }
+                Publication::Attestation { attestation, .. } => {
+                    self.tell(&Fact::Voted { node: id, head: attestation.data.head })?;
+                }
+                Publication::Aggregate(_) => {}
+            }
+        }
         let message = Message::new(publication);
         self.trace.update(&message.id.0);
         self.nodes[id].note(message.id);
@@ -94,6 +110,7 @@ impl World<'_> {
             }
             _ => neighbours.into_iter().for_each(|neighbour| self.gossip(id, neighbour, message.clone())),
         }
+        Ok(())
     }
 
     fn gossip(&mut self, from: NodeId, to: NodeId, message: Message) {

@@ -30,6 +30,7 @@ fn genesis_state() -> State {
         validators: Validators::new((0..4).map(validator).collect()).unwrap(),
         justifications_roots: Default::default(),
         justifications_validators: JustificationValidators::with_capacity(0).unwrap(),
+        latest_execution_payload_header: None,
     }
 }
 

@@ -56,12 +56,21 @@ fn blocks() {
     survives(Random::block);
     survives(Random::block_header);
     survives(Random::signed_block);
+    survives(Random::paired_block);
 }
 
 #[test]
 fn states() {
     survives(Random::validator);
     survives(Random::state);
+    survives(Random::paired_state);
+}
+
+#[test]
+fn payloads() {
+    survives(Random::execution_payload);
+    survives(|random| random.execution_payload().header());
+    survives(Random::execution_requests);
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn block() {
         proposer_index: ValidatorIndex(3),
         parent_root: Root::repeat_byte(1),
         state_root: Root::repeat_byte(2),
-        body: BlockBody { attestations: VariableList::new(vec![attestation]).unwrap() },
+        body: BlockBody { attestations: VariableList::new(vec![attestation]).unwrap(), execution: None },
     };
     golden(
         &block,
@@ -127,6 +127,7 @@ fn state() {
         validators: Validators::new(vec![validator(0), validator(1)]).unwrap(),
         justifications_roots: JustificationRoots::new(roots(0x20..0x23)).unwrap(),
         justifications_validators: bits(&[1, 1, 0, 1, 1, 0, 1, 0]),
+        latest_execution_payload_header: None,
     };
     golden(
         &state,

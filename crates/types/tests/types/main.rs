@@ -4,6 +4,7 @@
 
 mod clock;
 mod decode;
+mod execution;
 mod golden;
 mod mirror;
 mod random;

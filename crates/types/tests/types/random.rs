@@ -1,5 +1,7 @@
 //! Seeded random values of every container.
 
+use std::sync::Arc;
+
 use lathe_types::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -120,8 +122,61 @@ impl Random {
             proposer_index: ValidatorIndex(self.number()),
             parent_root: self.root(),
             state_root: self.root(),
-            body: BlockBody { attestations: VariableList::new(attestations).unwrap() },
+            body: BlockBody { attestations: VariableList::new(attestations).unwrap(), execution: None },
         }
+    }
+
+    pub fn execution_requests(&mut self) -> ExecutionRequests {
+        let requests = self.many(4, |random| {
+            let len = random.below(100);
+            VariableList::new(random.bytes(len)).unwrap()
+        });
+        VariableList::new(requests).unwrap()
+    }
+
+    pub fn execution_payload(&mut self) -> ExecutionPayloadV3 {
+        let transactions = self.many(5, |random| {
+            let len = random.below(300);
+            VariableList::new(random.bytes(len)).unwrap()
+        });
+        let withdrawals = self.many(4, |random| Withdrawal {
+            index: random.number(),
+            validator_index: random.number(),
+            address: random.0.random::<[u8; 20]>().into(),
+            amount: random.number(),
+        });
+        let extra_len = self.below(33);
+        ExecutionPayloadV3 {
+            parent_hash: self.root(),
+            fee_recipient: self.0.random::<[u8; 20]>().into(),
+            state_root: self.root(),
+            receipts_root: self.root(),
+            logs_bloom: ssz_types::FixedVector::new(self.bytes(256)).unwrap(),
+            prev_randao: self.root(),
+            block_number: self.number(),
+            gas_limit: self.number(),
+            gas_used: self.number(),
+            timestamp: self.number(),
+            extra_data: VariableList::new(self.bytes(extra_len)).unwrap(),
+            base_fee_per_gas: Uint256::from_le_bytes(self.0.random::<[u8; 32]>()),
+            block_hash: self.root(),
+            transactions: VariableList::new(transactions).unwrap(),
+            withdrawals: VariableList::new(withdrawals).unwrap(),
+            blob_gas_used: self.number(),
+            excess_blob_gas: self.number(),
+        }
+    }
+
+    pub fn paired_block(&mut self) -> Block {
+        let execution = ExecutionBody::new(self.execution_payload(), self.execution_requests());
+        let mut block = self.block();
+        block.body.execution = Some(Arc::new(execution));
+        block
+    }
+
+    pub fn paired_state(&mut self) -> State {
+        let header = Arc::new(self.execution_payload().header());
+        State { latest_execution_payload_header: Some(header), ..self.state() }
     }
 
     pub fn block_header(&mut self) -> BlockHeader {
@@ -161,6 +216,7 @@ impl Random {
             validators: self.validators(),
             justifications_roots: JustificationRoots::new(self.many(10, Self::root)).unwrap(),
             justifications_validators: self.bits(600),
+            latest_execution_payload_header: None,
         }
     }
 

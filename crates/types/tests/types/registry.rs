@@ -19,6 +19,7 @@ fn state(indices: &[u64]) -> State {
         validators: registry(indices),
         justifications_roots: JustificationRoots::default(),
         justifications_validators: JustificationValidators::with_capacity(0).unwrap(),
+        latest_execution_payload_header: None,
     }
 }
 

@@ -1,0 +1,222 @@
+//! The execution client's part in the chain: what it is told, what it says, and what follows.
+//!
+//! Nothing waits for it. Blocks are imported before their payloads are judged; a verdict later validates them or makes them
+//! leave. What the client misses while it is away, or refuses to judge because something before it is missing there, is
+//! replayed from storage once it is back. A plain chain has none of this.
+
+use std::collections::BTreeMap;
+
+use lathe_forkchoice::{Payload, PayloadStatus};
+use lathe_types::{MILLISECONDS_PER_SLOT, Root, SignedBlock, Slot};
+
+use crate::Engine;
+use crate::event::Event;
+use crate::io::{
+    Batch, Effect, ExecutionHealth, ForkchoiceState, JobId, Millis, NewPayload, PayloadAttributes,
+    PayloadVerdict,
+};
+use crate::jobs::Job;
+use crate::time::Timer;
+
+/// Payloads that may be with the execution client at a time: a range of blocks. What exceeds this is replayed later.
+const MAX_OPEN_PAYLOADS: usize = 64;
+/// Bytes of them: as many as one answer with blocks may have.
+const MAX_OPEN_PAYLOAD_BYTES: usize = 32 << 20;
+/// Pause after a first replay that did not help; doubles with every further one.
+const REPLAY_PAUSE_MS: u64 = MILLISECONDS_PER_SLOT;
+/// Longest pause: a client that catches up by itself needs no more help than this.
+const MAX_REPLAY_PAUSE_MS: u64 = 16 * MILLISECONDS_PER_SLOT;
+
+/// What we know of the execution client.
+#[derive(Default)]
+pub(crate) struct Execution {
+    health: ExecutionHealth,
+    /// Payloads that it has not judged yet, with their sizes.
+    open: BTreeMap<Root, usize>,
+    open_bytes: usize,
+    /// What it was told last.
+    told: Option<ForkchoiceState>,
+    /// It lacks payloads that lead to our head.
+    lags: bool,
+    replaying: Option<JobId>,
+    /// Replays that did not help, one after the other.
+    replays: u32,
+    /// No replay before this.
+    pause: Option<Timer>,
+}
+
+impl Execution {
+    pub(crate) fn is_online(&self) -> bool {
+        self.health == ExecutionHealth::Online
+    }
+
+    pub(crate) fn next_timeout(&self, now: Millis) -> Option<Millis> {
+        let waits = self.is_online() && self.lags && self.replaying.is_none();
+        self.pause.filter(|pause| waits && !pause.is_due(now)).map(Timer::at)
+    }
+
+    /// Notes a payload that is handed out; false if too many are.
+    fn hand_out(&mut self, block: Root, bytes: usize) -> bool {
+        let fits = self.open.len() < MAX_OPEN_PAYLOADS
+            && self.open_bytes.saturating_add(bytes) <= MAX_OPEN_PAYLOAD_BYTES;
+        if fits && self.open.insert(block, bytes).is_none() {
+            self.open_bytes += bytes;
+        }
+        fits
+    }
+
+    fn judged(&mut self, block: &Root) {
+        self.open_bytes -= self.open.remove(block).unwrap_or_default();
+    }
+
+    pub(crate) fn replay_ended(&mut self, now: Millis) {
+        self.replaying = None;
+        self.lags = false;
+        self.told = None;
+        let pause = REPLAY_PAUSE_MS.checked_shl(self.replays).unwrap_or(MAX_REPLAY_PAUSE_MS);
+        self.pause = Some(Timer::after(now, pause.min(MAX_REPLAY_PAUSE_MS)));
+        self.replays = self.replays.saturating_add(1);
+    }
+}
+
+impl Engine {
+    /// Whether the chain is paired with an execution layer.
+    pub(crate) fn is_paired(&self) -> bool {
+        self.payload_of_head().is_some()
+    }
+
+    pub(crate) fn payload_of_head(&self) -> Option<Payload> {
+        self.store.payload(&self.store.head().root)
+    }
+
+    /// The execution client came or went.
+    pub(crate) fn execution_health(&mut self, health: ExecutionHealth) {
+        if !self.is_paired() || self.execution.health == health {
+            return;
+        }
+        // Whatever it was told may be gone, and it owes no answers.
+        let replaying = self.execution.replaying.take();
+        self.execution = Execution { health, ..Execution::default() };
+        replaying.map(|job| self.jobs.close(job));
+        self.view_is_stale();
+        self.announce(Event::ExecutionHealth(health));
+    }
+
+    /// Has the payload of a block judged that is about to enter the store.
+    pub(crate) fn submit_payload(&mut self, root: Root, block: &SignedBlock) {
+        let Some(execution) = &block.block.body.execution else { return };
+        if !self.execution.is_online() {
+            return;
+        }
+        if !self.execution.hand_out(root, execution.bytes()) {
+            self.execution.lags = true;
+            return;
+        }
+        self.push(Effect::NewPayload(NewPayload {
+            block: root,
+            parent_beacon_block_root: block.block.parent_root,
+            execution: execution.clone(),
+        }));
+    }
+
+    /// The execution client's word on a payload.
+    pub(crate) fn payload_status(&mut self, block: Root, verdict: PayloadVerdict) {
+        self.execution.judged(&block);
+        match verdict {
+            PayloadVerdict::Valid => {
+                if self.store.on_valid_payload(&block) {
+                    self.view_is_stale();
+                }
+            }
+            PayloadVerdict::Invalid { latest_valid_hash } => {
+                self.payload_is_invalid(block, latest_valid_hash)
+            }
+            // A replay brings it what it lacks; if it went away, its health will say so.
+            PayloadVerdict::Syncing | PayloadVerdict::Unavailable => self.execution.lags = true,
+        }
+    }
+
+    /// What the verdict condemns leaves the store, and the head moves away from it.
+    fn payload_is_invalid(&mut self, block: Root, latest_valid_hash: Option<Root>) {
+        let before = self.snapshot();
+        let chain: Vec<(Slot, Root)> =
+            self.store.chain(&before.head.root).map(|block| (block.slot, block.root)).collect();
+        let invalidated = self.store.on_invalid_payload(&block, latest_valid_hash);
+        if let Some(finalized) = invalidated.finalized {
+            self.view_is_stale();
+            self.announce(Event::FinalizedPayloadInvalid { block: finalized });
+        }
+        if invalidated.removed.is_empty() {
+            return;
+        }
+        let drop_states: Vec<Root> = invalidated.removed.iter().map(|block| block.root).collect();
+        for root in &drop_states {
+            self.blocks.payload_is_bad(*root);
+            for descendant in self.pending.take_descendants(root) {
+                self.blocks.payload_is_bad(descendant.root);
+            }
+        }
+        self.newest_block = self.store.blocks().map(|block| block.slot).max().unwrap_or_default();
+        self.announce(Event::InvalidPayload { block, removed: drop_states.len() });
+        // The old chain is known here only up to where it was cut.
+        let cut = chain.iter().take_while(|(_, root)| drop_states.contains(root)).count();
+        let canonical = chain[..cut].iter().map(|(slot, _)| (*slot, None)).collect();
+        let stem = chain.get(cut).map_or(before.head.root, |(_, root)| *root);
+        self.store_changed_from(&before, stem, Batch { canonical, drop_states, ..Batch::default() });
+    }
+
+    /// A replay came to its end. Whether it helped is what the client says of the head when it is told again.
+    pub(crate) fn replay_ended(&mut self, job: JobId) {
+        if let Some(Job::Replay) = self.jobs.close(job) {
+            self.execution.replay_ended(self.now);
+        }
+    }
+
+    /// Tells the client the chain if it has changed, and has it helped along if it lags.
+    pub(crate) fn drive_execution(&mut self) {
+        if !self.execution.is_online() {
+            return;
+        }
+        if let Some(state) = self.forkchoice_state()
+            && self.execution.told != Some(state)
+        {
+            self.tell_forkchoice(state, None);
+        }
+        if self.store.head_is_valid() {
+            self.execution.lags = false;
+            self.execution.replays = 0;
+            return;
+        }
+        let may_replay = self.execution.replaying.is_none()
+            && self.execution.open.is_empty()
+            && self.execution.pause.is_none_or(|pause| pause.is_due(self.now));
+        if self.execution.lags && may_replay {
+            let job = self.jobs.open(Job::Replay);
+            self.execution.replaying = Some(job);
+            self.push(Effect::ReplayPayloads { job, head: self.store.head() });
+        }
+    }
+
+    /// Starts the building of a payload on the head; `None` if the client cannot.
+    pub(crate) fn start_building(&mut self, slot: Slot) -> Option<JobId> {
+        let state = self.forkchoice_state().filter(|_| self.execution.is_online())?;
+        let timestamp = lathe_transition::payload_timestamp(self.store.head_state(), slot)?;
+        let job = self.jobs.open(Job::Payload { slot });
+        let attributes = PayloadAttributes { timestamp, parent_beacon_block_root: state.block };
+        self.tell_forkchoice(state, Some((job, attributes)));
+        Some(job)
+    }
+
+    fn tell_forkchoice(&mut self, state: ForkchoiceState, build: Option<(JobId, PayloadAttributes)>) {
+        self.execution.told = Some(state);
+        self.push(Effect::ForkchoiceUpdated { state, build });
+    }
+
+    /// The chain as the client is to see it; `None` if its head is known to be invalid.
+    fn forkchoice_state(&self) -> Option<ForkchoiceState> {
+        self.payload_of_head().filter(|payload| payload.status != PayloadStatus::Invalid)?;
+        let hashes = self.store.execution_hashes()?;
+        let block = self.store.head().root;
+        Some(ForkchoiceState { block, head: hashes.head, safe: hashes.safe, finalized: hashes.finalized })
+    }
+}
