@@ -84,6 +84,7 @@ impl Api for Node {
             justifications_roots: JustificationRoots::default(),
             justifications_validators: JustificationValidators::with_capacity(0)
                 .map_err(|_| ApiError::Internal)?,
+            latest_execution_payload_header: None,
         }))
     }
     fn finalized_block(&self) -> Result<Arc<SignedBlock>, ApiError> {

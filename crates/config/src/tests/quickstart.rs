@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lathe_leansig::{Prod, SecretKey, verify};
-use lathe_types::KeyRole;
+use lathe_types::{KeyRole, Root};
 
 use super::Files;
 use crate::files::{Access, create};
@@ -25,7 +25,8 @@ fn make(dir: &Path, plan: &NetworkPlan) -> Result<crate::CreatedNetwork, ConfigE
 }
 
 fn small() -> NetworkPlan {
-    NetworkPlan { nodes: 3, validators: 4, slots: 3, ..NetworkPlan::default() }
+    let execution_genesis = Some(Root::repeat_byte(7));
+    NetworkPlan { nodes: 3, validators: 4, slots: 3, execution_genesis, ..NetworkPlan::default() }
 }
 
 #[test]
@@ -40,6 +41,7 @@ fn a_new_network_reads_back() {
         let network = NetworkDirectory::read(&paths, &node.name).unwrap();
         assert_eq!(network.config.genesis_time, 1_800_000_000);
         assert_eq!(network.config.fork_digest(), "00000004");
+        assert_eq!(network.config.execution_genesis, Some(Root::repeat_byte(7)));
         assert_eq!(network.config.validators.len(), 4);
         assert_eq!(network.nodes[at], format!("enr:64-127.0.0.1-{}", 9001 + at));
         let validators: Vec<u64> = network.duties.validators().iter().map(|index| index.0).collect();

@@ -1,6 +1,6 @@
 //! Tolerance where tools differ, one clear line where something is wrong.
 
-use lathe_types::{KeyRole, PublicKey, ValidatorIndex};
+use lathe_types::{ChainVariant, KeyRole, PublicKey, Root, ValidatorIndex};
 
 use super::{Files, config, key};
 use crate::{
@@ -52,6 +52,32 @@ fn genesis_follows_the_order_of_the_file() {
     assert_eq!(second.attestation_public_key, public_key('5'));
     assert_eq!(second.proposal_public_key, public_key('6'));
     assert_eq!(genesis.validators.len(), 2);
+}
+
+#[test]
+fn a_paired_network_names_its_execution_layer_and_has_a_digest_of_its_own() {
+    let plain = config(&[('0', '1')]);
+    let genesis = read_config(&plain).unwrap().genesis();
+    assert_eq!((genesis.variant(), genesis.execution_genesis), (ChainVariant::Plain, None));
+
+    let hash = "ab".repeat(32);
+    let paired = format!("{plain}EXECUTION_GENESIS_BLOCK_HASH: \"0x{hash}\"\n");
+    let genesis = read_config(&format!("{paired}FORK_DIGEST: cafecafe\n")).unwrap().genesis();
+    assert_eq!(genesis.variant(), ChainVariant::ExecutionPaired);
+    assert_eq!(genesis.execution_genesis, Some(Root::repeat_byte(0xab)));
+
+    for digest in ["", "FORK_DIGEST: \"12345678\"\n"] {
+        assert_eq!(
+            read_config(&format!("{paired}{digest}")).unwrap_err(),
+            "config.yaml: EXECUTION_GENESIS_BLOCK_HASH: given, but FORK_DIGEST is 12345678 or missing; a paired network \
+             needs a digest of its own; let `lathe genesis --execution-genesis-block-hash` make it"
+        );
+    }
+    let short = format!("{plain}FORK_DIGEST: cafecafe\nEXECUTION_GENESIS_BLOCK_HASH: 12\n");
+    assert_eq!(
+        read_config(&short).unwrap_err(),
+        "config.yaml: EXECUTION_GENESIS_BLOCK_HASH: has 2 characters; write 64 hex digits, with or without 0x"
+    );
 }
 
 #[test]

@@ -3,7 +3,6 @@
 mod aggregation;
 mod block_production;
 mod duties;
-mod execution;
 mod head;
 mod pools;
 mod pruning;
