@@ -71,9 +71,6 @@ pub enum Stopped {
 impl Node {
     /// Starts a node on the current tokio runtime. When this returns, its sockets are open and its files locked.
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
-        if options.genesis.variant() == ChainVariant::ExecutionPaired {
-            return Err(NodeError::NoExecutionClient);
-        }
         let metrics = Arc::new(Metrics::new(&options.name, clock::unix_seconds())?);
         describe(&options, &metrics);
         let time = Time::new(options.genesis.genesis_time, options.clock_speed);
@@ -205,6 +202,9 @@ async fn open_chain(
     backend: &dyn Backend,
     time: &Time,
 ) -> Result<(Arc<dyn Database>, Engine), NodeError> {
+    if options.genesis.variant() == ChainVariant::ExecutionPaired {
+        return Err(NodeError::NoExecutionClient);
+    }
     let origin = store::Origin::new(&options.genesis);
     let path = options.data_dir.join(CHAIN_DIR);
     let database: Arc<dyn Database> = Arc::new(RocksDb::open(&path, &origin.network(backend.id()))?);
