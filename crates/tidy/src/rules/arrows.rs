@@ -51,6 +51,8 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("fuzz", &["fuzzing"]),
     ("mutants", &[]),
     ("tidy", &[]),
+    // An execution client to try Lathe on: a workspace of its own, which knows nothing of ours.
+    ("ethrex", &[]),
 ];
 
 /// The command line is not a library, so nothing can use it. It runs the network through `node`; what else it uses, its
