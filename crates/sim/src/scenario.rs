@@ -194,8 +194,8 @@ impl Scenario {
                 *behaviour = Behaviour::BadPayload;
             }
         }
-        let mut plan = ExecutionPlan::default();
-        plan.names_latest_valid = (0..scenario.nodes).filter(|_| rng.random_bool(0.5)).collect();
+        let names_latest_valid = (0..scenario.nodes).filter(|_| rng.random_bool(0.5)).collect();
+        let mut plan = ExecutionPlan { faults: Vec::new(), names_latest_valid };
         for node in 0..scenario.nodes {
             // One trouble after the other, so that the end of one is not the end of another.
             let mut from_ms = rng.random_range(0..end_ms);
