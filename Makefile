@@ -53,6 +53,10 @@ accept: build ## The long acceptance runs, on an otherwise idle machine
 el: ## Install the execution clients that tests and development networks pair with
 	@JOBS=$(JOBS) scripts/el.sh
 
+.PHONY: accept-el
+accept-el: build el ## Long runs with real execution clients: pairs of every kind, and one killed fifty times
+	LATHE=$(LATHE) scripts/accept-el.sh
+
 .PHONY: bench
 bench: deps ## Benchmarks, each printed beside the primitive that bounds it
 	scripts/bench.sh

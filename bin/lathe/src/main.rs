@@ -2,6 +2,7 @@
 //! code other than zero.
 
 mod devnet;
+mod execution;
 mod genesis;
 mod keys;
 mod node;

@@ -13,6 +13,8 @@ use lathe_node::{CheckpointServer, Node, NodeOptions, Stopped};
 use lathe_types::SubnetId;
 use tracing::{info, warn};
 
+use crate::execution::{self, ExecutionArgs};
+
 /// Default QUIC port.
 const DEFAULT_GOSSIP_PORT: u16 = 9000;
 /// Default API port.
@@ -93,6 +95,8 @@ pub struct NodeArgs {
     /// Further subnets to aggregate
     #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "is_aggregator")]
     aggregate_subnet_ids: Vec<u64>,
+    #[command(flatten)]
+    execution: ExecutionArgs,
     /// Stop when standard input closes, for a parent that must not leave nodes behind
     #[arg(long, hide = true)]
     stop_with_stdin: bool,
@@ -133,13 +137,15 @@ pub fn run(args: NodeArgs) -> eyre::Result<()> {
         return crate::test_driver::run(args.api(None));
     }
     let stop_with_stdin = args.stop_with_stdin;
-    let options = args.into_options()?;
+    let execution_genesis = args.execution.execution_genesis_block_hash;
+    let mut options = args.into_options()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(RUNTIME_THREADS)
         .enable_all()
         .build()
         .wrap_err("the runtime does not start")?;
     let outcome = runtime.block_on(async {
+        execution::pair(&mut options, execution_genesis).await?;
         let node = Node::start(options).await?;
         info!(listening = %node.quic_address(), "node is up");
         let stopper = node.stopper();
@@ -215,6 +221,7 @@ impl NodeArgs {
             checkpoint_servers: self.checkpoint_sync_url.clone(),
             ledger_dir: self.ledger_dir.clone().unwrap_or_else(|| data_dir.join("ledger")),
             data_dir,
+            execution: self.execution.options()?,
             clock_speed: 1.0,
             last_resort: Some(end_process),
             name: self.node_id,

@@ -105,6 +105,7 @@ impl Api for Node {
     }
     fn syncing(&self) -> Result<Syncing, ApiError> {
         Ok(Syncing {
+            execution: None,
             is_syncing: false,
             head_slot: Default::default(),
             sync_distance: 0,

@@ -102,6 +102,18 @@ pub struct Syncing {
     pub sync_distance: u64,
     /// Finalized slot.
     pub finalized_slot: Slot,
+    /// The execution client's part; only on a network that has an execution layer.
+    #[serde(flatten)]
+    pub execution: Option<ExecutionSync>,
+}
+
+/// Whether the execution client keeps up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ExecutionSync {
+    /// Whether it has yet to validate the head.
+    pub is_optimistic: bool,
+    /// Whether it cannot be reached.
+    pub el_offline: bool,
 }
 
 /// Who the node is.
@@ -135,4 +147,25 @@ pub struct NetworkInfo {
     pub validator_count: u64,
     /// Digest in the gossip topics.
     pub fork_digest: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_execution_clients_part_is_told_where_there_is_one() {
+        let mut syncing = Syncing {
+            is_syncing: false,
+            head_slot: Slot(3),
+            sync_distance: 0,
+            finalized_slot: Slot(1),
+            execution: None,
+        };
+        let plain = r#"{"is_syncing":false,"head_slot":3,"sync_distance":0,"finalized_slot":1"#;
+        assert_eq!(serde_json::to_string(&syncing).ok(), Some(format!("{plain}}}")));
+        syncing.execution = Some(ExecutionSync { is_optimistic: true, el_offline: false });
+        let paired = format!(r#"{plain},"is_optimistic":true,"el_offline":false}}"#);
+        assert_eq!(serde_json::to_string(&syncing).ok(), Some(paired));
+    }
 }

@@ -14,7 +14,9 @@ mod routes;
 mod server;
 mod stall;
 
-pub use api::{Api, ApiError, ForkChoice, ForkChoiceNode, Identity, NetworkInfo, PeerInfo, Syncing};
+pub use api::{
+    Api, ApiError, ExecutionSync, ForkChoice, ForkChoiceNode, Identity, NetworkInfo, PeerInfo, Syncing,
+};
 pub use connection::{Limits, serve_stream};
 pub use driver::{DriverCall, TestDriver};
 pub use error::HttpError;

@@ -48,12 +48,18 @@ pub enum NodeError {
     /// The network.
     #[error(transparent)]
     Network(lathe_network::Error),
-    /// The network is paired with an execution layer, and nothing here speaks to one.
+    /// The network is paired with an execution layer, and the node is not.
     #[error(
         "the network is paired with an execution layer (EXECUTION_GENESIS_BLOCK_HASH in config.yaml), and this node has no \
-         execution client"
+         execution client; give --execution-endpoint and --execution-jwt-secret"
     )]
     NoExecutionClient,
+    /// The node is paired with an execution layer, and the network is not.
+    #[error("the network has no execution layer; leave --execution-endpoint out")]
+    NoExecutionLayer,
+    /// The execution client answers, and will not do.
+    #[error("execution client: {0}")]
+    Execution(lathe_execution::ExecutionError),
     /// A metric.
     #[error("the metrics registry refused a metric: {0}")]
     Metrics(#[from] prometheus::Error),

@@ -8,6 +8,7 @@ mod chain;
 mod checkpoint;
 mod clock;
 mod error;
+mod execution;
 mod http;
 pub mod metrics;
 mod network;
@@ -18,6 +19,7 @@ mod store;
 mod workers;
 
 pub use error::NodeError;
+pub use execution::{Endpoint, ExecutionOptions, JwtSecret, genesis_block_hash};
 pub use lathe_checkpoint::Server as CheckpointServer;
 pub use node::{Node, Stopped, Stopper};
 pub use options::NodeOptions;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use lathe_http::{Identity, NetworkInfo};
 use lathe_leansig::Prod;
 use lathe_signer::Signer;
 use lathe_storage::{Database, RocksDb};
-use lathe_types::{ChainVariant, MAX_ATTESTATIONS_DATA};
+use lathe_types::MAX_ATTESTATIONS_DATA;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::info;
@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::options::NodeOptions;
 use crate::workers::Workers;
-use crate::{chain, checkpoint, http, network, signer, store, workers};
+use crate::{chain, checkpoint, execution, http, network, signer, store, workers};
 
 /// Directory of the chain database inside the data directory.
 const CHAIN_DIR: &str = "chain";
@@ -71,14 +71,14 @@ pub enum Stopped {
 impl Node {
     /// Starts a node on the current tokio runtime. When this returns, its sockets are open and its files locked.
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
+        let execution = execution::prepare(&options).await?;
         let metrics = Arc::new(Metrics::new(&options.name, clock::unix_seconds())?);
         describe(&options, &metrics);
         let time = Time::new(options.genesis.genesis_time, options.clock_speed);
         let backend: Arc<dyn Backend> = Arc::new(RawBackend::new(Leansig::<Prod>::default()));
 
         // Files first, then sockets: whatever is taken by another process is found before anything is spawned.
-        create_dir(&options.data_dir)?;
-        create_dir(&options.ledger_dir)?;
+        create_dirs(&options)?;
         let signer = signer::load(&options, time.now())?;
         let (database, engine) = open_chain(&options, &*backend, &time).await?;
         let (service, address) = network::listen(&options).await?;
@@ -87,15 +87,17 @@ impl Node {
         let shutdown = Shutdown::new();
         let mut supervisor = supervisor(&options, &shutdown);
         let (chain_mailbox, chain_inbox) = chain::open();
-        let (store_mailbox, store_inbox) = store::open();
-        let (network_mailbox, network_inbox) = network::open();
+        let (store, store_inbox) = store::open();
+        let (network, network_inbox) = network::open();
         let (signer_mailbox, signer_inbox) = signer::open();
         let pool = Workers::new(backend, Arc::new(Leansig::<Prod>::default()), time.clone(), metrics.clone());
+        let beside = execution.as_ref().map(execution::Beside::mailbox);
         let hands = Hands {
             workers: pool.clone(),
             signer: signer_mailbox.clone(),
-            store: store_mailbox,
-            network: network_mailbox,
+            store,
+            network,
+            execution: beside,
         };
         let (chain, view) = Chain::new(engine, time.clone(), hands, metrics.clone(), options.committee_count);
         let reader = store::Reader::new(database.clone());
@@ -111,12 +113,13 @@ impl Node {
         let api = http::NodeApi {
             view: view.clone(),
             peers,
-            reader,
+            reader: reader.clone(),
             chain: chain_mailbox.clone(),
             time: time.clone(),
             metrics: metrics.clone(),
-            identity: Identity { version: AGENT.into(), peer_id: options.node_key.peer_id().to_string() },
+            identity: identity(&options),
             network: network_info(&options),
+            is_paired: execution.is_some(),
             is_aggregator: options.is_aggregator.into(),
         };
         let server = http::bind(&options, api).await?;
@@ -129,14 +132,11 @@ impl Node {
         shutdown.on_trigger(move || closing.close());
         supervisor.spawn("chain", chain.run(chain_inbox));
         supervisor.spawn("network", network.run(network_inbox));
+        execution::spawn(execution, &mut supervisor, &options, &chain_mailbox, reader, &time, &metrics);
         spawn_clock(&mut supervisor, time, &chain_mailbox, signer_mailbox, &metrics, &shutdown);
         http::spawn(&mut supervisor, server, &shutdown);
-        spawn_threads(
-            &mut supervisor,
-            &chain_mailbox,
-            &metrics,
-            Threads { database, store: store_inbox, signer, orders: signer_inbox, pool },
-        );
+        let threads = Threads { database, store: store_inbox, signer, orders: signer_inbox, pool };
+        spawn_threads(&mut supervisor, &chain_mailbox, &metrics, threads);
         let running = tokio::spawn(supervisor.run());
         Ok(Self { stopper: Stopper(shutdown), running, quic, addresses, view, metrics })
     }
@@ -202,9 +202,6 @@ async fn open_chain(
     backend: &dyn Backend,
     time: &Time,
 ) -> Result<(Arc<dyn Database>, Engine), NodeError> {
-    if options.genesis.variant() == ChainVariant::ExecutionPaired {
-        return Err(NodeError::NoExecutionClient);
-    }
     let origin = store::Origin::new(&options.genesis);
     let path = options.data_dir.join(CHAIN_DIR);
     let database: Arc<dyn Database> = Arc::new(RocksDb::open(&path, &origin.network(backend.id()))?);
@@ -218,6 +215,10 @@ async fn open_chain(
     );
     let engine = Engine::new(engine_config(options, backend, time), anchor)?;
     Ok((database, engine))
+}
+
+fn identity(options: &NodeOptions) -> Identity {
+    Identity { version: AGENT.into(), peer_id: options.node_key.peer_id().to_string() }
 }
 
 fn network_info(options: &NodeOptions) -> NetworkInfo {
@@ -300,6 +301,10 @@ fn describe(options: &NodeOptions, metrics: &Metrics) {
     }
 }
 
-fn create_dir(path: &Path) -> Result<(), NodeError> {
-    std::fs::create_dir_all(path).map_err(|source| NodeError::Directory { path: path.into(), source })
+fn create_dirs(options: &NodeOptions) -> Result<(), NodeError> {
+    let create = |path: &PathBuf| {
+        std::fs::create_dir_all(path).map_err(|source| NodeError::Directory { path: path.clone(), source })
+    };
+    create(&options.data_dir)?;
+    create(&options.ledger_dir)
 }

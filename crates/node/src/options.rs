@@ -9,6 +9,8 @@ use lathe_config::KeyFile;
 use lathe_network::{Bootnode, NodeKey, PeerId};
 use lathe_types::{Genesis, SubnetId, ValidatorIndex};
 
+use crate::execution::ExecutionOptions;
+
 /// Everything that one node is started with. The command line, the files of a network directory and tests all end up
 /// here.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub struct NodeOptions {
     pub data_dir: PathBuf,
     /// Directory of the signing ledger; outside of the database, so that wiping the chain never wipes it.
     pub ledger_dir: PathBuf,
+    /// The execution client beside the node; a network that is paired with an execution layer needs one.
+    pub execution: Option<ExecutionOptions>,
     /// How many times as fast as the system clock the node's own clock runs; 1 except in tests.
     pub clock_speed: f64,
     /// Called on a thread of its own when a stop outlasts its deadline; the binary ends the process there.

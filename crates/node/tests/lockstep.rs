@@ -73,6 +73,7 @@ fn options(dir: &Path, node: usize, running: &[Running]) -> NodeOptions {
         checkpoint_servers: Vec::new(),
         ledger_dir: data_dir.join("ledger"),
         data_dir,
+        execution: None,
         clock_speed: CLOCK_SPEED,
         last_resort: None,
     }

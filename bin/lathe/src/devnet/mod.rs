@@ -1,6 +1,7 @@
 //! `lathe devnet`: a whole network on this machine, with one command.
 
 mod children;
+mod execution;
 mod exposition;
 mod poll;
 mod sample;
@@ -17,6 +18,7 @@ use lathe_config::{DEFAULT_AGGREGATORS, NetworkPlan};
 use lathe_types::{INTERVALS_PER_SLOT, MILLISECONDS_PER_INTERVAL};
 
 use children::Children;
+use execution::Clients;
 use poll::Poller;
 use setup::Network;
 use summary::{Record, Summary};
@@ -57,6 +59,12 @@ pub struct DevnetArgs {
     /// Directory of the network; one that holds a network is resumed [default: ./devnet-<unix time>]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Start an execution client beside each node, and send transactions
+    #[arg(long, value_name = "WHICH")]
+    el: Option<execution::Kind>,
+    /// Newest fork of the execution layer
+    #[arg(long, value_name = "FORK", default_value = "prague", requires = "el")]
+    fork: execution::ForkName,
     /// Write an account of the run here as JSON
     #[arg(long, value_name = "FILE", requires = "slots")]
     summary: Option<PathBuf>,
@@ -66,11 +74,16 @@ pub struct DevnetArgs {
 pub fn run(args: &DevnetArgs) -> eyre::Result<()> {
     let started = Instant::now();
     let dir = args.dir.clone().unwrap_or_else(|| PathBuf::from(format!("devnet-{}", unix_time().as_secs())));
-    let network = setup::prepare(&dir, plan(args)?)?;
+    let nodes = usize::try_from(args.nodes)?;
+    let mut clients = args.el.map(|kind| Clients::start(kind, args.fork.into(), nodes, &dir)).transpose()?;
+    let mut plan = plan(args)?;
+    plan.execution_genesis = clients.as_ref().map(Clients::genesis).transpose()?;
+    let network = setup::prepare(&dir, plan)?;
     check_keys(&network, args.slots)?;
     let mut children = Children::default();
-    for endpoint in &network.endpoints {
-        children.start(&dir, &endpoint.name, &[])?;
+    for (node, endpoint) in network.endpoints.iter().enumerate() {
+        let options = clients.as_ref().map_or(Ok(Vec::new()), |clients| clients.options(node))?;
+        children.start(&dir, &endpoint.name, &options.iter().map(String::as_str).collect::<Vec<_>>())?;
     }
     say(&format!(
         "{} nodes of {}; logs in {}",
@@ -79,7 +92,7 @@ pub fn run(args: &DevnetArgs) -> eyre::Result<()> {
         dir.join("logs").display()
     ));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let watched = runtime.block_on(watch(&network, args.slots, started, &mut children));
+    let watched = runtime.block_on(watch(&network, args.slots, started, &mut children, clients.as_mut()));
     let stopped_well = children.stop();
     let Some(summary) = watched? else { return Ok(()) };
     conclude(&summary, args.summary.as_deref())?;
@@ -160,10 +173,12 @@ async fn watch(
     slots: Option<u64>,
     started: Instant,
     children: &mut Children,
+    mut clients: Option<&mut Clients>,
 ) -> eyre::Result<Option<Summary>> {
     let names: Vec<String> = network.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
     let mut record = Record::new(names, network.validators);
     let poller = Poller::new(network.endpoints.clone());
+    let mut execution = clients.as_deref().map(execution::Watch::new);
     let mut screen = Screen::new();
     let signal = crate::signals::wait();
     tokio::pin!(signal);
@@ -183,6 +198,9 @@ async fn watch(
             () = tokio::time::sleep(wait) => {}
         }
         look_after(children, now)?;
+        for end in clients.as_deref_mut().map(Clients::ended).unwrap_or_default() {
+            say(&end);
+        }
         if Moment::now(network.genesis_time) < Moment::at(slot, interval) {
             screen.draw(
                 &format!("genesis in {} s", (-now.0).max(0) / 1000),
@@ -190,7 +208,10 @@ async fn watch(
             );
             continue;
         }
-        let samples = ask(&poller).await?;
+        let mut samples = ask(&poller).await?;
+        if let Some(watch) = execution.take() {
+            execution = Some(watch.round(slot, interval, &mut samples).await?);
+        }
         let elapsed_s = started.elapsed().as_secs_f64();
         if interval == SAMPLE_INTERVAL {
             record.note_slot(slot, elapsed_s, &samples);
@@ -205,7 +226,9 @@ async fn watch(
         if let Some(last) = slots
             && Moment::now(network.genesis_time) >= Moment::at(last, END_INTERVAL)
         {
-            return Ok(Some(record.summary(last)));
+            let mut summary = record.summary(last);
+            summary.execution = execution.map(|watch| watch.summary());
+            return Ok(Some(summary));
         }
     }
 }
@@ -242,6 +265,9 @@ fn conclude(summary: &Summary, file: Option<&Path>) -> eyre::Result<()> {
         summary.justified_lag_slots,
         summary.finality_lag_slots,
     ));
+    if let Some(execution) = &summary.execution {
+        say(&execution.to_string());
+    }
     match summary.complaint() {
         Some(complaint) => bail!("{complaint}"),
         None => Ok(()),

@@ -48,7 +48,7 @@ impl Poller {
         let chain = self.get(endpoint.api, "/lean/v0/fork_choice")?;
         let metrics = self.get(endpoint.metrics, "/metrics")?;
         let chain: ForkChoice = serde_json::from_str(&chain).ok()?;
-        Some(Sample { chain, figures: Figures::from_metrics(&metrics) })
+        Some(Sample { chain, figures: Figures::from_metrics(&metrics), execution: None })
     }
 
     fn get(&self, address: SocketAddr, path: &str) -> Option<String> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 
+use super::execution::Tip;
 use super::exposition::Exposition;
 
 /// A checkpoint as the API writes it.
@@ -66,6 +67,8 @@ pub struct Sample {
     pub chain: ForkChoice,
     /// Its figures.
     pub figures: Figures,
+    /// The execution client beside it, if there is one that answers.
+    pub execution: Option<Tip>,
 }
 
 /// The figures of one scrape.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
+use super::execution::ExecutionSummary;
 use super::sample::{Percentiles, Sample, round};
 
 /// Lags are judged from this slot on: before it the chain cannot have finalized three slots back.
@@ -33,6 +34,9 @@ pub struct Summary {
     pub finality_lag_slots: u64,
     /// From the start of the command to the first finalized block after genesis.
     pub seconds_to_first_finalized: Option<f64>,
+    /// The execution layer, if the network has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution: Option<ExecutionSummary>,
     /// Each node.
     pub nodes: Vec<NodeSummary>,
 }
@@ -158,6 +162,7 @@ impl Record {
             justified_lag_slots: self.justified_lag,
             finality_lag_slots: self.finality_lag,
             seconds_to_first_finalized: self.first_finalized.map(|seconds| round(seconds, 2)),
+            execution: None,
             nodes: (0..self.names.len()).filter_map(|node| self.node_summary(node)).collect(),
         }
     }
@@ -239,7 +244,8 @@ impl Summary {
                 self.justified_lag_slots, self.finality_lag_slots
             ));
         }
-        None
+        let execution = self.execution.as_ref().filter(|_| self.slots >= FIRST_JUDGED_SLOT)?;
+        execution.complaint(BEST_JUSTIFIED_LAG, BEST_FINALITY_LAG)
     }
 }
 

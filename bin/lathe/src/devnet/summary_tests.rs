@@ -19,6 +19,7 @@ fn sample(branch: &str, head: u64) -> Sample {
             finalized: Checkpoint { root: root(finalized_slot), slot: finalized_slot },
             ..ForkChoice::default()
         },
+        execution: None,
         figures: Figures {
             head_slot: head,
             justified_slot,

@@ -58,10 +58,11 @@ fn table(nodes: &[(&str, Option<&Sample>)]) -> Table {
         "arrival",
         "missed duties",
     ];
-    table.set_header(header);
+    let is_paired = nodes.iter().any(|(_, sample)| sample.is_some_and(|sample| sample.execution.is_some()));
+    table.set_header(header.into_iter().chain(is_paired.then_some("execution")));
     for (name, sample) in nodes {
         let row = match sample {
-            Some(sample) => row(name, sample),
+            Some(sample) => row(name, sample).into_iter().chain(execution(sample)).collect(),
             None => vec![(*name).into(), "-".into(), "silent".into()],
         };
         table.add_row(row);
@@ -85,6 +86,11 @@ fn row(name: &str, sample: &Sample) -> Vec<String> {
         format!("{} ms", figures.last_arrival_ms),
         missed(sample),
     ]
+}
+
+/// Number and hash of the execution client's newest block.
+fn execution(sample: &Sample) -> Option<String> {
+    sample.execution.as_ref().map(|tip| format!("{} {}", tip.latest, short(&tip.latest_hash)))
 }
 
 fn missed(sample: &Sample) -> String {
@@ -118,7 +124,7 @@ fn line(slot: u64, nodes: &[(&str, Option<&Sample>)]) -> String {
                     figures.peers,
                     figures.last_arrival_ms,
                     figures.missed(),
-                )
+                ) + &execution(sample).map(|tip| format!(" execution {tip}")).unwrap_or_default()
             }
         });
     }
@@ -138,6 +144,7 @@ mod tests {
                 head,
                 ..ForkChoice::default()
             },
+            execution: None,
             figures: Figures {
                 justified_slot: 5,
                 finalized_slot: 4,

@@ -4,6 +4,8 @@
 //! the node; each uses a part of it.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
+pub mod el;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

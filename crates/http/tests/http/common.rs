@@ -83,6 +83,7 @@ impl Api for Node {
     }
     fn syncing(&self) -> Result<Syncing, ApiError> {
         self.answer(Syncing {
+            execution: None,
             is_syncing: true,
             head_slot: Slot(3),
             sync_distance: 4,

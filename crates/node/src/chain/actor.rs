@@ -12,6 +12,7 @@ use super::mailbox::Letter;
 use super::report::Reporter;
 use super::state::{Arrivals, Outbox};
 use crate::clock::Time;
+use crate::execution::{self, Order};
 use crate::metrics::Metrics;
 use crate::workers::{Task, Workers};
 use crate::{network, signer, store};
@@ -25,6 +26,8 @@ pub(crate) struct Hands {
     pub signer: signer::Mailbox,
     pub store: store::Mailbox,
     pub network: network::Mailbox,
+    /// On an execution-paired chain.
+    pub execution: Option<execution::Mailbox>,
 }
 
 /// The actor.
@@ -115,11 +118,10 @@ impl Chain {
             Effect::Fetch { request, peer, what } => self.hands.network.fetch(request, peer, what),
             Effect::RequestStatus { peer } => self.hands.network.request_status(peer),
             Effect::Penalise { peer, offence } => self.hands.network.penalise(peer, offence),
-            // A plain chain has nothing to say to an execution client, and a node does not start on another.
-            Effect::NewPayload(_)
-            | Effect::ForkchoiceUpdated { .. }
-            | Effect::GetPayload { .. }
-            | Effect::ReplayPayloads { .. } => {}
+            Effect::NewPayload(payload) => self.order(Order::NewPayload(payload)),
+            Effect::ForkchoiceUpdated { state, build } => self.order(Order::Forkchoice { state, build }),
+            Effect::GetPayload { job, deadline } => self.order(Order::GetPayload { job, deadline }),
+            Effect::ReplayPayloads { job, head } => self.order(Order::Replay { job, head }),
             Effect::Announce(event) => self.announce(&event),
         }
         Ok(())
@@ -127,6 +129,15 @@ impl Chain {
 
     fn submit(&mut self, job: lathe_engine::JobId, task: Task) {
         if let Err(refusal) = self.hands.workers.submit(job, task) {
+            self.immediate.push_back(*refusal);
+        }
+    }
+
+    /// A plain chain has nothing to say to an execution client, and no other starts without one.
+    fn order(&mut self, order: Order) {
+        if let Some(execution) = &self.hands.execution
+            && let Err(refusal) = execution.order(order)
+        {
             self.immediate.push_back(*refusal);
         }
     }

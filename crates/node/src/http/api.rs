@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lathe_engine::{Input, View};
-use lathe_http::{Api, ApiError, ForkChoice, ForkChoiceNode, Identity, NetworkInfo, PeerInfo, Syncing};
+use lathe_http::{
+    Api, ApiError, ExecutionSync, ForkChoice, ForkChoiceNode, Identity, NetworkInfo, PeerInfo, Syncing,
+};
 use lathe_types::{Checkpoint, SignedBlock, State};
 use tokio::sync::watch;
 use tracing::error;
@@ -23,6 +25,8 @@ pub(crate) struct NodeApi {
     pub metrics: Arc<Metrics>,
     pub identity: Identity,
     pub network: NetworkInfo,
+    /// Whether the network has an execution layer.
+    pub is_paired: bool,
     /// The aggregator role as it was asked for last; the view follows a moment later.
     pub is_aggregator: AtomicBool,
 }
@@ -73,12 +77,17 @@ impl Api for NodeApi {
     }
 
     fn syncing(&self) -> Result<Syncing, ApiError> {
-        let sync = self.view().sync;
+        let view = self.view();
+        let sync = view.sync;
+        let execution = self
+            .is_paired
+            .then_some(ExecutionSync { is_optimistic: sync.is_optimistic, el_offline: sync.el_offline });
         Ok(Syncing {
             is_syncing: sync.is_syncing,
             head_slot: sync.head_slot,
             sync_distance: sync.sync_distance,
             finalized_slot: sync.finalized_slot,
+            execution,
         })
     }
 

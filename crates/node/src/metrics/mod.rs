@@ -6,6 +6,7 @@
 mod blocks;
 mod buckets;
 mod coverage;
+mod execution;
 mod fork_choice;
 mod network;
 mod process;
@@ -19,6 +20,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 
 pub use blocks::{ChainMetrics, ProductionMetrics};
 pub use coverage::{CoverageMetrics, Section};
+pub use execution::ExecutionMetrics;
 pub use fork_choice::{ForkChoiceMetrics, TransitionMetrics};
 pub use network::NetworkMetrics;
 pub use signatures::SignatureMetrics;
@@ -50,6 +52,8 @@ pub struct Metrics {
     pub network: NetworkMetrics,
     /// Workers, signer and store.
     pub workers: WorkerMetrics,
+    /// The execution client.
+    pub execution: ExecutionMetrics,
 }
 
 impl Metrics {
@@ -68,6 +72,7 @@ impl Metrics {
             validator: ValidatorMetrics::new(&r)?,
             network: NetworkMetrics::new(&r)?,
             workers: WorkerMetrics::new(&r)?,
+            execution: ExecutionMetrics::new(&r)?,
             registry,
         };
         metrics.node.info.with_label_values(&[name, env!("CARGO_PKG_VERSION")]).set(1);

@@ -26,6 +26,11 @@ impl Reader {
         self.0.block(root)
     }
 
+    /// A block, read on a thread that may wait.
+    pub(crate) async fn block_off_thread(&self, root: Root) -> Result<Option<SignedBlock>, StorageError> {
+        self.read(move |database| database.block(root)).await
+    }
+
     /// Answers a peer's request for blocks, one at a time, as fast as the peer reads. `head_slot` is where our chain
     /// stands.
     pub(crate) async fn serve(&self, request: Request, head_slot: Slot, responder: Responder) {

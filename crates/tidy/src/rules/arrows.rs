@@ -68,6 +68,7 @@ const BINARY: (&str, &[&str]) = (
         "storage",
         "signer",
         "network",
+        "execution",
         "http",
         "config",
         "node",
