@@ -45,7 +45,7 @@ enum Done {
     Handshake(Result<Peer, ExecutionError>),
     NewPayload(Root, Result<PayloadStatus, ExecutionError>),
     Forkchoice { block: Root, job: Option<JobId>, answer: Result<ForkchoiceAnswer, ExecutionError> },
-    GetPayload(JobId, Result<BuiltPayload, ExecutionError>),
+    GetPayload(JobId, Box<Result<BuiltPayload, ExecutionError>>),
     ReplayBegins { job: JobId, head: Checkpoint, latest: Result<Header, ExecutionError> },
     Replay(Replayed),
 }
@@ -149,7 +149,11 @@ impl Execution {
                 Done::Forkchoice { block: state.block, job: build.map(|(job, _)| job), answer }
             }),
             Order::GetPayload { job, deadline } => match self.payload_to_fetch(job, deadline) {
-                Ok(id) => Box::pin(async move { Done::GetPayload(job, link.get_payload(&peer, id).await) }),
+                Ok(id) => {
+                    Box::pin(
+                        async move { Done::GetPayload(job, Box::new(link.get_payload(&peer, id).await)) },
+                    )
+                }
                 Err(failure) => {
                     self.chain.answer(Input::PayloadFailed { job, failure });
                     return None;
@@ -206,7 +210,7 @@ impl Execution {
                 }
                 self.judged(block, &answer.map(|answer| answer.status));
             }
-            Done::GetPayload(job, answer) => self.built(job, answer),
+            Done::GetPayload(job, answer) => self.built(job, *answer),
             Done::ReplayBegins { job, head, latest: Ok(latest) } => {
                 info!(
                     head = head.slot.0,
