@@ -146,15 +146,21 @@ impl Store {
             return None;
         }
         let Some(latest_valid_hash) = latest_valid_hash else { return Some(condemned) };
-        let mut first = condemned;
-        while let Some(parent) = self.tree.node(first).parent {
+        let (mut first, mut below) = (condemned, condemned);
+        let mut reached_valid = false;
+        while let Some(parent) = self.tree.node(below).parent {
             let Some(payload) = self.tree.node(parent).payload else { break };
-            if payload.block_hash == latest_valid_hash || payload.status == PayloadStatus::Valid {
+            // Nothing at or before a payload that was found valid is condemned.
+            reached_valid |= payload.status == PayloadStatus::Valid;
+            if payload.block_hash == latest_valid_hash {
                 let root = self.tree.node(parent).root;
                 self.on_valid_payload(&root);
                 return Some(first);
             }
-            first = parent;
+            below = parent;
+            if !reached_valid {
+                first = parent;
+            }
         }
         // Not the hash of any ancestor that is known here, so it says nothing of them.
         Some(condemned)
@@ -163,18 +169,17 @@ impl Store {
     /// Points head and checkpoints at blocks that are still there.
     fn leave_what_is_gone(&mut self) {
         let known = |checkpoint: &Checkpoint| self.tree.id(&checkpoint.root).is_some();
-        if !known(&self.latest_finalized)
-            && let Some(settled) = self.tree.nodes().iter().find(|node| node.state.is_some())
-        {
-            self.latest_finalized = settled.checkpoint();
+        let Some(settled) = self.tree.nodes().iter().find(|node| node.state.is_some()) else { return };
+        let settled = settled.checkpoint();
+        if !known(&self.latest_finalized) {
+            self.latest_finalized = settled;
         }
         if !known(&self.latest_justified) {
             let states = self.tree.nodes().iter().filter_map(|node| node.state.as_ref());
             let justified = states
                 .map(|state| state.latest_justified)
-                .filter(|justified| justified.slot >= self.latest_finalized.slot && known(justified));
-            self.latest_justified =
-                justified.max_by_key(|justified| justified.slot).unwrap_or(self.latest_finalized);
+                .filter(|justified| justified.slot >= settled.slot && known(justified));
+            self.latest_justified = justified.max_by_key(|justified| justified.slot).unwrap_or(settled);
         }
         if !known(&self.safe_target) {
             self.safe_target = self.latest_justified;

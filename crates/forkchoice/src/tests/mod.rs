@@ -3,6 +3,7 @@
 mod aggregation;
 mod block_production;
 mod duties;
+mod execution;
 mod head;
 mod pools;
 mod pruning;
