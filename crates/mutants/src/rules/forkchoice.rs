@@ -244,7 +244,7 @@ pub const FILES: &[File] = &[
         flips: &[
             Flip {
                 rule: "an anchor's state is that of its block",
-                old: "if anchor_block.state_root != computed_state_root {",
+                old: "if anchor.state_root != computed_state_root {",
                 new: "if false {",
             },
             Flip {
