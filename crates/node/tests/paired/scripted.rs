@@ -46,10 +46,13 @@ impl Pair {
     }
 }
 
+/// What a node says of its client.
+type Complaint = fn(&View) -> bool;
+
 /// What the client may do instead of answering as it should, each with what its node then says of it.
-fn faults() -> Vec<(&'static str, Answer, fn(&View) -> bool)> {
-    let offline: fn(&View) -> bool = |view| view.sync.el_offline;
-    let optimistic: fn(&View) -> bool = |view| view.sync.is_optimistic;
+fn faults() -> Vec<(&'static str, Answer, Complaint)> {
+    let offline: Complaint = |view| view.sync.el_offline;
+    let optimistic: Complaint = |view| view.sync.is_optimistic;
     let syncing = json!({
         "status": "SYNCING",
         "payloadStatus": { "status": "SYNCING" },
