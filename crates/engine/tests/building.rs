@@ -88,7 +88,13 @@ fn built_early_fetched_once_signed_last() {
 
 /// Another block of slot 1 that wins over `block` without any votes: the larger root does.
 fn rival(genesis: &Made, block: &Made) -> Made {
-    (10..).map(|name| genesis.paired_child(1, name)).find(|rival| rival.root > block.root).unwrap()
+    let mut rival = genesis.paired_child(1, 10);
+    let mut name = 10;
+    while rival.root <= block.root {
+        name += 1;
+        rival = genesis.paired_child(1, name);
+    }
+    rival
 }
 
 #[test]
