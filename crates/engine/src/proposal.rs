@@ -93,7 +93,9 @@ impl Proposing {
             Stage::Unsigned => {
                 let sign_at = start.minus(sign_lead_ms);
                 let sign_at = if now < sign_at { sign_at } else { too_late_to_sign(proposal.slot) };
-                let fetch_at = proposal.building.as_ref().and_then(Building::next_timeout);
+                // One that has passed was not fetched because the gate is closed: time alone does not open it.
+                let fetch_at =
+                    proposal.building.as_ref().and_then(Building::next_timeout).filter(|at| now < *at);
                 Some(fetch_at.map_or(sign_at, |fetch_at| fetch_at.min(sign_at)))
             }
             Stage::Sealed(..) => Some(start),

@@ -6,6 +6,8 @@ use lathe_sim::{Scenario, replay_command, run};
 
 /// Seeds in each of the eight parts; the parts run side by side.
 const SEEDS_PER_PART: u64 = 20;
+/// Paired chains on which the gate closed while a payload was to be fetched.
+const PAIRED_BEHIND_A_GATE: [u64; 2] = [71, 120];
 
 fn run_part(part: u64) {
     for seed in part * SEEDS_PER_PART..(part + 1) * SEEDS_PER_PART {
@@ -38,6 +40,15 @@ parts! {
     part_5: 5,
     part_6: 6,
     part_7: 7,
+}
+
+#[test]
+fn a_closed_gate_does_not_stop_time() {
+    for seed in PAIRED_BEHIND_A_GATE {
+        if let Err(violation) = run(Scenario::paired_from_seed(seed)) {
+            panic!("seed {seed}, paired: {violation}\nreplay with: {}", replay_command(seed, true));
+        }
+    }
 }
 
 #[test]
