@@ -96,6 +96,11 @@ impl Blocks {
         self.recheck.front().map(|(timer, _)| timer.at())
     }
 
+    /// Whether a block will never be imported, whoever claims it.
+    pub(crate) fn is_refused(&self, root: &Root) -> bool {
+        self.bad_roots.contains(root) || self.bad_payloads.contains(root)
+    }
+
     pub(crate) fn payload_is_bad(&mut self, root: Root) {
         self.bad_payloads.insert(root);
     }

@@ -24,8 +24,8 @@ const MAX_OPEN_PAYLOADS: usize = 64;
 const MAX_OPEN_PAYLOAD_BYTES: usize = 32 << 20;
 /// Pause after a first replay that did not help; doubles with every further one.
 const REPLAY_PAUSE_MS: u64 = MILLISECONDS_PER_SLOT;
-/// Longest pause: a client that catches up by itself needs no more help than this.
-const MAX_REPLAY_PAUSE_MS: u64 = 16 * MILLISECONDS_PER_SLOT;
+/// Longest pause: a client that is well again is helped within two slots.
+const MAX_REPLAY_PAUSE_MS: u64 = 2 * MILLISECONDS_PER_SLOT;
 
 /// What we know of the execution client.
 #[derive(Default)]

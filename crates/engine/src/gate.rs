@@ -3,7 +3,8 @@
 //! The specification takes the newest block in the store for a sign that the network has moved on. But a block that we
 //! hold is not one that we have to catch up with: if fork choice prefers an older head to it, then everybody who sees the
 //! same is needed to vote for that head. Taken literally, one validator that keeps building a fork of its own silences all
-//! others for good. So what counts is a newer head that a peer claims and that is *not* in the store.
+//! others for good. So what counts is a newer head that a peer claims and that is *not* in the store; nor is a head ahead
+//! of us that was refused, or builds on a block that was.
 
 use lathe_types::Slot;
 
@@ -24,7 +25,7 @@ pub(crate) struct ChainLag {
     pub(crate) clock: Slot,
     /// Slot of the head.
     pub(crate) head: Slot,
-    /// Newest head that a peer claims, that it has not failed to prove, and that is not in the store.
+    /// Newest head that a peer claims, that it has not failed to prove, and that is neither in the store nor refused.
     pub(crate) newest_unheld: Option<Slot>,
     /// Whether any peer has told its status.
     pub(crate) heard_of_peers: bool,

@@ -239,8 +239,8 @@ impl Engine {
             head: store.head().slot,
             finalized: store.latest_finalized().slot,
             waiting: pending.len() + blocks.in_check(),
-            imported: &|root| store.contains(root),
-            holds: &|root| store.contains(root) || pending.contains(root) || blocks.is_in_check(root),
+            judged: &|root| store.contains(root) || blocks.is_refused(root),
+            holds: &|root| pending.contains(root) || blocks.is_in_check(root),
         };
         decide(&mut self.sync, &situation)
     }

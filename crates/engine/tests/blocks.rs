@@ -68,6 +68,9 @@ fn a_bad_transition_condemns_the_block_and_what_builds_on_it() {
     let mut child = (*genesis.child(2, &[]).block).clone();
     child.block.parent_root = bad.root;
     assert_eq!(hand.gossip_block(3, &child.into()).last().unwrap(), "reject 3");
+    hand.tick(44_000);
+    hand.status(7, 0, Checkpoint { root: bad.root, slot: Slot(10) });
+    assert!(!hand.engine.view().sync.is_syncing, "whoever claims it is ahead of nobody");
 }
 
 #[test]

@@ -113,6 +113,10 @@ pub struct Scenario {
 /// justifiable slot is at most 12 away; the pipeline takes 8, a missing proposer or two the rest.
 pub const HEALED_SLOTS: u64 = 36;
 
+/// The same where a node goes on proposing blocks that everybody refuses: finality takes two justifiable slots in a row
+/// with a block each, and every second one may be its turn, as theirs lie five to eight slots apart by then.
+const HEALED_SLOTS_WITH_BAD_PAYLOADS: u64 = 2 * HEALED_SLOTS;
+
 impl Scenario {
     /// Four nodes with a validator each, no faults at all.
     pub fn healthy(seed: u64, slots: u64) -> Self {
@@ -192,6 +196,7 @@ impl Scenario {
         for behaviour in scenario.byzantine.values_mut() {
             if rng.random_bool(0.6) {
                 *behaviour = Behaviour::BadPayload;
+                scenario.healed_slots = HEALED_SLOTS_WITH_BAD_PAYLOADS;
             }
         }
         let names_latest_valid = (0..scenario.nodes).filter(|_| rng.random_bool(0.5)).collect();

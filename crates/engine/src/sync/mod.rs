@@ -40,10 +40,10 @@ pub(crate) struct Situation<'a> {
     pub(crate) finalized: Slot,
     /// Blocks that wait for a parent or a check.
     pub(crate) waiting: usize,
-    /// Whether a block is held in any form.
+    /// Whether a block is held and waits.
     pub(crate) holds: &'a dyn Fn(&Root) -> bool,
-    /// Whether a block is in the store.
-    pub(crate) imported: &'a dyn Fn(&Root) -> bool,
+    /// Whether a block is in the store, or refused for good.
+    pub(crate) judged: &'a dyn Fn(&Root) -> bool,
 }
 
 enum Request {
@@ -91,10 +91,11 @@ impl Sync {
         self.peers.heard_of_any()
     }
 
-    /// The newest head that a peer claims, is believed about, and that is not in the store.
+    /// The newest head that a peer claims, is believed about, and that is neither in the store nor known to be bad: a
+    /// peer that goes on building on a refused block is ahead of nobody.
     pub(crate) fn newest_claim(&self, situation: &Situation<'_>) -> Option<Slot> {
         let claims = self.peers.iter().filter_map(|(_, info)| info.claim());
-        claims.filter(|(_, root)| !(situation.imported)(root)).map(|(slot, _)| slot).max()
+        claims.filter(|(_, root)| !(situation.judged)(root)).map(|(slot, _)| slot).max()
     }
 
     /// A block of `peer` entered the store.
@@ -229,7 +230,9 @@ impl Sync {
             .iter()
             .filter(|(_, info)| info.may_be_pursued(now))
             .filter_map(|(peer, info)| info.claim().map(|(slot, root)| (slot, root, peer)))
-            .filter(|(slot, root, _)| *slot > situation.finalized && !(situation.holds)(root))
+            .filter(|(slot, root, _)| {
+                *slot > situation.finalized && !(situation.holds)(root) && !(situation.judged)(root)
+            })
             .collect();
         for (slot, root, peer) in unknown {
             if slot.0 > situation.head.0.saturating_add(1) {

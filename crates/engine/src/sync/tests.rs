@@ -33,8 +33,8 @@ impl Talk {
             head: Slot(self.head),
             finalized: Slot(self.finalized),
             waiting: self.waiting,
-            holds: &|root| held.contains(root),
-            imported: &|root| held.contains(root),
+            holds: &|_| false,
+            judged: &|root| held.contains(root),
         };
         act(&mut self.sync, &situation)
     }
