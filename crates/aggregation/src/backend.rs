@@ -91,7 +91,7 @@ impl Cancellation {
 /// before, or made here.
 pub trait Backend: Send + Sync {
     /// Name of the system; part of what makes a network's digest.
-    fn id(&self) -> &'static str;
+    fn id(&self) -> &str;
 
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
@@ -103,6 +103,11 @@ pub trait Backend: Send + Sync {
 
     /// How long aggregating that much is going to take.
     fn estimate(&self, n_raw: usize, children: usize) -> Duration;
+
+    /// How long [`Self::merge`] is going to take with so many components: the proposer signs that much earlier.
+    fn estimate_merge(&self, _components: usize) -> Duration {
+        Duration::ZERO
+    }
 
     /// Folds `children` and `raw` signatures over one vote into one proof. `raw` is strictly ascending by validator; a
     /// raw signer that is already covered is dropped.

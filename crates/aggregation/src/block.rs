@@ -43,27 +43,42 @@ pub fn block_statements(block: &Block, root: Root, registry: &Registry) -> Resul
     Ok(statements)
 }
 
-/// `verify_signatures` of the specification: whether the block's proof holds for the block.
+/// What was found out about a proof.
+pub type Verdict = Result<(), Rejection>;
+
+/// `verify_signatures` of the specification: whether the block's proof holds for the block. Fails if the backend could
+/// not tell.
 pub fn verify_block(
     backend: &dyn Backend,
     registry: &Registry,
     block: &SignedBlock,
-) -> Result<(), Rejection> {
-    let statements = block_statements(&block.block, block.block.tree_hash_root(), registry)?;
-    backend
-        .verify_multi(registry, &statements, &block.proof)
-        .map_err(|error| Rejection::new(RejectionReason::InvalidBlockProof, error.to_string()))
+) -> Result<Verdict, AggregationError> {
+    let statements = match block_statements(&block.block, block.block.tree_hash_root(), registry) {
+        Ok(statements) => statements,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    verdict(backend.verify_multi(registry, &statements, &block.proof), RejectionReason::InvalidBlockProof)
 }
 
-/// Whether the proof of an aggregated vote holds for its data.
+/// Whether the proof of an aggregated vote holds for its data. Fails if the backend could not tell.
 pub fn verify_vote(
     backend: &dyn Backend,
     registry: &Registry,
     vote: &SignedAggregatedAttestation,
-) -> Result<(), Rejection> {
-    backend
-        .verify_single(registry, &vote.proof, vote_message(&vote.data))
-        .map_err(|error| Rejection::new(RejectionReason::InvalidSignature, error.to_string()))
+) -> Result<Verdict, AggregationError> {
+    let outcome = backend.verify_single(registry, &vote.proof, vote_message(&vote.data));
+    verdict(outcome, RejectionReason::InvalidSignature)
+}
+
+fn verdict(
+    outcome: Result<(), AggregationError>,
+    reason: RejectionReason,
+) -> Result<Verdict, AggregationError> {
+    match outcome {
+        Err(error) if error.is_verdict() => Ok(Err(Rejection::new(reason, error.to_string()))),
+        Err(error) => Err(error),
+        Ok(()) => Ok(Ok(())),
+    }
 }
 
 /// Merges the proofs of a block's attestations, in body order, and the proposer's signature over its `root`.

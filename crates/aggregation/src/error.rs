@@ -99,6 +99,9 @@ pub enum AggregationError {
     /// The backend cannot do that.
     #[error("the backend cannot {0}")]
     Unsupported(&'static str),
+    /// The backend did not do it, for reasons of its own: nothing was found out.
+    #[error("the backend is not available: {0}")]
+    Unavailable(String),
     /// The caller gave up.
     #[error("cancelled")]
     Cancelled,
@@ -112,8 +115,14 @@ impl AggregationError {
             Self::InvalidSignature(_)
                 | Self::InvalidProof
                 | Self::Unsupported(_)
+                | Self::Unavailable(_)
                 | Self::Cancelled
                 | Self::TooLarge { .. }
         )
+    }
+
+    /// Whether it says something about the proof, as opposed to about whoever was to check it.
+    pub fn is_verdict(&self) -> bool {
+        !matches!(self, Self::Unsupported(_) | Self::Unavailable(_) | Self::Cancelled)
     }
 }

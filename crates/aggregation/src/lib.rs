@@ -19,7 +19,7 @@ mod tests;
 pub use backend::{
     Backend, Cancellation, Capabilities, Component, Evidence, Message, Registry, Statement, participants_of,
 };
-pub use block::{block_statements, seal_block, split_votes, verify_block, verify_vote};
+pub use block::{Verdict, block_statements, seal_block, split_votes, verify_block, verify_vote};
 pub use budget::{MAX_BLOCK_VOTES, MAX_SINGLE_SIGNATURES, RawBudget};
 pub use container::{FORMAT_VERSION, MAX_COMPONENTS, MAX_PARTS};
 pub use error::AggregationError;

@@ -106,7 +106,7 @@ impl<V: Verifier> RawBackend<V> {
 }
 
 impl<V: Verifier> Backend for RawBackend<V> {
-    fn id(&self) -> &'static str {
+    fn id(&self) -> &str {
         RAW_BACKEND_ID
     }
 

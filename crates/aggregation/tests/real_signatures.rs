@@ -77,7 +77,7 @@ impl<S: Scheme> World<S> {
 fn a_block_carries_its_votes<S: Scheme>() {
     let mut world = World::<S>::new();
     let honest = world.block();
-    let verify = |block: &SignedBlock| verify_block(&world.backend, &world.registry, block);
+    let verify = |block: &SignedBlock| verify_block(&world.backend, &world.registry, block).unwrap();
     assert_eq!(verify(&honest), Ok(()));
     let data = honest.block.body.attestations[0].data;
     let votes = split_votes(&world.backend, &world.registry, &honest, &[data]).unwrap();
@@ -97,7 +97,7 @@ fn a_block_carries_its_votes<S: Scheme>() {
         .iter()
         .map(|validator| Validator { proposal_public_key: validator.attestation_public_key, ..*validator });
     let swapped = Validators::try_from_iter(swapped).unwrap();
-    assert!(verify_block(&world.backend, &swapped, &honest).is_err());
+    assert!(verify_block(&world.backend, &swapped, &honest).unwrap().is_err());
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn signed(world: &World, block: Block) -> SignedBlock {
 fn a_sealed_block_verifies_and_splits() {
     let world = World::small();
     let block = signed(&world, block(&[(3, &[0, 1]), (4, &[2])], 5));
-    assert_eq!(verify_block(&world.backend, &world.registry, &block), Ok(()));
+    assert_eq!(verify_block(&world.backend, &world.registry, &block), Ok(Ok(())));
     let votes = split_votes(&world.backend, &world.registry, &block, &[data(4), data(9), data(3)]).unwrap();
     let expected = vec![
         (data(4), world.prove([2], message(&data(4)))),
@@ -64,9 +64,9 @@ fn a_sealed_block_verifies_and_splits() {
     ];
     assert_eq!(votes, expected);
     let vote = SignedAggregatedAttestation { data: data(3), proof: votes[1].1.clone() };
-    assert_eq!(verify_vote(&world.backend, &world.registry, &vote), Ok(()));
+    assert_eq!(verify_vote(&world.backend, &world.registry, &vote), Ok(Ok(())));
     let vote = SignedAggregatedAttestation { data: data(4), ..vote };
-    let rejection = verify_vote(&world.backend, &world.registry, &vote).unwrap_err();
+    let rejection = verify_vote(&world.backend, &world.registry, &vote).unwrap().unwrap_err();
     assert_eq!(rejection.reason, RejectionReason::InvalidSignature);
 }
 
@@ -74,9 +74,9 @@ fn a_sealed_block_verifies_and_splits() {
 fn a_block_without_votes_still_has_its_proposer() {
     let world = World::small();
     let block = signed(&world, block(&[], 5));
-    assert_eq!(verify_block(&world.backend, &world.registry, &block), Ok(()));
+    assert_eq!(verify_block(&world.backend, &world.registry, &block), Ok(Ok(())));
     let unsigned = SignedBlock { proof: MultiMessageAggregate::default(), ..block };
-    let rejection = verify_block(&world.backend, &world.registry, &unsigned).unwrap_err();
+    let rejection = verify_block(&world.backend, &world.registry, &unsigned).unwrap().unwrap_err();
     assert_eq!(rejection.reason, RejectionReason::InvalidBlockProof);
 }
 
@@ -87,7 +87,7 @@ fn any_change_to_the_block_breaks_its_proof() {
     let reason = |change: &dyn Fn(&mut SignedBlock)| {
         let mut block = honest.clone();
         change(&mut block);
-        verify_block(&world.backend, &world.registry, &block).unwrap_err().reason
+        verify_block(&world.backend, &world.registry, &block).unwrap().unwrap_err().reason
     };
     assert_eq!(reason(&|b| b.block.state_root = Root::repeat_byte(1)), RejectionReason::InvalidBlockProof);
     assert_eq!(reason(&|b| b.block.slot = Slot(6)), RejectionReason::InvalidBlockProof);

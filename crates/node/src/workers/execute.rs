@@ -1,6 +1,8 @@
 //! What the jobs do, each in terms of the pure crates.
 
-use lathe_aggregation::{Message, SignatureCheck, seal_block, split_votes, verify_block, verify_vote};
+use lathe_aggregation::{
+    AggregationError, Message, SignatureCheck, Verdict, seal_block, split_votes, verify_block, verify_vote,
+};
 use lathe_engine::{AggregateRequest, Input, JobId, PreparedBlock, VerifyRequest};
 use lathe_types::{Signature, SingleMessageAggregate, TreeHash};
 use tracing::debug;
@@ -13,7 +15,7 @@ use crate::metrics::Metrics;
 pub(super) enum JobError {
     /// The backend.
     #[error(transparent)]
-    Backend(#[from] lathe_aggregation::AggregationError),
+    Backend(#[from] AggregationError),
     /// The block could not be built.
     #[error(transparent)]
     Build(#[from] lathe_types::Rejection),
@@ -21,7 +23,7 @@ pub(super) enum JobError {
 
 pub(super) fn execute(shared: &Shared, job: JobId, task: Task) -> Result<Input, JobError> {
     match task {
-        Task::Verify(request) => Ok(Input::Verified { job, verdicts: verify(shared, &request) }),
+        Task::Verify(request) => Ok(Input::Verified { job, verdicts: verify(shared, &request)? }),
         Task::Aggregate(request, _) => Ok(Input::Aggregated { job, proof: aggregate(shared, &request)? }),
         Task::Prepare(request, _) => {
             let production = &shared.metrics.production;
@@ -41,7 +43,7 @@ pub(super) fn execute(shared: &Shared, job: JobId, task: Task) -> Result<Input, 
     }
 }
 
-fn verify(shared: &Shared, request: &VerifyRequest) -> Vec<bool> {
+fn verify(shared: &Shared, request: &VerifyRequest) -> Result<Vec<bool>, AggregationError> {
     let metrics = &shared.metrics.signatures;
     match request {
         VerifyRequest::Attestations(checks) => {
@@ -57,11 +59,11 @@ fn verify(shared: &Shared, request: &VerifyRequest) -> Vec<bool> {
             let timer = std::time::Instant::now();
             let verdicts = shared.verifier.verify_batch(&checks);
             count_attestations(&shared.metrics, &verdicts, timer.elapsed().as_secs_f64());
-            verdicts
+            Ok(verdicts)
         }
         VerifyRequest::Aggregate { aggregate, state } => {
             let timer = metrics.aggregated_verification.start_timer();
-            let outcome = verify_vote(&*shared.backend, &state.validators, aggregate);
+            let outcome = verify_vote(&*shared.backend, &state.validators, aggregate)?;
             timer.observe_duration();
             if outcome.is_ok() {
                 metrics.aggregated_valid.inc();
@@ -69,15 +71,15 @@ fn verify(shared: &Shared, request: &VerifyRequest) -> Vec<bool> {
             } else {
                 metrics.aggregated_invalid.inc();
             }
-            vec![verdict(outcome)]
+            Ok(vec![verdict(outcome)])
         }
         VerifyRequest::Block { block, parent_state } => {
-            vec![verdict(verify_block(&*shared.backend, &parent_state.validators, block))]
+            Ok(vec![verdict(verify_block(&*shared.backend, &parent_state.validators, block)?)])
         }
     }
 }
 
-fn verdict(outcome: Result<(), lathe_types::Rejection>) -> bool {
+fn verdict(outcome: Verdict) -> bool {
     outcome.inspect_err(|rejection| debug!(%rejection, "does not verify")).is_ok()
 }
 

@@ -1,0 +1,449 @@
+//! The backend: statements with their keys out, proofs in.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use lathe_aggregation::{
+    AggregationError, Backend, Cancellation, Capabilities, Component, Evidence, KeyRole, MAX_COMPONENTS,
+    Message, Registry, Statement, participants_of,
+};
+use lathe_types::{
+    AggregationBits, MAX_ATTESTATIONS_DATA, MultiMessageAggregate, Participation, ProofBytes, PublicKey,
+    Signature, SingleMessageAggregate, VALIDATOR_REGISTRY_LIMIT, ValidatorIndex,
+};
+
+use crate::connection::{Start, absolute};
+use crate::error::ExternalError;
+use crate::estimates::{Estimates, Work};
+use crate::message::{self, Answer, Hello, MAX_CHILDREN, Purpose, Request, text};
+use crate::supervised::{Incident, Observer, Supervised};
+
+/// Time for a verification, after which the library hangs: a slot, fifty times what leanVM takes.
+const VERIFY_LIMIT: Duration = Duration::from_secs(4);
+/// A proof that takes this many times as long as expected hangs,
+const PATIENCE: u32 = 4;
+/// but none before this: a machine may be busy for a while,
+const SHORTEST_PROOF_LIMIT: Duration = Duration::from_secs(2);
+/// and each after this, four slots, as whatever it was for has passed.
+const LONGEST_PROOF_LIMIT: Duration = Duration::from_secs(16);
+
+/// What an external backend is made from.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A program that runs [`crate::run`] when its first argument is [`crate::WORKER_COMMAND`].
+    pub program: PathBuf,
+    /// The shared library.
+    pub library: PathBuf,
+}
+
+/// Proofs by a library in processes of its own.
+pub struct ExternalBackend {
+    id: String,
+    limits: Limits,
+    verifier: Supervised,
+    prover: Supervised,
+    estimates: Mutex<Estimates>,
+}
+
+/// What the library can do, as far as we would ask for it.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    signers: usize,
+    children: usize,
+    components: usize,
+}
+
+impl ExternalBackend {
+    /// Starts both workers, and fails if the library cannot be used. `observer` is told of everything that happens to a
+    /// worker later on, on the thread that notices.
+    pub fn start(
+        options: &Options,
+        observer: impl Fn(&Incident) + Send + Sync + 'static,
+    ) -> Result<Self, ExternalError> {
+        let library = absolute(&options.library)?;
+        let observer: Observer = Arc::new(observer);
+        let worker = |purpose| {
+            let start = Start { program: options.program.clone(), library: library.clone(), purpose };
+            Supervised::start(start, observer.clone())
+        };
+        let (verifier, prover) = std::thread::scope(|scope| {
+            let prover = scope.spawn(|| worker(Purpose::Prove));
+            let verifier = worker(Purpose::Verify);
+            let gone = |_| Err(ExternalError::NotStarted("its thread panicked".into()));
+            (verifier, prover.join().unwrap_or_else(gone))
+        });
+        let ((verifier, hello), (prover, other)) = (verifier?, prover?);
+        if hello != other {
+            return Err(ExternalError::NotStarted("the two workers loaded different libraries".into()));
+        }
+        let (id, limits) = (id_of(&hello), Limits::of(&hello));
+        Ok(Self { id, limits, verifier, prover, estimates: Mutex::default() })
+    }
+
+    /// What [`Backend::id`] is going to be, for whoever makes a network and proves nothing.
+    pub fn identify(options: &Options) -> Result<String, ExternalError> {
+        let (program, library) = (options.program.clone(), absolute(&options.library)?);
+        let start = Start { program, library, purpose: Purpose::Verify };
+        let (_, hello) = crate::connection::Connection::open(&start, || true)?;
+        Ok(id_of(&hello))
+    }
+
+    fn estimates(&self) -> MutexGuard<'_, Estimates> {
+        self.estimates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn verify(&self, request: &Request) -> Result<(), AggregationError> {
+        let answer = self.verifier.call(request, VERIFY_LIMIT, &Cancellation::default());
+        match answer.map_err(unavailable)? {
+            Answer::Done(_) => Ok(()),
+            Answer::Invalid(_) => Err(AggregationError::InvalidProof),
+            other => Err(refused(other)),
+        }
+    }
+
+    /// Has a proof made and, by the other process, checked.
+    fn prove(
+        &self,
+        request: &Request,
+        limit: Duration,
+        cancellation: &Cancellation,
+        check: impl FnOnce(&[u8]) -> Request,
+    ) -> Result<ProofBytes, AggregationError> {
+        let answer = self.prover.call(request, limit, cancellation).map_err(|error| match error {
+            ExternalError::Cancelled => AggregationError::Cancelled,
+            error => unavailable(error),
+        })?;
+        let bytes = match answer {
+            Answer::Done(bytes) => bytes,
+            // What it was to be made from was verified, so this blames nobody.
+            other => return Err(refused(other)),
+        };
+        match self.verify(&check(&bytes)) {
+            Ok(()) => {}
+            Err(error) if error.is_verdict() => {
+                let error = self.prover.distrust("a new proof does not verify");
+                return Err(unavailable(error));
+            }
+            Err(error) => return Err(error),
+        }
+        ProofBytes::new(bytes).map_err(|_| AggregationError::Unavailable("the proof is too long".into()))
+    }
+
+    fn limit(&self, work: Work) -> Duration {
+        let known = self.estimates().known(work, Instant::now());
+        known.map_or(LONGEST_PROOF_LIMIT, |known| {
+            (known * PATIENCE).clamp(SHORTEST_PROOF_LIMIT, LONGEST_PROOF_LIMIT)
+        })
+    }
+
+    fn timed<T>(
+        &self,
+        work: Work,
+        make: impl FnOnce(Duration) -> Result<T, AggregationError>,
+    ) -> Result<T, AggregationError> {
+        let (limit, started) = (self.limit(work), Instant::now());
+        let made = make(limit)?;
+        let now = Instant::now();
+        self.estimates().learn(work, now - started, now);
+        Ok(made)
+    }
+
+    /// Folds signatures by keys of `role`, and children, which are by attestation keys.
+    fn fold(
+        &self,
+        registry: &Registry,
+        role: KeyRole,
+        children: &[&SingleMessageAggregate],
+        raw: &[(ValidatorIndex, Signature)],
+        message: Message,
+        cancellation: &Cancellation,
+    ) -> Result<SingleMessageAggregate, AggregationError> {
+        cancellation.check()?;
+        let children = widest(children);
+        let covered = covered(&children, registry)?;
+        let raw = uncovered(raw, &covered, registry)?;
+        if let ([child], true) = (&children[..], raw.is_empty()) {
+            return Ok((*child).clone());
+        }
+        if children.len() > self.limits.children {
+            return Err(AggregationError::Unsupported("fold that many proofs at once"));
+        }
+        let signers = raw.iter().map(|(index, _)| *index);
+        let mut everybody: Vec<_> = covered.iter().copied().chain(signers.clone()).collect();
+        everybody.sort_unstable();
+        let (signatures, max) = (everybody.len(), self.limits.signers);
+        if signatures > max {
+            return Err(AggregationError::TooLarge { signatures, max });
+        }
+        let participants =
+            AggregationBits::from_indices(everybody).ok_or(AggregationError::NoParticipants)?;
+        let request = Request::Aggregate(message::Aggregate {
+            raw: message::Evidence {
+                statement: statement(registry, role, signers, message)?,
+                bytes: raw.iter().flat_map(|(_, signature)| signature.as_bytes()).copied().collect(),
+            },
+            children: children
+                .iter()
+                .map(|child| evidence(registry, role, child, message))
+                .collect::<Result<_, _>>()?,
+        });
+        let work = Work::Aggregate { raw: raw.len(), children: children.len() };
+        let statement = statement(registry, role, participants.indices(), message)?;
+        let check =
+            |bytes: &[u8]| Request::VerifySingle(message::Evidence { statement, bytes: bytes.to_vec() });
+        let proof = self.timed(work, |limit| self.prove(&request, limit, cancellation, check))?;
+        Ok(SingleMessageAggregate { participants, proof })
+    }
+
+    fn merge_proofs(
+        &self,
+        registry: &Registry,
+        components: &[Component<'_>],
+        limit: Duration,
+        cancellation: &Cancellation,
+    ) -> Result<MultiMessageAggregate, AggregationError> {
+        let mut evidences = Vec::with_capacity(components.len());
+        for Component { message, role, evidence: shown } in components {
+            let made;
+            let proof = match shown {
+                Evidence::Proof(proof) => proof,
+                Evidence::Signatures(held) => {
+                    made = self.fold(registry, *role, &[], held, *message, cancellation)?;
+                    &made
+                }
+            };
+            evidences.push(evidence(registry, *role, proof, *message)?);
+        }
+        let statements = evidences.iter().map(|evidence| evidence.statement.clone()).collect();
+        let check = |proof: &[u8]| Request::VerifyMulti(message::Multi { statements, proof: proof.to_vec() });
+        let proof = self.prove(&Request::Merge(evidences), limit, cancellation, check)?;
+        Ok(MultiMessageAggregate { proof })
+    }
+}
+
+impl Backend for ExternalBackend {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            max_single_signers: self.limits.signers,
+            // A proof does not grow with its votes.
+            max_block_votes: self.limits.signers * MAX_ATTESTATIONS_DATA,
+            trims: false,
+            merges_freely: false,
+        }
+    }
+
+    fn estimate(&self, n_raw: usize, children: usize) -> Duration {
+        self.estimates().expected(Work::Aggregate { raw: n_raw, children }, Instant::now())
+    }
+
+    fn estimate_merge(&self, components: usize) -> Duration {
+        self.estimates().expected(Work::Merge { components }, Instant::now())
+    }
+
+    fn aggregate(
+        &self,
+        registry: &Registry,
+        children: &[&SingleMessageAggregate],
+        raw: &[(ValidatorIndex, Signature)],
+        message: Message,
+        cancellation: &Cancellation,
+    ) -> Result<SingleMessageAggregate, AggregationError> {
+        self.fold(registry, KeyRole::Attestation, children, raw, message, cancellation)
+    }
+
+    fn verify_single(
+        &self,
+        registry: &Registry,
+        aggregate: &SingleMessageAggregate,
+        message: Message,
+    ) -> Result<(), AggregationError> {
+        self.verify(&Request::VerifySingle(evidence(registry, KeyRole::Attestation, aggregate, message)?))
+    }
+
+    fn merge(
+        &self,
+        registry: &Registry,
+        components: &[Component<'_>],
+        cancellation: &Cancellation,
+    ) -> Result<MultiMessageAggregate, AggregationError> {
+        let (expected, found) = (self.limits.components, components.len());
+        if found == 0 || found > expected {
+            return Err(AggregationError::WrongComponentCount { expected, found });
+        }
+        self.timed(Work::Merge { components: found }, |limit| {
+            self.merge_proofs(registry, components, limit, cancellation)
+        })
+    }
+
+    fn verify_multi(
+        &self,
+        registry: &Registry,
+        statements: &[Statement],
+        proof: &MultiMessageAggregate,
+    ) -> Result<(), AggregationError> {
+        self.verify(&Request::VerifyMulti(multi(registry, statements, proof)?))
+    }
+
+    fn split(
+        &self,
+        registry: &Registry,
+        statements: &[Statement],
+        proof: &MultiMessageAggregate,
+        message: Message,
+    ) -> Result<SingleMessageAggregate, AggregationError> {
+        let wanted =
+            |statement: &Statement| statement.message == message && statement.role == KeyRole::Attestation;
+        let index = statements.iter().position(wanted).ok_or(AggregationError::UnknownMessage)?;
+        let multi = multi(registry, statements, proof)?;
+        let statement = multi.statements[index].clone();
+        let check =
+            |bytes: &[u8]| Request::VerifySingle(message::Evidence { statement, bytes: bytes.to_vec() });
+        let request = Request::Split(message::Split { multi, index: index as u64 });
+        let proof =
+            self.timed(Work::Split, |limit| self.prove(&request, limit, &Cancellation::default(), check))?;
+        Ok(SingleMessageAggregate { participants: statements[index].participants.clone(), proof })
+    }
+
+    fn trim(
+        &self,
+        _: &Registry,
+        _: &SingleMessageAggregate,
+        _: &AggregationBits,
+    ) -> Result<SingleMessageAggregate, AggregationError> {
+        Err(AggregationError::Unsupported("take signers out of a proof"))
+    }
+}
+
+impl Limits {
+    fn of(hello: &Hello) -> Self {
+        let at_most = |told: u32, most: usize| usize::try_from(told).unwrap_or(most).min(most);
+        Self {
+            signers: at_most(hello.max_signers, VALIDATOR_REGISTRY_LIMIT as usize),
+            children: at_most(hello.max_children, MAX_CHILDREN),
+            components: at_most(hello.max_components, MAX_COMPONENTS),
+        }
+    }
+}
+
+fn id_of(hello: &Hello) -> String {
+    format!("external:{}/{}", text(&hello.name), text(&hello.version))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn unavailable(error: ExternalError) -> AggregationError {
+    AggregationError::Unavailable(error.to_string())
+}
+
+/// An answer that is no result.
+fn refused(answer: Answer) -> AggregationError {
+    let why = match answer {
+        Answer::Invalid(why) => format!("the library refused what was verified: {}", text(&why)),
+        Answer::Unsupported(why) => format!("the library cannot do that: {}", text(&why)),
+        Answer::Failed(why) | Answer::Garbage(why) => format!("the library failed: {}", text(&why)),
+        Answer::Ready(_) | Answer::Done(_) => "an answer to another question".into(),
+    };
+    AggregationError::Unavailable(why)
+}
+
+/// Children whose signers are not all in another one. A child costs as much as many signatures.
+fn widest<'a>(children: &[&'a SingleMessageAggregate]) -> Vec<&'a SingleMessageAggregate> {
+    let is_within = |inner: &AggregationBits, outer: &AggregationBits| {
+        inner.indices().all(|index| outer.get(index.0 as usize).unwrap_or(false))
+    };
+    let mut kept: Vec<&SingleMessageAggregate> = Vec::with_capacity(children.len());
+    for &child in children {
+        if kept.iter().any(|other| is_within(&child.participants, &other.participants)) {
+            continue;
+        }
+        kept.retain(|other| !is_within(&other.participants, &child.participants));
+        kept.push(child);
+    }
+    kept
+}
+
+/// Everybody whom the children cover.
+fn covered(
+    children: &[&SingleMessageAggregate],
+    registry: &Registry,
+) -> Result<BTreeSet<ValidatorIndex>, AggregationError> {
+    let mut covered = BTreeSet::new();
+    for child in children {
+        covered.extend(participants_of(&child.participants, registry)?);
+    }
+    Ok(covered)
+}
+
+/// The signatures of everybody else.
+fn uncovered<'a>(
+    raw: &'a [(ValidatorIndex, Signature)],
+    covered: &BTreeSet<ValidatorIndex>,
+    registry: &Registry,
+) -> Result<Vec<&'a (ValidatorIndex, Signature)>, AggregationError> {
+    if raw.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+        return Err(AggregationError::UnorderedSignatures);
+    }
+    if let Some((outside, _)) = raw.iter().find(|(index, _)| !index.is_within_registry(registry.len() as u64))
+    {
+        let registry = registry.len();
+        return Err(AggregationError::SignerOutsideRegistry { index: outside.0, registry });
+    }
+    Ok(raw.iter().filter(|(index, _)| !covered.contains(index)).collect())
+}
+
+fn multi(
+    registry: &Registry,
+    statements: &[Statement],
+    proof: &MultiMessageAggregate,
+) -> Result<message::Multi, AggregationError> {
+    let found = statements.len();
+    if found == 0 || found > MAX_COMPONENTS {
+        return Err(AggregationError::WrongComponentCount { expected: MAX_COMPONENTS, found });
+    }
+    let statements = statements.iter().map(|shown| {
+        let participants = participants_of(&shown.participants, registry)?;
+        statement(registry, shown.role, participants, shown.message)
+    });
+    Ok(message::Multi { statements: statements.collect::<Result<_, _>>()?, proof: bytes_of(&proof.proof)? })
+}
+
+fn evidence(
+    registry: &Registry,
+    role: KeyRole,
+    aggregate: &SingleMessageAggregate,
+    message: Message,
+) -> Result<message::Evidence, AggregationError> {
+    let participants = participants_of(&aggregate.participants, registry)?;
+    let statement = statement(registry, role, participants, message)?;
+    Ok(message::Evidence { statement, bytes: bytes_of(&aggregate.proof)? })
+}
+
+/// A proof has bytes; no library has to think about one that has none.
+fn bytes_of(proof: &ProofBytes) -> Result<Vec<u8>, AggregationError> {
+    if proof.is_empty() { Err(AggregationError::Truncated) } else { Ok(proof.to_vec()) }
+}
+
+fn statement(
+    registry: &Registry,
+    role: KeyRole,
+    participants: impl IntoIterator<Item = ValidatorIndex>,
+    message: Message,
+) -> Result<message::Statement, AggregationError> {
+    let mut public_keys = Vec::new();
+    for index in participants {
+        let validator = registry
+            .get(index.0 as usize)
+            .ok_or(AggregationError::SignerOutsideRegistry { index: index.0, registry: registry.len() })?;
+        let PublicKey(key) = match role {
+            KeyRole::Attestation => validator.attestation_public_key,
+            KeyRole::Proposal => validator.proposal_public_key,
+        };
+        public_keys.extend_from_slice(&key);
+    }
+    Ok(message::Statement { message: message.root.0, slot: message.slot.0, public_keys })
+}

@@ -1,0 +1,29 @@
+//! A proof system that is built by somebody else: loaded from a shared library into processes of its own, so that a
+//! crash, a hang or a leak of it costs one operation and never the node.
+//!
+//! `include/lathe_aggregation.h` is the interface that a library implements, and `docs/external_backend.md` the guide.
+//! Bytes of proofs pass through untouched. Whatever comes back is checked here: sizes before anything is allocated, and
+//! every new proof by the process that verifies before anybody else sees it.
+//!
+//! ```text
+//! ExternalBackend -- Supervised (verify) -- socket -- process `aggregation-worker` -- library
+//!                 \- Supervised (prove)  -- socket -- process `aggregation-worker` -- library
+//! ```
+//!
+//! Two processes, because a merge takes seconds, and gossip is verified meanwhile.
+
+mod abi;
+mod backend;
+mod connection;
+mod error;
+mod estimates;
+mod library;
+mod message;
+mod supervised;
+mod worker;
+
+pub use backend::{ExternalBackend, Options};
+pub use error::ExternalError;
+pub use message::Purpose;
+pub use supervised::{Incident, IncidentKind};
+pub use worker::{WORKER_COMMAND, run};

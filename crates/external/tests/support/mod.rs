@@ -1,0 +1,187 @@
+//! A registry, signatures in the shape of real ones, and a backend with a record of what happens to it.
+
+#![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+pub mod compile;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use lathe_aggregation::{
+    AggregationError, Backend as _, Cancellation, Component, Evidence, KeyRole, Message, Registry, Statement,
+};
+use lathe_external::{ExternalBackend, ExternalError, Incident, IncidentKind, Options, Purpose};
+use lathe_types::{
+    AggregationBits, Decode, MultiMessageAggregate, Participation, PublicKey, Root, Signature,
+    SignatureShape, SingleMessageAggregate, Slot, Validator, ValidatorIndex,
+};
+
+/// Longest wait for something that must happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+pub const VOTE: Message = Message { root: Root::repeat_byte(7), slot: Slot(3) };
+pub const BLOCK: Message = Message { root: Root::repeat_byte(8), slot: Slot(4) };
+pub const PROPOSER: ValidatorIndex = ValidatorIndex(5);
+
+/// A backend over a library of its own.
+pub struct World {
+    pub backend: ExternalBackend,
+    pub registry: Registry,
+    pub incidents: Incidents,
+    pub library: PathBuf,
+    pub dir: tempfile::TempDir,
+}
+
+/// What happened to the workers so far.
+#[derive(Clone, Default)]
+pub struct Incidents(Arc<(Mutex<Vec<Incident>>, Condvar)>);
+
+impl Incidents {
+    pub fn note(&self, incident: &Incident) {
+        self.0.0.lock().unwrap().push(incident.clone());
+        self.0.1.notify_all();
+    }
+
+    pub fn all(&self) -> Vec<(Purpose, IncidentKind)> {
+        self.0.0.lock().unwrap().iter().map(|incident| (incident.purpose, incident.kind)).collect()
+    }
+
+    pub fn details(&self) -> Vec<String> {
+        self.0.0.lock().unwrap().iter().map(|incident| incident.detail.clone()).collect()
+    }
+
+    /// Waits until so many incidents of the kind have happened.
+    pub fn wait_for(&self, kind: IncidentKind, count: usize) {
+        let reached = |incidents: &mut Vec<Incident>| {
+            incidents.iter().filter(|incident| incident.kind == kind).count() < count
+        };
+        let (incidents, timed_out) =
+            self.0.1.wait_timeout_while(self.0.0.lock().unwrap(), PATIENCE, reached).unwrap();
+        assert!(!timed_out.timed_out(), "no {kind:?}: {incidents:?}");
+    }
+}
+
+/// Waits until something holds.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+pub fn worker() -> PathBuf {
+    env!("CARGO_BIN_EXE_lathe-external-worker").into()
+}
+
+/// What a library with these macros leads to.
+pub fn start(macros: &[&str]) -> Result<World, ExternalError> {
+    start_with(macros, "")
+}
+
+/// The same, misbehaving from the start.
+pub fn start_with(macros: &[&str], behaviour: &str) -> Result<World, ExternalError> {
+    let dir = tempfile::tempdir().unwrap();
+    let library = compile::compile(dir.path(), macros);
+    compile::behave(&library, behaviour);
+    let incidents = Incidents::default();
+    let record = incidents.clone();
+    let options = Options { program: worker(), library: library.clone() };
+    let backend = ExternalBackend::start(&options, move |incident| record.note(incident))?;
+    let key = |index: u64, role: u8| {
+        let mut key = PublicKey::default();
+        // Not in the order of the indices, as keys of real validators are not.
+        key.0[0] = 200 - index as u8;
+        key.0[1] = role;
+        key
+    };
+    let registry = (0..8).map(|index| Validator {
+        attestation_public_key: key(index, 1),
+        proposal_public_key: key(index, 2),
+        index: ValidatorIndex(index),
+    });
+    let registry = Registry::try_from_iter(registry).unwrap();
+    Ok(World { backend, registry, incidents, library, dir })
+}
+
+/// Bytes that decode as a signature of the production scheme.
+pub fn signature() -> Signature {
+    let shape = SignatureShape::PROD;
+    let mut bytes = vec![0; shape.encoded_len()];
+    bytes[..4].copy_from_slice(&36u32.to_le_bytes());
+    bytes[32..36].copy_from_slice(&(40 + 32 * shape.siblings as u32).to_le_bytes());
+    bytes[36..40].copy_from_slice(&4u32.to_le_bytes());
+    Signature::from_ssz_bytes(&bytes).unwrap()
+}
+
+pub fn bits(indices: &[u64]) -> AggregationBits {
+    AggregationBits::from_indices(indices.iter().map(|index| ValidatorIndex(*index))).unwrap()
+}
+
+pub fn statements(voters: &[u64]) -> [Statement; 2] {
+    [
+        Statement { message: VOTE, role: KeyRole::Attestation, participants: bits(voters) },
+        Statement { message: BLOCK, role: KeyRole::Proposal, participants: bits(&[PROPOSER.0]) },
+    ]
+}
+
+impl World {
+    pub fn behave(&self, behaviour: &str) {
+        compile::behave(&self.library, behaviour);
+    }
+
+    pub fn fold(
+        &self,
+        children: &[&SingleMessageAggregate],
+        raw: &[u64],
+    ) -> Result<SingleMessageAggregate, AggregationError> {
+        let raw: Vec<_> = raw.iter().map(|index| (ValidatorIndex(*index), signature())).collect();
+        self.backend.aggregate(&self.registry, children, &raw, VOTE, &Cancellation::default())
+    }
+
+    pub fn verify(&self, aggregate: &SingleMessageAggregate) -> Result<(), AggregationError> {
+        self.backend.verify_single(&self.registry, aggregate, VOTE)
+    }
+
+    /// Merges a vote's proof and the proposer's signature.
+    pub fn seal(
+        &self,
+        vote: &SingleMessageAggregate,
+        cancellation: &Cancellation,
+    ) -> Result<MultiMessageAggregate, AggregationError> {
+        let proposer = [(PROPOSER, signature())];
+        let vote = Component { message: VOTE, role: KeyRole::Attestation, evidence: Evidence::Proof(vote) };
+        let evidence = Evidence::Signatures(&proposer);
+        let block = Component { message: BLOCK, role: KeyRole::Proposal, evidence };
+        self.backend.merge(&self.registry, &[vote, block], cancellation)
+    }
+
+    pub fn verify_block(
+        &self,
+        voters: &[u64],
+        proof: &MultiMessageAggregate,
+    ) -> Result<(), AggregationError> {
+        self.backend.verify_multi(&self.registry, &statements(voters), proof)
+    }
+
+    /// Process ids of the workers.
+    pub fn processes(&self) -> Vec<String> {
+        processes_with(&self.library.canonicalize().unwrap().to_string_lossy())
+    }
+}
+
+/// Process ids by a word on their command line, on Linux.
+pub fn processes_with(word: &str) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let matching = processes.filter(|process| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|argument| argument == word.as_bytes())
+    });
+    matching.map(|process| process.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// `kill -9`.
+pub fn kill(process: &str) {
+    assert!(std::process::Command::new("kill").args(["-9", process]).status().unwrap().success());
+}
