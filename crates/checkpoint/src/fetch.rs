@@ -17,8 +17,8 @@ pub(crate) const BLOCK_PATH: &str = "/lean/v0/blocks/finalized";
 /// Longest state read. Twelve days of block roots are 8 MiB, a full registry is half a MiB, and the pending votes of as
 /// long without finality a few MiB.
 pub const MAX_STATE_BYTES: u64 = 32 << 20;
-/// Longest block read: a proof of 512 KiB and eight attestations of less than a KiB.
-pub const MAX_BLOCK_BYTES: u64 = 1 << 20;
+/// Longest block read: what gossip lets through, 10 MiB. Without a payload a block is hardly longer than its proof.
+pub const MAX_BLOCK_BYTES: u64 = 10 << 20;
 /// A server that is there accepts a connection at once.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest state over 5 Mbit/s.

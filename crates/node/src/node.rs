@@ -96,11 +96,12 @@ impl Node {
             workers: pool.clone(),
             signer: signer_mailbox.clone(),
             store,
-            network,
+            network: network.clone(),
             execution: beside,
         };
         let (chain, view) = Chain::new(engine, time.clone(), hands, metrics.clone(), options.committee_count);
         let reader = store::Reader::new(database.clone());
+        let history = (reader.clone(), network);
         let (network, peers) = Network::new(
             service,
             &options,
@@ -132,7 +133,7 @@ impl Node {
         shutdown.on_trigger(move || closing.close());
         supervisor.spawn("chain", chain.run(chain_inbox));
         supervisor.spawn("network", network.run(network_inbox));
-        execution::spawn(execution, &mut supervisor, &options, &chain_mailbox, reader, &time, &metrics);
+        execution::spawn(execution, &mut supervisor, &options, &chain_mailbox, history, &time, &metrics);
         spawn_clock(&mut supervisor, time, &chain_mailbox, signer_mailbox, &metrics, &shutdown);
         http::spawn(&mut supervisor, server, &shutdown);
         let threads = Threads { database, store: store_inbox, signer, orders: signer_inbox, pool };

@@ -111,7 +111,8 @@ impl Inner {
         let number = self.number_of(&parent).unwrap_or_default() + 1;
         // Unique for its parent's chain and its slot, and the same from whoever builds it.
         let mark = attributes["parentBeaconBlockRoot"].as_str().unwrap_or(ZERO);
-        let hash = format!("0xb0{:06x}{}", number, &mark[2..58]);
+        let time = attributes["timestamp"].as_str().unwrap_or("0x0").trim_start_matches("0x");
+        let hash = format!("0xb0{number:06x}{time:0>8}{}", &mark[2..50]);
         let payload = json!({
             "parentHash": parent,
             "feeRecipient": attributes["suggestedFeeRecipient"],

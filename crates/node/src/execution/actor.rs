@@ -14,19 +14,20 @@ use lathe_execution::{
 use lathe_types::{Checkpoint, Root, SignedBlock};
 use tracing::{debug, info, warn};
 
+use super::history::History;
 use super::mailbox::Order;
 use super::replay::{Comparison, Need, Replay};
 use super::state::Orders;
 use super::{Link, convert};
+use crate::chain;
 use crate::clock::Time;
 use crate::metrics::Metrics;
-use crate::{chain, store};
 
 /// The actor.
 pub(crate) struct Execution {
     pub(super) link: Arc<Link>,
     pub(super) chain: chain::Mailbox,
-    pub(super) reader: store::Reader,
+    pub(super) history: Arc<History>,
     pub(super) time: Time,
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Health,
@@ -53,10 +54,10 @@ enum Done {
 /// What a step of a replay brought.
 enum Replayed {
     /// A block was compared with the client's chain.
-    Compared { root: Root, block: Box<SignedBlock>, is_known: Result<bool, ExecutionError> },
+    Compared { root: Root, block: Arc<SignedBlock>, is_known: Result<bool, ExecutionError> },
     /// A payload was handed over.
     HandedOver { root: Root, answer: Result<PayloadStatus, ExecutionError> },
-    /// The block is not in storage, or not of a paired chain.
+    /// Nobody has the block, or it is not of a paired chain.
     Missing(Root),
 }
 
@@ -172,31 +173,38 @@ impl Execution {
         if self.time.now() > deadline { Err(PayloadFailure::Timeout) } else { Ok(id) }
     }
 
-    fn step_replay(&self, peer: Arc<Peer>) -> Option<Call> {
-        let replay = self.replay.as_ref()?;
+    fn step_replay(&mut self, peer: Arc<Peer>) -> Option<Call> {
+        let replay = self.replay.as_mut()?;
         let (need, latest) = (replay.need(), replay.latest());
-        let (link, reader) = (self.link.clone(), self.reader.clone());
-        let (Need::Compare(root) | Need::HandOver(root)) = need else { return None };
-        Some(Box::pin(async move {
-            let Ok(Some(block)) = reader.block_off_thread(root).await else {
-                return Done::Replay(Replayed::Missing(root));
-            };
-            Done::Replay(match need {
-                Need::HandOver(_) => match Replay::payload(root, &block) {
-                    Some(payload) => {
-                        Replayed::HandedOver { root, answer: link.new_payload(&peer, &payload).await }
-                    }
-                    None => Replayed::Missing(root),
-                },
-                _ => match Comparison::with(latest, &block) {
-                    Some(comparison) => {
-                        let is_known = link.compare(comparison).await;
-                        Replayed::Compared { root, block: Box::new(block), is_known }
-                    }
-                    None => Replayed::Missing(root),
-                },
-            })
-        }))
+        let (link, history) = (self.link.clone(), self.history.clone());
+        Some(match need {
+            Need::Nothing => return None,
+            Need::Compare(root) => Box::pin(async move {
+                let block = history.block(root).await;
+                let Some((block, comparison)) =
+                    block.and_then(|block| Some((block.clone(), Comparison::with(latest, &block)?)))
+                else {
+                    return Done::Replay(Replayed::Missing(root));
+                };
+                let is_known = link.compare(comparison).await;
+                Done::Replay(Replayed::Compared { root, block, is_known })
+            }),
+            Need::HandOver(root) => {
+                let kept = replay.take_kept(&root);
+                Box::pin(async move {
+                    let payload = match kept {
+                        Some(payload) => Some(payload),
+                        None => history.block(root).await.and_then(|block| Replay::payload(root, &block)),
+                    };
+                    Done::Replay(match payload {
+                        Some(payload) => {
+                            Replayed::HandedOver { root, answer: link.new_payload(&peer, &payload).await }
+                        }
+                        None => Replayed::Missing(root),
+                    })
+                })
+            }
+        })
     }
 
     fn finish(&mut self, done: Done) {
@@ -308,7 +316,7 @@ impl Execution {
                 self.judged(root, &answer);
             }
             Replayed::Missing(root) => {
-                warn!(block = %root, "the execution client lacks payloads that are not stored here; it has to catch up from its peers");
+                warn!(block = %root, "the execution client lacks payloads that neither we nor our peers hold; it has to catch up from its own");
                 self.end_replay();
             }
             Replayed::Compared { is_known: Err(error), .. } => {

@@ -2,10 +2,11 @@
 //!
 //! Nobody waits for it. Orders come from the chain and answers go back as inputs; while the client is away, hangs or does
 //! not fit, every order is answered at once by a refusal, and a handshake with backoff finds out when it is back. What
-//! it lacks then is replayed from storage.
+//! it lacks then is replayed from storage, and what storage lacks from the network.
 
 mod actor;
 mod convert;
+mod history;
 mod link;
 mod mailbox;
 mod replay;
@@ -19,6 +20,7 @@ use lathe_execution::{Address, B256, EngineClient, ExecutionError, Fault, Health
 use tracing::warn;
 
 pub(crate) use actor::Execution;
+use history::History;
 use link::Link;
 pub(crate) use mailbox::{Mailbox, Order, open};
 
@@ -28,7 +30,7 @@ use crate::clock::Time;
 use crate::error::NodeError;
 use crate::metrics::Metrics;
 use crate::options::NodeOptions;
-use crate::{chain, store};
+use crate::{chain, network, store};
 
 /// How long a start waits for the first word of the execution client. One that is not there yet is no reason not to start.
 const FIRST_WORD: Duration = Duration::from_secs(2);
@@ -97,14 +99,14 @@ pub(crate) fn spawn(
     supervisor: &mut Supervisor,
     options: &NodeOptions,
     chain: &chain::Mailbox,
-    reader: store::Reader,
+    history: (store::Reader, network::Mailbox),
     time: &Time,
     metrics: &Arc<Metrics>,
 ) {
     let (Some(beside), Some(options)) = (beside, &options.execution) else { return };
     // Only the chain keeps a mailbox, so that the actor ends with it.
     let Beside { genesis, inbox, .. } = beside;
-    let actor = Execution::new(options, genesis, chain.clone(), reader, time.clone(), metrics.clone());
+    let actor = Execution::new(options, genesis, chain.clone(), history, time.clone(), metrics.clone());
     supervisor.spawn("execution", actor.run(inbox));
 }
 
@@ -114,7 +116,7 @@ impl Execution {
         options: &ExecutionOptions,
         genesis: B256,
         chain: chain::Mailbox,
-        reader: store::Reader,
+        (reader, network): (store::Reader, network::Mailbox),
         time: Time,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -123,7 +125,7 @@ impl Execution {
         Self {
             link: Arc::new(Link { client, genesis, fee_recipient, metrics: metrics.clone() }),
             chain,
-            reader,
+            history: Arc::new(History { reader, network }),
             time,
             metrics,
             health: Health::default(),

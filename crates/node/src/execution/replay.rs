@@ -1,8 +1,11 @@
-//! Bringing an execution client into step: what it lacks of a chain is read from storage and handed over again.
+//! Bringing an execution client into step: what it lacks of a chain is read from storage, or asked of peers, and handed
+//! over again.
 //!
 //! First the way back, from the head to the newest block that the client has on its own chain; then forward again,
 //! payload by payload. Handing over a payload twice does no harm. Each step is one call at most, so that the chain's
 //! orders get their turn between two.
+
+use std::collections::HashMap;
 
 use lathe_engine::{JobId, NewPayload};
 use lathe_execution::Header;
@@ -10,6 +13,9 @@ use lathe_types::{Checkpoint, Root, SignedBlock};
 
 /// Blocks that a replay may go back. A state remembers as many roots; at 32 bytes each this is 8 MiB.
 const MAX_BLOCKS: usize = 1 << 18;
+/// Bytes of payloads that are kept from the way back for the way forward, so that a few thousand ordinary blocks are
+/// read or asked for once. What exceeds this is read again.
+const MAX_KEPT_BYTES: usize = 32 << 20;
 
 /// A replay under way.
 #[derive(Debug)]
@@ -19,6 +25,9 @@ pub(super) struct Replay {
     looking_at: Option<Root>,
     /// Blocks to hand over, the oldest last.
     missing: Vec<Root>,
+    /// Payloads of some of them.
+    kept: HashMap<Root, NewPayload>,
+    kept_bytes: usize,
     latest: Header,
     /// Payloads handed over.
     pub replayed: u64,
@@ -63,7 +72,15 @@ impl Comparison {
 impl Replay {
     /// A replay of the chain that ends with `head`, for a client whose own chain ends with `latest`.
     pub(super) fn new(job: JobId, head: Checkpoint, latest: Header) -> Self {
-        Self { job, looking_at: Some(head.root), missing: Vec::new(), latest, replayed: 0 }
+        Self {
+            job,
+            looking_at: Some(head.root),
+            missing: Vec::new(),
+            kept: HashMap::new(),
+            kept_bytes: 0,
+            latest,
+            replayed: 0,
+        }
     }
 
     /// What comes next.
@@ -87,8 +104,25 @@ impl Replay {
             return true;
         }
         self.missing.push(root);
+        self.keep(root, block);
         self.looking_at = Some(block.block.parent_root);
         self.missing.len() < MAX_BLOCKS
+    }
+
+    fn keep(&mut self, root: Root, block: &SignedBlock) {
+        let Some(payload) = Self::payload(root, block) else { return };
+        let bytes = self.kept_bytes + payload.execution.bytes();
+        if bytes <= MAX_KEPT_BYTES {
+            self.kept_bytes = bytes;
+            self.kept.insert(root, payload);
+        }
+    }
+
+    /// The payload of a block, if it is kept.
+    pub(super) fn take_kept(&mut self, root: &Root) -> Option<NewPayload> {
+        let payload = self.kept.remove(root)?;
+        self.kept_bytes -= payload.execution.bytes();
+        Some(payload)
     }
 
     /// The payload of the block that was asked for.
@@ -198,6 +232,20 @@ mod tests {
         replay.missing = vec![root(9); MAX_BLOCKS - 2];
         assert!(replay.compared(&block(2), root(2), false));
         assert!(!replay.compared(&block(1), root(1), false));
+    }
+
+    #[test]
+    fn payloads_are_kept_once_and_within_bounds() {
+        let mut replay = replay(2, 0);
+        assert!(replay.compared(&block(2), root(2), false));
+        let size = replay.kept_bytes;
+        assert!(size > 0);
+        replay.kept_bytes = MAX_KEPT_BYTES - size + 1;
+        assert!(replay.compared(&block(1), root(1), false));
+        assert!(replay.take_kept(&root(1)).is_none(), "no room for another");
+        replay.kept_bytes = size;
+        assert_eq!(replay.take_kept(&root(2)).map(|payload| payload.block), Some(root(2)));
+        assert_eq!((replay.kept_bytes, replay.kept.len()), (0, 0));
     }
 
     #[test]

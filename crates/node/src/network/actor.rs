@@ -9,11 +9,11 @@ use lathe_actor::Inbox;
 use lathe_engine::{Input, Origin, Peer, View};
 use lathe_http::PeerInfo;
 use lathe_network::{
-    Direction, GossipMessage, MessageId, NetworkEvent, PeerId, Publication, RequestId, Service, TopicKind,
-    Verdict,
+    Direction, GossipMessage, MessageId, NetworkEvent, PeerId, Publication, Request, RequestId, Service,
+    TopicKind, Verdict,
 };
-use lathe_types::{MILLISECONDS_PER_SLOT, Slot, SubnetId};
-use tokio::sync::watch;
+use lathe_types::{MILLISECONDS_PER_SLOT, Root, SignedBlock, Slot, SubnetId};
+use tokio::sync::{oneshot, watch};
 use tracing::{debug, info, warn};
 
 use super::convert;
@@ -28,6 +28,14 @@ use crate::store;
 /// How often the meshes are counted.
 const MESH_COUNT_PERIOD: Duration = Duration::from_secs(1);
 
+/// Who waits for the answer to a request.
+pub(super) enum Asker {
+    /// The chain, under its own name for the request, and the peer that it asked.
+    Chain(lathe_engine::RequestId, Peer),
+    /// Somebody who looks up one block.
+    LookUp(Option<oneshot::Sender<Arc<SignedBlock>>>),
+}
+
 /// The actor.
 pub(crate) struct Network {
     pub service: Service,
@@ -41,7 +49,9 @@ pub(crate) struct Network {
     /// Subnets that are followed only while the node aggregates.
     pub aggregator_subnets: Vec<SubnetId>,
     pub(super) table: PeerTable,
-    pub requests: HashMap<RequestId, (lathe_engine::RequestId, Peer)>,
+    pub(super) requests: HashMap<RequestId, Asker>,
+    /// Blocks looked up so far, so that each goes to the next peer.
+    pub(super) look_ups: usize,
     /// For the API.
     pub peers: watch::Sender<Vec<PeerInfo>>,
 }
@@ -83,13 +93,14 @@ impl Network {
             Order::Fetch(request, peer, what) => match self.table.id(peer) {
                 Some(id) => {
                     let ours = self.service.request(id, convert::request(what));
-                    self.requests.insert(ours, (request, peer));
+                    self.requests.insert(ours, Asker::Chain(request, peer));
                 }
                 None => {
                     let outcome = Err(lathe_engine::FetchFailure::Transport);
                     self.chain.answer(Input::FetchEnded { request, outcome });
                 }
             },
+            Order::LookUp(root, answer) => self.look_up(root, answer),
             Order::RequestStatus(peer) => {
                 if let Some(peer) = self.table.id(peer) {
                     self.service.request_status(peer);
@@ -102,6 +113,29 @@ impl Network {
                 }
             }
             Order::SetAggregator(enabled) => self.set_aggregator(enabled),
+        }
+    }
+
+    /// Asks the next peer in turn. Without peers the answer is dropped.
+    fn look_up(&mut self, root: Root, answer: oneshot::Sender<Arc<SignedBlock>>) {
+        let peers = self.service.peers();
+        let turn = self.look_ups.checked_rem(peers.len());
+        let Some(peer) = turn.and_then(|turn| peers.get(turn)) else { return };
+        self.look_ups = self.look_ups.wrapping_add(1);
+        let request = self.service.request(peer.peer, Request::BlocksByRoot(vec![root]));
+        self.requests.insert(request, Asker::LookUp(Some(answer)));
+    }
+
+    async fn on_block(&mut self, request: RequestId, block: Arc<SignedBlock>) {
+        match self.requests.get_mut(&request) {
+            Some(Asker::Chain(request, peer)) => self.chain.response_block(block, *request, *peer).await,
+            Some(Asker::LookUp(answer)) => {
+                if let Some(answer) = answer.take() {
+                    // Whoever asked may have given up.
+                    let _ = answer.send(block);
+                }
+            }
+            None => {}
         }
     }
 
@@ -156,13 +190,9 @@ impl Network {
                 // How many of these run at once is the network's to bound.
                 tokio::spawn(async move { reader.serve(request, current_slot, responder).await });
             }
-            NetworkEvent::ResponseChunk { request, block, .. } => {
-                if let Some((request, peer)) = self.requests.get(&request) {
-                    self.chain.response_block(block, *request, *peer).await;
-                }
-            }
+            NetworkEvent::ResponseChunk { request, block, .. } => self.on_block(request, block).await,
             NetworkEvent::ResponseEnd { request, outcome, .. } => {
-                if let Some((request, _)) = self.requests.remove(&request) {
+                if let Some(Asker::Chain(request, _)) = self.requests.remove(&request) {
                     self.chain
                         .answer(Input::FetchEnded { request, outcome: outcome.map_err(convert::failure) });
                 }

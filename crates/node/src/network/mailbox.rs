@@ -1,10 +1,15 @@
 //! What the network can be told.
 
+use std::sync::Arc;
+
 use lathe_actor::{Bounds, Inbox, Message, Policy};
 use lathe_engine::{FetchWhat, GossipVerdict, MessageId, Offence, Peer, Publication, RequestId};
+use lathe_types::{Root, SignedBlock};
+use tokio::sync::oneshot;
 
-/// Orders from the chain. The chain bounds them itself: verdicts by what it received, requests and publications by
-/// what it has open; so none is ever refused, and the two actors never wait for each other.
+/// Orders, most of them from the chain, which bounds them itself: verdicts by what it received, requests and publications
+/// by what it has open; so none is ever refused, and the two actors never wait for each other. A replay looks up one block
+/// at a time.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Send our own message.
@@ -13,6 +18,8 @@ pub(crate) enum Order {
     Verdict(MessageId, Peer, GossipVerdict),
     /// Ask for blocks.
     Fetch(RequestId, Peer, FetchWhat),
+    /// Ask some peer for one block, whose root nobody has checked yet. No answer: the sender is dropped.
+    LookUp(Root, oneshot::Sender<Arc<SignedBlock>>),
     /// Ask for a status.
     RequestStatus(Peer),
     /// Count an offence.
@@ -50,6 +57,13 @@ impl Mailbox {
     /// Asks for blocks; answered by the chain's inputs.
     pub(crate) fn fetch(&self, request: RequestId, peer: Peer, what: FetchWhat) {
         self.tell(Order::Fetch(request, peer, what));
+    }
+
+    /// The block that some peer sends under this root, unchecked; `None` if it has none. Another call asks another peer.
+    pub(crate) async fn look_up(&self, root: Root) -> Option<Arc<SignedBlock>> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(Order::LookUp(root, answer));
+        answered.await.ok()
     }
 
     /// Asks for a status.

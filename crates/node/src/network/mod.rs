@@ -94,6 +94,7 @@ impl Network {
             aggregator_subnets,
             table: state::PeerTable::default(),
             requests: HashMap::new(),
+            look_ups: 0,
             peers,
         };
         (network, watched)

@@ -1,13 +1,15 @@
 //! Scripted clients: every fault that one can show, and that the chain goes on through all of them.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lathe_engine::View;
 use lathe_node::{Node, NodeError, NodeOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fake::el::{El, GENESIS};
-use crate::fake::{Answer, Fake};
+use crate::fake::{Answer, Call, Fake};
 use crate::support::{Running, make_network, on_a_runtime, options};
 
 /// A slot takes two seconds: the nodes share two cores with other tests.
@@ -26,13 +28,30 @@ struct Pair {
 }
 
 impl Pair {
-    async fn start(dir: &Path, number: usize, others: &[Self]) -> Self {
+    async fn start(dir: &Path, number: usize, others: &[&Self]) -> Self {
+        Self::start_with(dir, number, others, |_| {}).await
+    }
+
+    /// Starts a node beside a client that knows nothing but block 0, with options changed by `change`.
+    async fn start_with(
+        dir: &Path,
+        number: usize,
+        others: &[&Self],
+        change: impl FnOnce(&mut NodeOptions),
+    ) -> Self {
         let el = El::default();
         let honest = el.clone();
         let fake = Fake::start(move |call| honest.answer(call)).await;
         let mut options = scripted_options(dir, number, &fake.url());
         options.bootnodes = others.iter().map(|pair| pair.running.bootnode()).collect();
+        change(&mut options);
         Self { running: Running::start(options).await, fake, el }
+    }
+
+    /// Judges payloads as `verdicts` says, and everything else as an honest client.
+    fn obey(&self, verdicts: &Verdicts) {
+        let (honest, verdicts) = (self.el.clone(), verdicts.clone());
+        self.fake.script(move |call| verdicts.answer(&honest, call));
     }
 
     /// Answers like this until [`Self::heal`].
@@ -71,6 +90,136 @@ fn faults() -> Vec<(&'static str, Answer, Complaint)> {
     ]
 }
 
+/// What the clients of a network think of payloads: all refuse those that build on a bad one. Clones share it.
+#[derive(Clone, Default)]
+struct Verdicts(Arc<Mutex<Bad>>);
+
+#[derive(Default)]
+struct Bad {
+    /// Whether the next payload that is built is a bad one.
+    armed: bool,
+    /// Whether the clients say which payload was the last good one.
+    names_latest_valid: bool,
+    /// Bad payloads with the last good one before each.
+    last_good: HashMap<String, String>,
+}
+
+impl Verdicts {
+    fn with<T>(&self, act: impl FnOnce(&mut Bad) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The next payload that anybody builds will be refused by everybody.
+    fn spoil_next(&self, names_latest_valid: bool) {
+        self.with(|bad| (bad.armed, bad.names_latest_valid) = (true, names_latest_valid));
+    }
+
+    fn refused(&self) -> Vec<String> {
+        self.with(|bad| bad.last_good.keys().cloned().collect())
+    }
+
+    fn answer(&self, el: &El, call: &Call) -> Answer {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        match call.method.as_str() {
+            "engine_newPayloadV4" => {
+                let (hash, parent) =
+                    (text(&call.params[0]["blockHash"]), text(&call.params[0]["parentHash"]));
+                let refusal = self.with(|bad| {
+                    let last_good =
+                        bad.last_good.get(&hash).or_else(|| bad.last_good.get(&parent)).cloned()?;
+                    bad.last_good.insert(hash, last_good.clone());
+                    Some(bad.refusal(&last_good))
+                });
+                refusal.map_or_else(|| el.answer(call), Answer::Result)
+            }
+            "engine_forkchoiceUpdatedV3" => {
+                let head = text(&call.params[0]["headBlockHash"]);
+                let refusal = self.with(|bad| Some(bad.refusal(bad.last_good.get(&head)?)));
+                let refused = |status| Answer::Result(json!({ "payloadStatus": status, "payloadId": null }));
+                refusal.map_or_else(|| el.answer(call), refused)
+            }
+            "engine_getPayloadV5" => {
+                let answer = el.answer(call);
+                if let Answer::Result(built) = &answer {
+                    let payload = &built["executionPayload"];
+                    let (hash, parent) = (text(&payload["blockHash"]), text(&payload["parentHash"]));
+                    self.with(|bad| {
+                        if std::mem::take(&mut bad.armed) {
+                            bad.last_good.insert(hash, parent);
+                        }
+                    });
+                }
+                answer
+            }
+            _ => el.answer(call),
+        }
+    }
+}
+
+impl Bad {
+    fn refusal(&self, last_good: &str) -> Value {
+        let latest_valid = self.names_latest_valid.then_some(last_good);
+        json!({ "status": "INVALID", "latestValidHash": latest_valid, "validationError": "refused" })
+    }
+}
+
+/// A payload that every client refuses, its builder's included, costs its slot and nothing else.
+async fn invalid_payloads_leave_the_chain(pairs: [&Pair; 2]) {
+    let verdicts = Verdicts::default();
+    pairs.iter().for_each(|pair| pair.obey(&verdicts));
+    for names_latest_valid in [true, false] {
+        let before = verdicts.refused().len();
+        verdicts.spoil_next(names_latest_valid);
+        let node = &pairs[0].running;
+        node.until("a refused payload", |_| verdicts.refused().len() > before).await;
+        let refused_at = node.node.view().borrow().head.slot;
+        for pair in pairs {
+            pair.running
+                .until("finality after a refused payload", |view| {
+                    view.head_finalized.slot.0 > refused_at.0 + 2 && !view.sync.is_optimistic
+                })
+                .await;
+            let told = pair.el.told();
+            assert!(!verdicts.refused().iter().any(|hash| [&told.0, &told.1, &told.2].contains(&hash)));
+        }
+        let heads = pairs.map(|pair| pair.el.height());
+        assert!(heads.iter().all(|height| *height > before as u64), "{heads:?}");
+    }
+    pairs.iter().for_each(|pair| pair.heal());
+}
+
+#[test]
+#[ignore = "a minute of a network in real time: make accept-el"]
+fn accept_a_checkpoint_brings_an_empty_client_into_step() {
+    let dir = tempfile::tempdir().unwrap();
+    make_network(dir.path(), GENESIS.parse().unwrap(), KEY_SLOTS);
+    on_a_runtime(async {
+        let first = Pair::start_with(dir.path(), 0, &[], |options| {
+            options.api = Some("127.0.0.1:0".parse().unwrap());
+        })
+        .await;
+        let second = Pair::start(dir.path(), 1, &[&first]).await;
+        first.running.until("finality", |view| view.head_finalized.slot.0 >= 8).await;
+        second.running.stop().await;
+        let api = first.running.node.api_address().unwrap();
+        // Another data directory, but the ledger of before: keys are never used without it.
+        let second = Pair::start_with(dir.path(), 1, &[&first], |options| {
+            options.data_dir = dir.path().join("data").join("again");
+            options.checkpoint_servers = vec![format!("http://{api}").parse().unwrap()];
+        })
+        .await;
+        let began = second.running.node.view().borrow().head_finalized.slot;
+        assert!(began.0 >= 4, "the chain begins at a checkpoint, not at {began}");
+        let in_step = |view: &Arc<View>| !view.sync.is_optimistic && view.head_finalized.slot > began;
+        second.running.until("a client in step", in_step).await;
+        assert!(second.el.height() > began.0 - 2, "{} payloads", second.el.height());
+        assert!(second.running.node.metrics().execution.replayed.get() > began.0 - 2);
+        for pair in [first, second] {
+            pair.running.stop().await;
+        }
+    });
+}
+
 #[test]
 #[ignore = "minutes of a network in real time: make accept-el"]
 fn accept_a_pair_of_pairs_goes_on_through_every_fault() {
@@ -78,7 +227,7 @@ fn accept_a_pair_of_pairs_goes_on_through_every_fault() {
     make_network(dir.path(), GENESIS.parse().unwrap(), KEY_SLOTS);
     on_a_runtime(async {
         let first = Pair::start(dir.path(), 0, &[]).await;
-        let second = Pair::start(dir.path(), 1, std::slice::from_ref(&first)).await;
+        let second = Pair::start(dir.path(), 1, &[&first]).await;
         let node = &first.running;
         for pair in [&first, &second] {
             pair.running
@@ -108,6 +257,8 @@ fn accept_a_pair_of_pairs_goes_on_through_every_fault() {
         node.until("a wiped client", |view| !view.sync.is_optimistic).await;
         assert!(first.el.height() >= before);
         assert!(node.node.metrics().execution.replayed.get() > 0);
+
+        invalid_payloads_leave_the_chain([&first, &second]).await;
 
         for pair in [first, second] {
             pair.running.stop().await;
