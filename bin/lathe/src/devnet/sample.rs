@@ -100,6 +100,8 @@ pub struct Figures {
     pub block_arrival_ms: Percentiles,
     /// Import of blocks.
     pub block_import_ms: Percentiles,
+    /// Turns of the chain's loop.
+    pub chain_turn_ms: Percentiles,
 }
 
 /// Two percentiles in milliseconds; zero while there is nothing to count.
@@ -135,6 +137,7 @@ impl Figures {
             cpu_seconds: number("process_cpu_seconds_total"),
             block_arrival_ms: percentiles("lathe_block_arrival_seconds"),
             block_import_ms: percentiles("lathe_block_import_seconds"),
+            chain_turn_ms: percentiles("lathe_chain_turn_seconds"),
         }
     }
 

@@ -70,6 +70,8 @@ pub struct NodeSummary {
     pub block_arrival_ms: Percentiles,
     /// How long their import took.
     pub block_import_ms: Percentiles,
+    /// How long the chain's loop took for one turn: whatever it had to wait for would show here.
+    pub chain_turn_ms: Percentiles,
 }
 
 /// Gathers what a summary needs while the run goes on.
@@ -225,6 +227,7 @@ impl Record {
             cpu_percent: round(cpu_percent, 2),
             block_arrival_ms: figures.block_arrival_ms,
             block_import_ms: figures.block_import_ms,
+            chain_turn_ms: figures.chain_turn_ms,
         })
     }
 }

@@ -120,6 +120,7 @@ fn the_keys_are_those_that_tools_rely_on() {
         "cpu_percent",
         "block_arrival_ms",
         "block_import_ms",
+        "chain_turn_ms",
     ];
     expected.sort_unstable();
     let mut found = keys(&json["nodes"][0]);

@@ -105,6 +105,18 @@ impl Running {
         ["proposal", "attestation"].iter().map(|duty| missed.with_label_values(&[duty, reason]).get()).sum()
     }
 
+    /// Bound in seconds below which all but one in a hundred turns of the chain's loop lie.
+    pub fn turn_p99(&self) -> String {
+        let text = self.node.metrics().render().unwrap();
+        let buckets: Vec<(&str, f64)> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("lathe_chain_turn_seconds_bucket{le=\"")?.split_once("\"} "))
+            .filter_map(|(bound, count)| Some((bound, count.parse().ok()?)))
+            .collect();
+        let all = buckets.last().unwrap().1;
+        buckets.iter().find(|(_, count)| *count >= 0.99 * all).unwrap().0.to_owned()
+    }
+
     pub async fn stop(self) {
         self.node.stopper().stop("the test is over");
         assert_eq!(tokio::time::timeout(LIMIT, self.node.wait()).await.unwrap(), Stopped::Orderly);
