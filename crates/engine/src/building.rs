@@ -24,6 +24,10 @@ const FETCH_LEAD_MS: u64 = 300;
 /// What a build is given at least, when it had to start late.
 const MIN_BUILD_MS: u64 = 50;
 
+/// Longest payload that we propose. A gossip message holds 10 MiB, of which the proof takes half a MiB at most and the votes
+/// a few KiB; a longer block would reach nobody.
+const MAX_PAYLOAD_BYTES: usize = 9 << 20;
+
 /// A payload under way.
 pub(crate) struct Building {
     /// The block that it builds on.
@@ -95,9 +99,10 @@ impl Engine {
         let Some(Job::Payload { slot }) = self.jobs.close(job) else { return };
         match answer {
             Ok(execution) => {
-                let fits = self.payload_fits(slot, &execution);
-                let stage =
-                    if fits { Stage::Ready(execution) } else { Stage::Failed(PayloadFailure::Mismatch) };
+                let stage = match self.check_payload(slot, &execution) {
+                    Ok(()) => Stage::Ready(execution),
+                    Err(failure) => Stage::Failed(failure),
+                };
                 self.building_is(job, slot, stage);
             }
             Err(failure) => self.payload_failed(job, slot, failure),
@@ -116,10 +121,14 @@ impl Engine {
         }
     }
 
-    /// Whether a block on the head can carry the payload. Hashes it on the way, before the time gets short.
-    fn payload_fits(&self, slot: Slot, execution: &ExecutionBody) -> bool {
+    /// What keeps a block on the head from carrying the payload. Hashes it on the way, before the time gets short.
+    fn check_payload(&self, slot: Slot, execution: &ExecutionBody) -> Result<(), PayloadFailure> {
+        if execution.bytes() > MAX_PAYLOAD_BYTES {
+            return Err(PayloadFailure::TooLarge);
+        }
         execution.header();
-        lathe_transition::check_execution_payload(self.store.head_state(), slot, execution).is_ok()
+        lathe_transition::check_execution_payload(self.store.head_state(), slot, execution)
+            .map_err(|_| PayloadFailure::Mismatch)
     }
 
     /// The block as it will be signed; `None` as long as it may not be: on an execution-paired chain the head must be valid

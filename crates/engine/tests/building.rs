@@ -5,7 +5,9 @@ mod support;
 use std::sync::Arc;
 
 use lathe_engine::{Effect, ExecutionHealth, Input, JobId, PayloadFailure, PayloadVerdict};
-use lathe_types::{MultiMessageAggregate, Root};
+use lathe_types::{
+    ExecutionBody, ExecutionPayloadV3, ExecutionRequests, MultiMessageAggregate, Root, Transaction,
+};
 use support::{Hand, Made, anchor_of, job_of, payload, prepare, signature};
 
 const EL_GENESIS: Root = Root::repeat_byte(0xe1);
@@ -173,6 +175,27 @@ fn a_payload_that_does_not_fit_is_no_payload() {
     ready(&mut hand, 2, &genesis, 2);
     hand.run_to(8_800);
     assert_eq!(missed(&hand).as_deref(), Some("Payload(Mismatch)"));
+}
+
+#[test]
+fn a_payload_that_no_message_has_room_for_is_not_proposed() {
+    let transaction = |bytes: usize| Transaction::new(vec![1; bytes]).unwrap();
+    for (bytes, reason) in [(8 << 20, None), (9 << 20, Some("Payload(TooLarge)"))] {
+        let (mut hand, _, block) = hand();
+        hand.run_to(7_200);
+        prepared(&mut hand);
+        hand.run_to(7_700);
+        let plain = payload(&block.state, 2, 2);
+        let long = ExecutionPayloadV3 {
+            transactions: vec![transaction(bytes)].try_into().unwrap(),
+            ..plain.payload().clone()
+        };
+        let execution = Arc::new(ExecutionBody::new(long, ExecutionRequests::default()));
+        hand.input(Input::PayloadReady { job: JobId(2), execution });
+        let signs = hand.run_to(8_800).iter().any(|effect| effect.starts_with("sign"));
+        assert_eq!(signs, reason.is_none());
+        assert!(reason.is_none() || missed(&hand).as_deref() == reason);
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::answer::{
 use crate::capabilities::{CLIENT_VERSION, Capabilities, FORKCHOICE_UPDATED, OURS};
 use crate::error::ExecutionError;
 use crate::jwt::JwtSecret;
-use crate::transport::{Call, Endpoint, METHOD_NOT_FOUND, Transport, UNSUPPORTED_FORK};
+use crate::transport::{Call, Endpoint, METHOD_NOT_FOUND, Transport, UNSUPPORTED_FORK, decode};
 
 /// Longest answer that carries a payload, in bytes: the largest block that 60 million gas can pay for is about 6 MB of
 /// calldata, twice that in hex, and a full bundle of blobs as much again.
@@ -212,6 +212,44 @@ impl EngineClient {
         params: P,
     ) -> Result<R, ExecutionError> {
         self.transport.call(call, params).await
+    }
+}
+
+/// What the body of an answer is read as, see [`read_answer`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// `engine_exchangeCapabilities`.
+    Capabilities,
+    /// `engine_getClientVersionV1`.
+    ClientVersion,
+    /// `eth_getBlockByNumber`.
+    Header,
+    /// `engine_newPayload`.
+    NewPayload,
+    /// `engine_forkchoiceUpdated`.
+    Forkchoice,
+    /// `engine_getPayload`.
+    GetPayload,
+}
+
+/// Reads a body as [`EngineClient`] reads the answer to its call number `id`. For trying what any bytes do.
+pub fn read_answer(question: Question, id: u64, body: &[u8]) -> Result<(), ExecutionError> {
+    fn read<R: DeserializeOwned>(id: u64, body: &[u8]) -> Result<R, ExecutionError> {
+        decode("read_answer", id, body)
+    }
+    match question {
+        Question::Capabilities => read::<Vec<String>>(id, body).map(drop),
+        Question::ClientVersion => read::<Vec<ClientVersion>>(id, body).map(drop),
+        Question::Header => read::<Option<Header>>(id, body).map(drop),
+        Question::NewPayload => {
+            read::<WirePayloadStatus>(id, body).map(|status| drop(PayloadStatus::from(status)))
+        }
+        Question::Forkchoice => {
+            read::<WireForkchoiceAnswer>(id, body).map(|answer| drop(ForkchoiceAnswer::from(answer)))
+        }
+        Question::GetPayload => {
+            read::<WireBuiltPayload>(id, body).map(|built| drop((built.blobs(), BuiltPayload::from(built))))
+        }
     }
 }
 

@@ -16,7 +16,7 @@ mod transport;
 
 pub use answer::{BuiltPayload, ClientVersion, ForkchoiceAnswer, Header, PayloadStatus};
 pub use capabilities::Capabilities;
-pub use client::{EngineClient, Limits, NewPayload, Peer};
+pub use client::{EngineClient, Limits, NewPayload, Peer, Question, read_answer};
 pub use error::{ExecutionError, Fault};
 pub use fork::Fork;
 pub use health::{Condition, Health};

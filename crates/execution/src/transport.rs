@@ -185,7 +185,11 @@ async fn read(
     }
 }
 
-fn decode<R: DeserializeOwned>(method: &'static str, id: u64, body: &[u8]) -> Result<R, ExecutionError> {
+pub(crate) fn decode<R: DeserializeOwned>(
+    method: &'static str,
+    id: u64,
+    body: &[u8],
+) -> Result<R, ExecutionError> {
     let malformed = |detail: String| ExecutionError::Malformed { method, detail };
     let answer: Answer<R> = serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
     if let Some(RpcError { code, message }) = answer.error {

@@ -319,8 +319,11 @@ async fn a_forkchoice_update_starts_building_or_does_not() {
     assert_eq!(calls[1].params, [state, attributes]);
 }
 
+/// How a client says that a version will not do.
+const REFUSALS: [(i64, &str); 2] = [(-38005, "Unsupported fork"), (-32601, "the method does not exist")];
+
 /// A client whose chain stands at `fork` and that keeps to the rule.
-fn strict(fork: Fork) -> impl FnMut(&Call) -> Answer + Send {
+fn strict(fork: Fork, (code, text): (i64, &'static str)) -> impl FnMut(&Call) -> Answer + Send {
     move |call: &Call| {
         if call.method == fork.get_payload() {
             let mut envelope = golden(ETHREX);
@@ -331,7 +334,7 @@ fn strict(fork: Fork) -> impl FnMut(&Call) -> Answer + Send {
         } else if call.method == fork.new_payload() {
             Answer::Result(json!({ "status": "VALID" }))
         } else {
-            Answer::Error(-38005, "Unsupported fork")
+            Answer::Error(code, text)
         }
     }
 }
@@ -347,12 +350,14 @@ async fn the_version_follows_the_fork() {
             vec!["engine_newPayloadV4", "engine_newPayloadV3"],
         ),
     ] {
-        let fake = Fake::start(strict(fork)).await;
-        let all = Capabilities::new(ALL);
-        let built = client(&fake).get_payload(&all, PayloadId::new([1; 8])).await.unwrap();
-        assert!(built.execution_requests.is_empty());
-        assert_eq!(hand_over(&client(&fake), &all, &[]).await, Ok(PayloadStatus::Valid));
-        assert_eq!(fake.methods(), [get, new].concat());
+        for refusal in REFUSALS {
+            let fake = Fake::start(strict(fork, refusal)).await;
+            let all = Capabilities::new(ALL);
+            let built = client(&fake).get_payload(&all, PayloadId::new([1; 8])).await.unwrap();
+            assert!(built.execution_requests.is_empty());
+            assert_eq!(hand_over(&client(&fake), &all, &[]).await, Ok(PayloadStatus::Valid));
+            assert_eq!(fake.methods(), [&get[..], &new].concat());
+        }
     }
 }
 
@@ -370,7 +375,7 @@ async fn what_is_not_offered_is_not_called() {
 
 #[tokio::test]
 async fn requests_never_go_by_a_version_that_has_no_place_for_them() {
-    let fake = Fake::start(strict(Fork::Cancun)).await;
+    let fake = Fake::start(strict(Fork::Cancun, REFUSALS[0])).await;
     let requests = [Bytes::from_static(&[1, 0xaa])];
     let error = hand_over(&client(&fake), &Capabilities::new(ALL), &requests).await.unwrap_err();
     assert_eq!(error, ExecutionError::UnsupportedFork { what: "newPayload", tried: vec![Fork::Osaka] });
@@ -408,7 +413,7 @@ async fn a_payload_with_blobs_is_refused() {
 
 #[tokio::test]
 async fn a_payload_is_fetched_once() {
-    let fake = Fake::start(strict(Fork::Osaka)).await;
+    let fake = Fake::start(strict(Fork::Osaka, REFUSALS[0])).await;
     client(&fake).get_payload(&Capabilities::new(ALL), PayloadId::new([0xab; 8])).await.unwrap();
     assert_eq!(fake.methods(), ["engine_getPayloadV5"]);
     assert_eq!(fake.calls()[0].params, [json!("0xabababababababab")]);

@@ -6,6 +6,7 @@
 //! test replays it. Where a decoder is one of several in a family, the first byte chooses.
 
 mod enr;
+mod execution;
 mod gossip;
 mod http;
 mod key_files;
@@ -19,6 +20,7 @@ mod yaml;
 pub mod seeds;
 
 pub use enr::enr;
+pub use execution::execution;
 pub use gossip::gossip;
 pub use http::http;
 pub use key_files::key_files;
@@ -33,8 +35,9 @@ pub use yaml::yaml;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("enr", enr),
+    ("execution", execution),
     ("gossip", gossip),
     ("http", http),
     ("key_files", key_files),

@@ -1,16 +1,22 @@
 //! Where the search starts, as far as our own encoders can say: what no fixture holds.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use lathe_leansig::{SecretKey, Test};
 use lathe_network::reqresp::codec::{encode_error, encode_request, encode_response, encode_varint};
 use lathe_network::snappy::{compress_block, compress_frames};
 use lathe_network::{NodeKey, NodeRecord, Request, ResponseCode};
 use lathe_signer::{Entry, KeyId, Ledger};
-use lathe_types::{Encode, Root, Slot, Status};
+use lathe_types::{
+    Encode, ExecutionBody, ExecutionPayloadV3, ExecutionRequests, Genesis, Root, SignedBlock, Slot, Status,
+    Transaction, TreeHash, ValidatorIndex,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use serde_json::json;
 
+use crate::execution::ID;
 use crate::key_files::{GENESIS_TIME, KEY_CHECKSUM_LEN, Memory};
 use crate::proofs::WORLD;
 
@@ -19,7 +25,8 @@ pub type Seed = (&'static str, Vec<u8>);
 
 /// Seeds for every target that our own encoders can serve. What cannot be made is left out.
 pub fn made() -> Vec<Seed> {
-    [proofs(), key_files(), enr(), http(), reqresp(), snappy(), topics(), yaml_files()].concat()
+    [proofs(), key_files(), enr(), execution(), http(), paired(), reqresp(), snappy(), topics(), yaml_files()]
+        .concat()
 }
 
 /// A container's encoding, by the name of its type; `None` for a type that is no container of ours.
@@ -117,6 +124,79 @@ fn enr() -> Vec<Seed> {
         [[&ip4[..], &quic].concat(), [&ip6[..], &udp].concat(), [&ip4[..], &ip6, &quic, &udp].concat()];
     let texts = texts.iter().map(|text| chosen(0, text.as_bytes()));
     texts.chain(records.iter().map(|entries| chosen(1, entries))).map(|seed| ("enr", seed)).collect()
+}
+
+fn execution() -> Vec<Seed> {
+    let hash = format!("0x{}", "ab".repeat(32));
+    let status = json!({ "status": "VALID", "latestValidHash": hash, "validationError": null });
+    let invalid = json!({ "status": "INVALID", "latestValidHash": null, "validationError": "bad\nblock" });
+    let payload = json!({
+        "parentHash": hash,
+        "feeRecipient": format!("0x{}", "22".repeat(20)),
+        "stateRoot": hash,
+        "receiptsRoot": hash,
+        "logsBloom": format!("0x{}", "00".repeat(256)),
+        "prevRandao": hash,
+        "blockNumber": "0x1",
+        "gasLimit": "0x1c9c380",
+        "gasUsed": "0x0",
+        "timestamp": "0x6",
+        "extraData": "0x",
+        "baseFeePerGas": "0x7",
+        "blockHash": hash,
+        "transactions": ["0x02aa"],
+        "withdrawals": [],
+        "blobGasUsed": "0x0",
+        "excessBlobGas": "0x0",
+    });
+    let built = json!({
+        "executionPayload": payload,
+        "blockValue": "0x1",
+        "blobsBundle": { "commitments": [], "proofs": [], "blobs": [] },
+        "shouldOverrideBuilder": false,
+        "executionRequests": ["0x0102"],
+    });
+    let results = [
+        (0, json!(["engine_newPayloadV4", "engine_forkchoiceUpdatedV3"])),
+        (1, json!([{ "code": "EX", "name": "example", "version": "1.0", "commit": "0x00000000" }])),
+        (2, json!({ "hash": hash, "number": "0x1f" })),
+        (3, status.clone()),
+        (3, invalid),
+        (4, json!({ "payloadStatus": status, "payloadId": "0x0000000000000001" })),
+        (5, built),
+    ];
+    let answers =
+        results.map(|(choice, result)| (choice, json!({ "jsonrpc": "2.0", "id": ID, "result": result })));
+    let error =
+        json!({ "jsonrpc": "2.0", "id": ID, "error": { "code": -38005, "message": "Unsupported fork" } });
+    let all = answers.into_iter().chain([(5, error), (2, json!({ "id": ID, "result": null }))]);
+    all.map(|(choice, answer)| ("execution", chosen(choice, answer.to_string().as_bytes()))).collect()
+}
+
+/// Containers of an execution-paired chain, which no fixture holds: the state of its genesis, and a block on it.
+fn paired() -> Vec<Seed> {
+    let Some(world) = &*WORLD else { return Vec::new() };
+    let validators = world.registry.clone();
+    let hash = Root::repeat_byte(0xe1);
+    let genesis = Genesis { genesis_time: 0, validators, execution_genesis: Some(hash) };
+    let state = lathe_transition::generate_genesis(&genesis);
+    let payload = ExecutionPayloadV3 {
+        parent_hash: hash,
+        block_hash: Root::repeat_byte(1),
+        timestamp: 4,
+        transactions: vec![Transaction::new(vec![2, 3]).unwrap_or_default()].try_into().unwrap_or_default(),
+        ..ExecutionPayloadV3::default()
+    };
+    let mut block = lathe_transition::genesis_block(&state);
+    let root = block.tree_hash_root();
+    (block.slot, block.proposer_index, block.parent_root) = (Slot(1), ValidatorIndex(1), root);
+    block.body.execution = Some(Arc::new(ExecutionBody::new(payload, ExecutionRequests::default())));
+    let signed = SignedBlock { block, ..SignedBlock::default() };
+    let (state, block) = (state.as_ssz_bytes(), signed.as_ssz_bytes());
+    let gossip = compress_block(&block).ok().map(|wire| gossip(0, &wire));
+    let containers = [("State", &state), ("SignedBlock", &block)];
+    let containers = containers.into_iter().filter_map(|(name, encoding)| container(name, encoding));
+    containers.chain(gossip).chain([transition(&state, &block)]).collect()
 }
 
 fn http() -> Vec<Seed> {

@@ -88,20 +88,18 @@ impl Node {
         let mut supervisor = supervisor(&options, &shutdown);
         let (chain_mailbox, chain_inbox) = chain::open();
         let (store, store_inbox) = store::open();
-        let (network, network_inbox) = network::open();
+        let (network_mailbox, network_inbox) = network::open();
         let (signer_mailbox, signer_inbox) = signer::open();
         let pool = Workers::new(backend, Arc::new(Leansig::<Prod>::default()), time.clone(), metrics.clone());
-        let beside = execution.as_ref().map(execution::Beside::mailbox);
         let hands = Hands {
             workers: pool.clone(),
             signer: signer_mailbox.clone(),
             store,
-            network: network.clone(),
-            execution: beside,
+            network: network_mailbox.clone(),
+            execution: execution.as_ref().map(execution::Beside::mailbox),
         };
         let (chain, view) = Chain::new(engine, time.clone(), hands, metrics.clone(), options.committee_count);
         let reader = store::Reader::new(database.clone());
-        let history = (reader.clone(), network);
         let (network, peers) = Network::new(
             service,
             &options,
@@ -133,6 +131,7 @@ impl Node {
         shutdown.on_trigger(move || closing.close());
         supervisor.spawn("chain", chain.run(chain_inbox));
         supervisor.spawn("network", network.run(network_inbox));
+        let history = (reader, network_mailbox);
         execution::spawn(execution, &mut supervisor, &options, &chain_mailbox, history, &time, &metrics);
         spawn_clock(&mut supervisor, time, &chain_mailbox, signer_mailbox, &metrics, &shutdown);
         http::spawn(&mut supervisor, server, &shutdown);

@@ -78,4 +78,6 @@ pub enum PayloadFailure {
     Refused,
     /// It answered with a payload that does not fit the block.
     Mismatch,
+    /// It answered with a payload that no gossip message has room for.
+    TooLarge,
 }

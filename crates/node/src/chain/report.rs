@@ -190,6 +190,7 @@ const fn miss_name(reason: MissReason) -> &'static str {
         MissReason::Payload(PayloadFailure::Timeout) => "payload_timeout",
         MissReason::Payload(PayloadFailure::Refused) => "payload_refused",
         MissReason::Payload(PayloadFailure::Mismatch) => "payload_mismatch",
+        MissReason::Payload(PayloadFailure::TooLarge) => "payload_too_large",
         _ => "other",
     }
 }

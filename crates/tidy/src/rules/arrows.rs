@@ -49,7 +49,20 @@ const ARROWS: &[(&str, &[&str])] = &[
         // Of the node its metrics, which the fixtures of the API ask for.
         &["types", "leansig", "aggregation", "transition", "forkchoice", "engine", "network", "http", "node"],
     ),
-    ("fuzzing", &["types", "leansig", "aggregation", "transition", "signer", "network", "http", "config"]),
+    (
+        "fuzzing",
+        &[
+            "types",
+            "leansig",
+            "aggregation",
+            "transition",
+            "signer",
+            "network",
+            "http",
+            "execution",
+            "config",
+        ],
+    ),
     ("fuzz", &["fuzzing"]),
     ("mutants", &[]),
     ("tidy", &[]),
