@@ -57,6 +57,10 @@ el: ## Install the execution clients that tests and development networks pair wi
 accept-el: build el ## Long runs with real execution clients: pairs of every kind, and one killed fifty times
 	LATHE=$(LATHE) scripts/accept-el.sh
 
+.PHONY: accept-proofs
+accept-proofs: deps ## 200,000 mutated proofs and random strings, and every cell of the permutations broken; an hour
+	$(CARGO) test -j $(JOBS) -p lathe-stark --lib -- --ignored --nocapture
+
 .PHONY: bench
 bench: deps ## Benchmarks, each printed beside the primitive that bounds it
 	scripts/bench.sh

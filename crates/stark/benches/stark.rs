@@ -14,6 +14,10 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rayon::prelude::*;
 
+// The allocator of the node.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Messages, each at its own slot, and signatures of each.
 const CASES: [(usize, usize); 6] = [(1, 1), (1, 4), (1, 16), (1, 64), (1, 256), (8, 32)];
 const PROVE_ROUNDS: usize = 5;
@@ -112,8 +116,8 @@ fn main() {
         );
         figures.push(figure);
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(target);
     let file = target.join("bench/aggregation.json");
     std::fs::create_dir_all(target.join("bench")).unwrap();
     std::fs::write(&file, format!("{:#}\n", serde_json::json!({ "cases": figures }))).unwrap();

@@ -11,6 +11,7 @@ mod error;
 mod layout;
 mod permutation;
 mod proof;
+mod ring;
 mod statement;
 mod system;
 mod tables;

@@ -122,7 +122,8 @@ fn decode(bytes: &[u8]) -> Result<Proof, Error> {
     }
 }
 
-/// Runs something of the proof system; a panic there is an error here.
-fn isolated<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::Panicked))
+/// Runs something of the proof system; a panic there is an error here. On a thread of the pool, because it forks into
+/// hundreds of small pieces, and each of them would wait to be handed over to the pool from a thread outside.
+fn isolated<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+    rayon::scope(|_| catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::Panicked)))
 }

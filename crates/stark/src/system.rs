@@ -36,7 +36,7 @@ type Stacking = SuffixProver<F, Challenge>;
 type Pcs = WhirProver<Challenge, F, Dft, Mmcs, Challenger, Stacking>;
 
 /// Version of statement, tables and encoding together. Proofs of different versions do not verify under each other.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Variables folded at first; also the least height of a table.
 pub const FOLD: usize = 7;
 /// Variables folded in every later round.
@@ -45,8 +45,13 @@ const LATER_FOLD: usize = 5;
 const LOG_INVERSE_RATE: usize = 2;
 /// Bits that each single error term of the commitment has to reach; their union is what [`SECURITY_BITS`] bounds.
 const TERM_BITS: usize = 127;
-/// Of which so many may come from grinding.
-const GRINDING_BITS: usize = 17;
+/// Of which so many may come from grinding. Each bit takes 1.5 KiB off a proof and doubles the search: with 17 it takes
+/// as long as proving five signatures.
+const GRINDING_BITS: usize = 15;
+/// The same from [`LARGE`] variables on, whose last rounds need more than 15.
+const LARGE_GRINDING_BITS: usize = 17;
+/// Variables of a large polynomial: more than 256 signatures.
+const LARGE: usize = 24;
 /// Bits against collisions in the Merkle trees and the transcript: half of BLAKE3's 256.
 const COLLISION_BITS: usize = 128;
 /// What every proof is worth, under the Johnson bound, by the union over all error terms. A test computes it.
@@ -106,7 +111,7 @@ impl Config {
             folding_factor,
             soundness_type: SecurityAssumption::JohnsonBound,
             security_level: TERM_BITS,
-            pow_bits: GRINDING_BITS,
+            pow_bits: if variables < LARGE { GRINDING_BITS } else { LARGE_GRINDING_BITS },
         };
         let whir = WhirConfig::new(variables, parameters).map_err(|error| refused(&error))?;
         let mmcs =
@@ -133,11 +138,11 @@ fn round_rates(schedule: &[usize]) -> Vec<usize> {
 /// claim. The library binds neither constants of the tables nor the columns that the verifier computes itself.
 pub fn transcript(statement: &Statement, layout: &Layout) -> Challenger {
     let mut hasher = blake3::Hasher::new_derive_key("lathe-stark XMSS signatures");
-    let parameters =
-        [FOLD, LATER_FOLD, LOG_INVERSE_RATE, TERM_BITS, GRINDING_BITS, SECURITY_BITS, COLLISION_BITS];
+    let grinding = [GRINDING_BITS, LARGE_GRINDING_BITS, LARGE];
+    let parameters = [FOLD, LATER_FOLD, LOG_INVERSE_RATE, TERM_BITS, SECURITY_BITS, COLLISION_BITS];
     hasher.update(&VERSION.to_le_bytes());
     let sizes = [layout.signatures, layout.slots];
-    for number in parameters.iter().chain(&WIDTHS).chain(&layout.log_heights).chain(&sizes) {
+    for number in parameters.iter().chain(&grinding).chain(&WIDTHS).chain(&layout.log_heights).chain(&sizes) {
         hasher.update(&(*number as u64).to_le_bytes());
     }
     statement.absorb(|bytes| {

@@ -1,5 +1,7 @@
 //! The tables filled with rows, in the shape that is committed to.
 
+use std::array::from_fn;
+
 use p3_field::PrimeCharacteristicRing;
 use p3_matrix::dense::RowMajorMatrix;
 use p3_sumcheck::layout::Table as CommittedTable;
@@ -7,6 +9,7 @@ use rayon::prelude::*;
 
 use crate::error::Error;
 use crate::layout::{BLOCKS, LEAF_ROWS, Layout, TABLES};
+use crate::ring::LANES;
 use crate::statement::Statement;
 use crate::system::F;
 use crate::tables::{Table, WIDTHS, chain, digits, leaf, node, signature, tweak};
@@ -51,9 +54,8 @@ impl Trace {
                 walk(claim, bytes, [index as u32 + 1, group as u32]).ok_or(Error::InvalidSignature { index })
             })
             .collect::<Result<Vec<Walk>, Error>>()?;
-        let mut trace = Self {
-            tables: std::array::from_fn(|table| F::zero_vec(WIDTHS[table] << layout.log_heights[table])),
-        };
+        let mut trace =
+            Self { tables: from_fn(|table| F::zero_vec(WIDTHS[table] << layout.log_heights[table])) };
         trace.fill_hashes(&walks);
         trace.fill_small(&walks);
         trace.fill_public(tables);
@@ -63,11 +65,15 @@ impl Trace {
 
     fn fill_hashes(&mut self, walks: &[Walk]) {
         let steps: Vec<&chain::Step> = walks.iter().flat_map(|walk| &walk.steps).collect();
-        let rows = self.tables[CHAIN].par_chunks_exact_mut(chain::WIDTH);
-        rows.enumerate().for_each(|(index, row)| chain::fill(row, steps.get(index).copied()));
+        let rows = self.tables[CHAIN].par_chunks_exact_mut(LANES * chain::WIDTH);
+        rows.enumerate().for_each(|(index, rows)| {
+            chain::fill(rows, &from_fn(|lane| steps.get(LANES * index + lane).copied()));
+        });
         let hashes: Vec<&node::Hash> = walks.iter().flat_map(|walk| &walk.hashes).collect();
-        let rows = self.tables[NODE].par_chunks_exact_mut(node::WIDTH);
-        rows.enumerate().for_each(|(index, row)| node::fill(row, hashes.get(index).copied()));
+        let rows = self.tables[NODE].par_chunks_exact_mut(LANES * node::WIDTH);
+        rows.enumerate().for_each(|(index, rows)| {
+            node::fill(rows, &from_fn(|lane| hashes.get(LANES * index + lane).copied()));
+        });
     }
 
     fn fill_small(&mut self, walks: &[Walk]) {

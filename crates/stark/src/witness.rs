@@ -4,12 +4,14 @@ use lathe_leansig::circuit::{
     BASE, Digest, chain_tweak, codeword, from_limb, limb, message_limbs, message_tweak, split, tree_tweak,
 };
 use lathe_leansig::{Prod, Scheme};
-use p3_field::PrimeCharacteristicRing;
+use p3_field::{PackedValue, PrimeCharacteristicRing};
 use p3_koala_bear::{Poseidon1KoalaBear, default_koalabear_poseidon1_16, default_koalabear_poseidon1_24};
 use p3_symmetric::Permutation;
+use std::array::from_fn;
 use std::sync::LazyLock;
 
 use crate::layout::{BLOCKS, CHAIN_STEPS, CHAINS, ELEMENTS, LEVELS, NODE_ROWS};
+use crate::ring::{LANES, Lanes};
 use crate::statement::Claim;
 use crate::system::F;
 use crate::tables::chain::Step;
@@ -73,11 +75,11 @@ fn join<const WIDTH: usize>(parts: &[&[F]]) -> [F; WIDTH] {
 }
 
 fn first<const WIDTH: usize>(state: &[F; WIDTH], from: usize) -> Digest {
-    std::array::from_fn(|i| state[from + i])
+    from_fn(|i| state[from + i])
 }
 
 fn add(left: &Digest, right: &Digest) -> Digest {
-    std::array::from_fn(|i| left[i] + right[i])
+    from_fn(|i| left[i] + right[i])
 }
 
 /// Where the rows of one signature are collected.
@@ -104,13 +106,7 @@ pub fn walk(claim: &Claim, signature: &[u8], ids: [u32; 2]) -> Option<Walk> {
     let hashed = walker.message(&parts.randomness);
     let digits = codeword::<Prod>(&hashed)?;
     let elements = walker.elements(&hashed, &digits[..CHAINS], &parts.values);
-    let ends: Vec<Digest> = parts
-        .values
-        .iter()
-        .zip(&digits)
-        .enumerate()
-        .map(|(chain, (value, digit))| walker.chain(chain, u32::from(*digit), *value))
-        .collect();
+    let ends = walker.chains(&digits, parts.values);
     let leaf = walker.sponge(&ends);
     let top = parts
         .siblings
@@ -144,7 +140,7 @@ impl Walker {
                 let before = digits::DIGITS * counter;
                 let mut elements = [F::ZERO; ELEMENTS];
                 elements[..ELEMENTS - counter].copy_from_slice(&hashed[counter..ELEMENTS]);
-                let placed = std::array::from_fn(|i| values.get(before + i).copied().unwrap_or([F::ZERO; 8]));
+                let placed = from_fn(|i| values.get(before + i).copied().unwrap_or([F::ZERO; 8]));
                 Element {
                     signature,
                     group,
@@ -159,17 +155,26 @@ impl Walker {
             .collect()
     }
 
-    fn chain(&mut self, chain: usize, digit: u32, mut value: Digest) -> Digest {
+    /// Takes all chains to their ends, step by step, as many at once as there are lanes.
+    fn chains(&mut self, digits: &[u8], mut values: Vec<Digest>) -> Vec<Digest> {
         let [signature, group] = self.ids;
-        for step in digit + 1..BASE {
-            let tweak = split(chain_tweak(self.claim.slot, chain, step));
-            let input: [F; 16] = join(&[&value, &self.parameter, &tweak]);
-            self.steps.push(Step { input, signature, group, position: 8 * chain as u32 + step - 1 });
-            let mut output = input;
-            POSEIDON_16.permute_mut(&mut output);
-            value = add(&first(&output, 0), &value);
+        for step in 1..BASE {
+            let open: Vec<usize> = (0..CHAINS).filter(|chain| u32::from(digits[*chain]) < step).collect();
+            for chains in open.chunks(LANES) {
+                let mut inputs = [[F::ZERO; 16]; LANES];
+                for (input, chain) in inputs.iter_mut().zip(chains) {
+                    let tweak = split(chain_tweak(self.claim.slot, *chain, step));
+                    *input = join(&[&values[*chain], &self.parameter, &tweak]);
+                }
+                let mut state: [Lanes; 16] = from_fn(|i| Lanes::from_fn(|lane| inputs[lane][i]));
+                POSEIDON_16.permute_mut(&mut state);
+                for (lane, (chain, input)) in chains.iter().zip(inputs).enumerate() {
+                    self.steps.push(Step { input, signature, group, position: 8 * *chain as u32 + step - 1 });
+                    values[*chain] = from_fn(|i| state[i].as_slice()[lane] + input[i]);
+                }
+            }
         }
-        value
+        values
     }
 
     fn sponge(&mut self, ends: &[Digest]) -> Digest {

@@ -7,6 +7,7 @@ use p3_lookup::InteractionBuilder;
 use super::{row, take};
 use crate::buses::{self, Buses};
 use crate::permutation::{CHAIN, CHAIN_CELLS, CHAIN_OUTPUTS};
+use crate::ring::{LANES, Ring};
 use crate::system::F;
 
 /// The value before the step.
@@ -31,7 +32,7 @@ pub const WIDTH: usize = CELLS + CHAIN_CELLS;
 const OUTPUT: usize = WIDTH - CHAIN_OUTPUTS;
 
 /// The constraints, and the messages.
-pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB, bus: Buses) {
+pub fn eval<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(builder: &mut AB, bus: Buses) {
     let cells = row(builder);
     let on = cells[ON].clone();
     builder.assert_bool(on.clone());
@@ -74,15 +75,17 @@ pub struct Step {
     pub position: u32,
 }
 
-/// Fills a row; without a step, a row of padding.
-pub fn fill(row: &mut [F], step: Option<&Step>) {
-    let input = step.map_or([F::ZERO; 16], |step| step.input);
-    row[..SIGNATURE].copy_from_slice(&input[..SIGNATURE]);
-    if let Some(step) = step {
-        row[SIGNATURE] = F::new(step.signature);
-        row[GROUP] = F::new(step.group);
-        row[POSITION] = F::new(step.position);
-        row[ON] = F::ONE;
+/// Fills some rows, one for each lane; without a step, a row of padding.
+pub fn fill(rows: &mut [F], steps: &[Option<&Step>; LANES]) {
+    let inputs = steps.map(|step| step.map_or([F::ZERO; 16], |step| step.input));
+    for ((row, step), input) in rows.chunks_exact_mut(WIDTH).zip(steps).zip(&inputs) {
+        row[..SIGNATURE].copy_from_slice(&input[..SIGNATURE]);
+        if let Some(step) = step {
+            row[SIGNATURE] = F::new(step.signature);
+            row[GROUP] = F::new(step.group);
+            row[POSITION] = F::new(step.position);
+            row[ON] = F::ONE;
+        }
     }
-    CHAIN.fill(&input, &mut row[CELLS..]);
+    CHAIN.fill(&inputs, rows, WIDTH, CELLS);
 }

@@ -8,17 +8,23 @@ pub mod digits;
 pub mod leaf;
 pub mod node;
 pub mod signature;
+mod symbols;
 pub mod tweak;
 
 use std::borrow::Cow;
 
 use p3_air::{Air, AirBuilder, BaseAir};
-use p3_lookup::InteractionBuilder;
+use p3_bus::BusSymbolicBuilder;
+use p3_field::Algebra;
+use p3_lookup::{InteractionBuilder, InteractionSymbolicBuilder};
+use p3_multi_stark::folder::{InteractionMultilinearFolder, MultilinearFolder};
 
 use crate::buses::Buses;
 use crate::layout::{Layout, TABLES};
+use crate::ring::Ring;
 use crate::statement::Statement;
-use crate::system::F;
+use crate::system::{Challenge, F};
+use symbols::Symbols;
 
 /// Widths of all tables, in the order of [`Layout::log_heights`].
 pub const WIDTHS: [usize; TABLES] =
@@ -99,8 +105,9 @@ impl BaseAir<F> for Table {
     }
 }
 
-impl<AB: AirBuilder<F = F> + InteractionBuilder> Air<AB> for Table {
-    fn eval(&self, builder: &mut AB) {
+impl Table {
+    /// The constraints, and the messages.
+    fn state<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(&self, builder: &mut AB) {
         match self.kind {
             Kind::Chain => chain::eval(builder, self.buses),
             Kind::Node => node::eval(builder, self.buses),
@@ -110,6 +117,37 @@ impl<AB: AirBuilder<F = F> + InteractionBuilder> Air<AB> for Table {
             Kind::Tweak(_) => tweak::eval(builder, self.buses),
         }
     }
+}
+
+impl<V, A> Air<MultilinearFolder<'_, F, V, A>> for Table
+where
+    V: Ring + Copy + Send + Sync,
+    A: Algebra<V> + Copy,
+{
+    fn eval(&self, builder: &mut MultilinearFolder<'_, F, V, A>) {
+        self.state(builder);
+    }
+}
+
+impl<V, A> Air<InteractionMultilinearFolder<'_, F, V, A>> for Table
+where
+    V: Ring + Copy + Send + Sync,
+    A: Algebra<V> + Copy,
+{
+    fn eval(&self, builder: &mut InteractionMultilinearFolder<'_, F, V, A>) {
+        self.state(builder);
+    }
+}
+
+impl Air<InteractionSymbolicBuilder<F, Challenge>> for Table {
+    fn eval(&self, builder: &mut InteractionSymbolicBuilder<F, Challenge>) {
+        Symbols::of(self).state(builder);
+    }
+}
+
+impl Air<BusSymbolicBuilder<F, Challenge>> for Table {
+    /// Asks for the buses of another argument, for fields of characteristic two. There are none.
+    fn eval(&self, _: &mut BusSymbolicBuilder<F, Challenge>) {}
 }
 
 /// The cells of the current row, as expressions.

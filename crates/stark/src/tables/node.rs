@@ -7,6 +7,7 @@ use p3_lookup::InteractionBuilder;
 use super::{row, take};
 use crate::buses::{self, Buses, Tag, state};
 use crate::permutation::{NODE, NODE_CELLS, NODE_OUTPUTS};
+use crate::ring::{LANES, Ring};
 use crate::system::F;
 use crate::tables::tweak;
 
@@ -37,7 +38,7 @@ pub const WIDTH: usize = CELLS + NODE_CELLS;
 const OUTPUT: usize = WIDTH - NODE_OUTPUTS;
 
 /// The constraints, and the messages.
-pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB, bus: Buses) {
+pub fn eval<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(builder: &mut AB, bus: Buses) {
     let cells = row(builder);
     let input = |i: usize| cells[INPUT + i].clone();
     let [message, block, last, node, right] =
@@ -153,22 +154,24 @@ pub struct Hash {
     pub role: Role,
 }
 
-/// Fills a row; without a hash, a row of padding.
-pub fn fill(row: &mut [F], hash: Option<&Hash>) {
-    let input = hash.map_or([F::ZERO; 24], |hash| hash.input);
-    row[INPUT..SIGNATURE].copy_from_slice(&input);
-    if let Some(hash) = hash {
-        row[SIGNATURE] = F::new(hash.signature);
-        row[GROUP] = F::new(hash.group);
-        row[COUNTER] = F::new(hash.counter);
-        let flag = match hash.role {
-            Role::Message => IS_MESSAGE,
-            Role::Block => IS_BLOCK,
-            Role::Last => IS_LAST,
-            Role::Node(_) => IS_NODE,
-        };
-        row[flag] = F::ONE;
-        row[RIGHT] = F::from_bool(hash.role == Role::Node(true));
+/// Fills some rows, one for each lane; without a hash, a row of padding.
+pub fn fill(rows: &mut [F], hashes: &[Option<&Hash>; LANES]) {
+    let inputs = hashes.map(|hash| hash.map_or([F::ZERO; 24], |hash| hash.input));
+    for ((row, hash), input) in rows.chunks_exact_mut(WIDTH).zip(hashes).zip(&inputs) {
+        row[INPUT..SIGNATURE].copy_from_slice(input);
+        if let Some(hash) = hash {
+            row[SIGNATURE] = F::new(hash.signature);
+            row[GROUP] = F::new(hash.group);
+            row[COUNTER] = F::new(hash.counter);
+            let flag = match hash.role {
+                Role::Message => IS_MESSAGE,
+                Role::Block => IS_BLOCK,
+                Role::Last => IS_LAST,
+                Role::Node(_) => IS_NODE,
+            };
+            row[flag] = F::ONE;
+            row[RIGHT] = F::from_bool(hash.role == Role::Node(true));
+        }
     }
-    NODE.fill(&input, &mut row[CELLS..]);
+    NODE.fill(&inputs, rows, WIDTH, CELLS);
 }

@@ -5,8 +5,9 @@ use p3_field::PrimeCharacteristicRing;
 
 use super::Signed;
 use crate::layout::{BLOCKS, Layout};
-use crate::permutation::{NODE, NODE_CELLS, NODE_OUTPUTS};
+use crate::permutation::{NODE, NODE_OUTPUTS};
 use crate::proof::prove_trace;
+use crate::ring::LANES;
 use crate::system::F;
 use crate::tables::{Table, WIDTHS, node, signature};
 use crate::trace::{self, Trace};
@@ -61,8 +62,10 @@ impl Forgery {
         let output =
             |row: &[F]| -> [F; NODE_OUTPUTS] { row[node::WIDTH - NODE_OUTPUTS..].try_into().unwrap() };
         let permute = |row: &mut [F]| {
-            let input: [F; 24] = row[..24].try_into().unwrap();
-            NODE.fill(&input, &mut row[node::CELLS..node::CELLS + NODE_CELLS]);
+            let inputs = [row[..24].try_into().unwrap(); LANES];
+            let mut rows = row.repeat(LANES);
+            NODE.fill(&inputs, &mut rows, node::WIDTH, node::CELLS);
+            row.copy_from_slice(&rows[..node::WIDTH]);
         };
         let mut state = [F::ZERO; NODE_OUTPUTS];
         for block in 1..=BLOCKS {

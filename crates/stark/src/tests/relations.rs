@@ -176,7 +176,7 @@ fn the_tweak_bus_ties_tweaks_to_slots() {
 
 /// The same for every cell of both permutations.
 #[test]
-#[ignore = "a hundred times as many proofs: cargo test -p lathe-stark --release -- --ignored"]
+#[ignore = "a hundred times as many proofs: make accept-proofs"]
 fn every_cell_of_the_permutations_is_constrained() {
     for cell in 0..CHAIN_CELLS {
         rejected(&format!("chain {cell}"), |f| {

@@ -1,0 +1,58 @@
+//! Constraints and messages in symbols, put together once for each table.
+//!
+//! Prover and verifier ask for them again and again, and putting them together costs as much as all the rest of a
+//! verification. They depend on nothing in a statement.
+
+use std::sync::OnceLock;
+
+use p3_air::AirBuilder;
+use p3_air::symbolic::{AirLayout, SymbolicExpression};
+use p3_lookup::{Count, InteractionBuilder, InteractionSymbolicBuilder, SymbolicInteraction};
+
+use super::{Kind, Table};
+use crate::layout::TABLES;
+use crate::system::{Challenge, F};
+
+/// What a table states.
+#[derive(Clone)]
+pub struct Symbols {
+    constraints: Vec<SymbolicExpression<F>>,
+    messages: Vec<SymbolicInteraction<F>>,
+}
+
+impl Symbols {
+    /// Those of a table.
+    pub fn of(table: &Table) -> Self {
+        static ALL: [OnceLock<Symbols>; TABLES] = [const { OnceLock::new() }; TABLES];
+        #[cfg(test)]
+        if !table.buses.muted.is_empty() {
+            return Self::new(table);
+        }
+        let index = match table.kind {
+            Kind::Chain => 0,
+            Kind::Node => 1,
+            Kind::Digits => 2,
+            Kind::Leaf => 3,
+            Kind::Signature(_) => 4,
+            Kind::Tweak(_) => 5,
+        };
+        ALL[index].get_or_init(|| Self::new(table)).clone()
+    }
+
+    fn new(table: &Table) -> Self {
+        let mut builder = InteractionSymbolicBuilder::<F, Challenge>::new(AirLayout::from_air::<F>(table));
+        table.state(&mut builder);
+        Self { constraints: builder.base_constraints(), messages: builder.global_interactions().to_vec() }
+    }
+
+    /// States it all again.
+    pub fn state(self, builder: &mut InteractionSymbolicBuilder<F, Challenge>) {
+        for constraint in self.constraints {
+            builder.assert_zero(constraint);
+        }
+        for message in self.messages {
+            let count = Count::bounded(message.count, message.count_weight);
+            builder.push_interaction(&message.bus_name, message.fields, count);
+        }
+    }
+}
