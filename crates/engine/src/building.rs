@@ -6,6 +6,8 @@
 //! start of S - sign lead    body and state root, then the signature
 //! ```
 //!
+//! All of it as much earlier as the final merge of the block's proof takes.
+//!
 //! Without a payload there is no block: the duty is missed, with its reason, and the chain is none the worse.
 
 use std::sync::Arc;
@@ -79,7 +81,8 @@ impl Engine {
             // An optimistic head is not built on, and a client that is away builds nothing.
             None if self.store.head_is_valid() => {
                 if let Some(job) = self.start_building(proposal.slot) {
-                    let usual = Millis::of_slot(proposal.slot).minus(FETCH_LEAD_MS);
+                    let lead = FETCH_LEAD_MS + self.proposing.merge_ms(&self.config);
+                    let usual = Millis::of_slot(proposal.slot).minus(lead);
                     let fetch_at = usual.max(self.now.plus(MIN_BUILD_MS));
                     proposal.building =
                         Some(Building { parent: head, job, stage: Stage::Building { fetch_at } });
@@ -154,6 +157,7 @@ impl Engine {
             parent_state: prepared.parent_state.clone(),
             post_state: Arc::new(post_state),
             components: prepared.components.clone(),
+            merge_ms: prepared.merge_ms,
         }))
     }
 }

@@ -27,9 +27,12 @@ pub struct EngineConfig {
     /// Signing spends the slot's one-time leaf, so it waits until the block can hardly change any more; but ledger
     /// record, fsync, XMSS signature and final merge must be over at the boundary. On two busy cores these take about
     /// 10 + 10 + 25 + 5 ms with raw proofs, so 60 ms leaves room for one slow fsync and still lets any block of the
-    /// slot before, which reaches us up to 3.9 s late, move the head first. A backend whose final merge is dear needs
-    /// a longer lead: its estimate plus 50 ms.
+    /// slot before, which reaches us up to 3.9 s late, move the head first. What a final merge takes beyond that comes
+    /// on top: [`Self::merge_ms`].
     pub sign_lead_ms: u64,
+    /// How long the final merge of a block takes, in milliseconds, as long as no prepared block has said so
+    /// ([`crate::PreparedBlock::merge_ms`]).
+    pub merge_ms: u64,
     /// Raw signatures that one aggregate may fold; more are folded into further, disjoint aggregates.
     pub aggregate_capacity: usize,
     /// Votes that may be taken out of one imported block's proof. Splitting raw parts is free; with a proving backend
@@ -46,6 +49,7 @@ impl Default for EngineConfig {
             committee_count: 1,
             subnets: Vec::new(),
             sign_lead_ms: DEFAULT_SIGN_LEAD_MS,
+            merge_ms: 0,
             aggregate_capacity: DEFAULT_AGGREGATE_CAPACITY,
             splits_per_block: lathe_types::MAX_ATTESTATIONS_DATA,
         }

@@ -7,6 +7,9 @@
 //! start of S                publish, then import
 //! ```
 //!
+//! The sign lead grows by what the final merge is going to take. Where that is longer than interval 4, all of it begins
+//! earlier.
+//!
 //! On an execution-paired chain the payload is added when the block is signed ([`crate::building`]).
 //!
 //! Preparing leaves the store alone: neither its clock nor its pools move. A block whose parent is no longer the head
@@ -23,6 +26,7 @@ use lathe_types::{
 
 use crate::Engine;
 use crate::building::Building;
+use crate::config::EngineConfig;
 use crate::event::{Duty, Event, MissReason};
 use crate::io::{
     Effect, JobFailure, JobId, KeyRole, Millis, PayloadFailure, PrepareRequest, PreparedBlock, Publication,
@@ -33,6 +37,11 @@ use crate::jobs::Job;
 /// Votes alone are no reason to prepare again this shortly before signing: a second preparation that comes late would
 /// cost more than the votes bring, and they will be in the next block.
 const LAST_VOTES_BEFORE_SIGNING_MS: u64 = 100;
+/// Time for a preparation that has to begin before interval 4.
+const PREPARE_MS: u64 = 100;
+/// What a final merge can take without the block being late. Then the block is prepared 1.24 s into the slot before, when
+/// everybody there has voted: whichever block these votes are for is the one to build on.
+const MAX_MERGE_MS: u64 = 2_600;
 /// Failed preparations after which a slot is given up.
 const MAX_PREPARE_FAILURES: u32 = 3;
 
@@ -82,16 +91,20 @@ pub(crate) struct Proposing {
     current: Option<Proposal>,
     /// Slots up to this one are over or signed for, and never taken up again.
     done: Option<Slot>,
+    /// What the final merge takes, as the newest prepared block said.
+    merge_ms: Option<u64>,
 }
 
 impl Proposing {
     /// When something is due without any further input.
-    pub(crate) fn next_timeout(&self, now: Millis, sign_lead_ms: u64) -> Option<Millis> {
-        let proposal = self.current.as_ref()?;
+    pub(crate) fn next_timeout(&self, now: Millis, config: &EngineConfig) -> Option<Millis> {
+        let Some(proposal) = self.current.as_ref() else {
+            return self.early_take_up(now.slot(), config).filter(|at| now < *at);
+        };
         let start = Millis::of_slot(proposal.slot);
         match proposal.stage {
             Stage::Unsigned => {
-                let sign_at = start.minus(sign_lead_ms);
+                let sign_at = start.minus(self.sign_lead_ms(config));
                 let sign_at = if now < sign_at { sign_at } else { too_late_to_sign(proposal.slot) };
                 // One that has passed was not fetched because the gate is closed: time alone does not open it.
                 let fetch_at =
@@ -101,6 +114,23 @@ impl Proposing {
             Stage::Sealed(..) => Some(start),
             Stage::Signing(_) | Stage::Sealing(_) => None,
         }
+    }
+
+    /// How long before the start of its slot a block is signed.
+    fn sign_lead_ms(&self, config: &EngineConfig) -> u64 {
+        config.sign_lead_ms + self.merge_ms(config)
+    }
+
+    /// What the final merge is going to take, up to what can be allowed for.
+    pub(crate) fn merge_ms(&self, config: &EngineConfig) -> u64 {
+        self.merge_ms.unwrap_or(config.merge_ms).min(MAX_MERGE_MS)
+    }
+
+    /// When the proposal of the slot after `slot` has to be taken up, if interval 4 is too late for it.
+    fn early_take_up(&self, slot: Slot, config: &EngineConfig) -> Option<Millis> {
+        let lead = self.sign_lead_ms(config) + PREPARE_MS;
+        let start = Millis::of_slot(Slot(slot.0.saturating_add(1)));
+        (lead > MILLISECONDS_PER_INTERVAL).then(|| start.minus(lead))
     }
 
     pub(crate) fn current(&mut self, slot: Slot) -> Option<&mut Proposal> {
@@ -138,6 +168,18 @@ impl Engine {
             failures: 0,
             failure: None,
         });
+    }
+
+    /// Takes up the next slot's proposal before interval 4 if its final merge takes that long, unless the one of the slot
+    /// before is still under way. Whether it did.
+    pub(crate) fn take_up_early(&mut self) -> bool {
+        let clock = self.clock();
+        let at = self.proposing.early_take_up(clock, &self.config);
+        if self.proposing.current.is_some() || at.is_none_or(|at| self.now < at) {
+            return false;
+        }
+        self.take_up_proposal(Slot(clock.0.saturating_add(1)));
+        self.proposing.current.is_some()
     }
 
     /// Whether a proposal of ours for `slot` is under way or was made.
@@ -195,7 +237,7 @@ impl Engine {
         if self.gate.is_closed() {
             return;
         }
-        let sign_at = Millis::of_slot(proposal.slot).minus(self.config.sign_lead_ms);
+        let sign_at = Millis::of_slot(proposal.slot).minus(self.proposing.sign_lead_ms(&self.config));
         let Checkpoint { root: head, slot: head_slot } = self.store.head();
         // The slot has a block already: our own, from before a restart, or that of somebody with the same keys.
         if head_slot >= proposal.slot {
@@ -285,7 +327,9 @@ impl Engine {
         match answer {
             Ok(prepared) if prepared.block.slot == slot && prepared.block.parent_root == basis.parent => {
                 proposal.failure = None;
+                let merge_ms = prepared.merge_ms;
                 proposal.ready = Some((basis, prepared));
+                self.proposing.merge_ms = Some(merge_ms);
             }
             Ok(_) => proposal.failures = MAX_PREPARE_FAILURES,
             Err(failure) => {

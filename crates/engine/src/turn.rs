@@ -34,7 +34,7 @@ impl Engine {
             self.blocks.next_timeout(),
             self.attesting.next_timeout(),
             self.aggregation.next_timeout(),
-            self.proposing.next_timeout(self.now, self.config.sign_lead_ms),
+            self.proposing.next_timeout(self.now, &self.config),
             self.sync.next_timeout(),
             self.execution.next_timeout(self.now),
         ];
@@ -106,6 +106,9 @@ impl Engine {
         self.attest_if_due();
         self.aggregate_late_votes();
         self.drive_proposal();
+        if self.take_up_early() {
+            self.drive_proposal();
+        }
         self.drive_execution();
         if self.sync.is_due(self.now) {
             let effects = self.with_situation(Sync::drive);

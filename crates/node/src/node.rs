@@ -261,7 +261,7 @@ fn spawn_threads(
     let (to_chain, numbers, background) = (chain.clone(), metrics.clone(), pool.clone());
     supervisor.spawn_thread("signer", move || signer::run(&signer, orders, &to_chain, &background, &numbers));
     let count = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
-    for _ in 0..count {
+    for _ in 0..count + pool.waiting_threads() {
         let (pool, to_chain) = (pool.clone(), chain.clone());
         supervisor.spawn_thread("worker", move || workers::run(&pool, &to_chain));
     }
@@ -275,6 +275,7 @@ fn engine_config(options: &NodeOptions, backend: &dyn Backend, time: &Time) -> E
         committee_count: options.committee_count,
         subnets: options.subnets(),
         sign_lead_ms: time.chain_ms(Duration::from_millis(DEFAULT_SIGN_LEAD_MS)),
+        merge_ms: time.chain_ms(backend.estimate_merge(MAX_ATTESTATIONS_DATA + 1)),
         aggregate_capacity: capabilities.max_single_signers,
         splits_per_block: if capabilities.merges_freely {
             MAX_ATTESTATIONS_DATA

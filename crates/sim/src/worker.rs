@@ -57,6 +57,7 @@ pub(crate) fn build(request: &PrepareRequest) -> Result<PreparedBlock, Rejection
         parent_state: request.parent_state.clone(),
         post_state: Arc::new(built.post_state),
         components: built.components,
+        merge_ms: 0,
     })
 }
 

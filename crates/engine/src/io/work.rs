@@ -88,6 +88,8 @@ pub struct PreparedBlock {
     pub post_state: Arc<State>,
     /// One proof per attestation, in body order.
     pub components: Vec<SingleMessageAggregate>,
+    /// How long the final merge is going to take, in milliseconds, as far as the worker knows.
+    pub merge_ms: u64,
 }
 
 /// One signature wanted.

@@ -143,6 +143,7 @@ pub fn prepare(request: &PrepareRequest) -> PreparedBlock {
         parent_state: request.parent_state.clone(),
         post_state: Arc::new(built.post_state),
         components: built.components,
+        merge_ms: 0,
     }
 }
 
@@ -188,6 +189,11 @@ impl Hand {
             subnets: vec![SubnetId(0)],
             ..EngineConfig::default()
         };
+        Self::with(now, config, anchor)
+    }
+
+    /// An engine that starts at `now` with these settings.
+    pub fn with(now: i64, config: EngineConfig, anchor: Anchor) -> Self {
         let mut hand = Self {
             engine: Engine::new(config, anchor).unwrap(),
             now,

@@ -36,6 +36,7 @@ pub(crate) fn run(workers: &Workers, chain: &chain::Mailbox) -> Result<(), Infal
             Job::Task(job, task) => chain.answer(perform(shared, kind, job, task)),
         }
         metrics.running.with_label_values(&[kind.name()]).observe(started.elapsed().as_secs_f64());
+        finish(shared, kind);
     }
     Ok(())
 }
@@ -43,13 +44,24 @@ pub(crate) fn run(workers: &Workers, chain: &chain::Mailbox) -> Result<(), Infal
 fn wait(shared: &Shared) -> Option<Next<Waiting>> {
     let mut lane = shared.queue.lock();
     while lane.open {
-        if let Some(next) = lane.waiting.pop(shared.time.now()) {
+        let may_prove = lane.proving < shared.max_proving;
+        if let Some(next) = lane.waiting.pop(shared.time.now(), may_prove) {
+            let (Next::Run(kind, _) | Next::Late(kind, _)) = &next;
+            lane.proving += usize::from(kind.is_proving());
             shared.metrics.workers.queued.set(lane.waiting.len() as i64);
             return Some(next);
         }
         shared.arrived.wait(&mut lane);
     }
     None
+}
+
+/// Makes room for the next proof, if this was one.
+fn finish(shared: &Shared, kind: Kind) {
+    if kind.is_proving() {
+        shared.queue.lock().proving -= 1;
+        shared.arrived.notify_one();
+    }
 }
 
 fn perform(shared: &Shared, kind: Kind, job: JobId, task: Task) -> Input {

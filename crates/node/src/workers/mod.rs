@@ -77,10 +77,15 @@ struct Shared {
     backend: Arc<dyn Backend>,
     verifier: Arc<dyn Verifier>,
     cancellation: Cancellation,
+    /// Proving jobs that may be under way at a time: all of them where proofs are cheap, else one, so that the other
+    /// threads are there for gossip, and what is most urgent is proved next.
+    max_proving: usize,
 }
 
 struct Lane {
     waiting: Queue<Waiting>,
+    /// Proving jobs under way.
+    proving: usize,
     open: bool,
 }
 
@@ -96,14 +101,16 @@ impl Workers {
         time: Time,
         metrics: Arc<Metrics>,
     ) -> Self {
+        let max_proving = if backend.capabilities().merges_freely { usize::MAX } else { 1 };
         Self(Arc::new(Shared {
-            queue: Mutex::new(Lane { waiting: Queue::new(), open: true }),
+            queue: Mutex::new(Lane { waiting: Queue::new(), proving: 0, open: true }),
             arrived: Condvar::new(),
             time,
             metrics,
             backend,
             verifier,
             cancellation: Cancellation::default(),
+            max_proving,
         }))
     }
 
@@ -120,6 +127,12 @@ impl Workers {
     pub(crate) fn in_background(&self, work: impl FnOnce() + Send + 'static) -> bool {
         let urgency = Urgency { kind: Kind::Background, freshness: 0, deadline: None };
         self.push(urgency, Job::Background(Box::new(work))).is_ok()
+    }
+
+    /// Threads beyond those that the machine has work for: where proofs are dear, one waits for each of the jobs that may
+    /// take seconds at a time, which are an aggregation, a preparation and a seal.
+    pub(crate) fn waiting_threads(&self) -> usize {
+        if self.0.max_proving == usize::MAX { 0 } else { self.0.max_proving + 2 }
     }
 
     /// Lets the threads end.

@@ -30,12 +30,15 @@ pub(super) fn prepare(shared: &Shared, request: &PrepareRequest) -> Result<Prepa
             "some votes could not be merged into the block"
         );
     }
+    // Every data of the body, and the proposer.
+    let merge = shared.backend.estimate_merge(built.components.len() + 1);
     Ok(PreparedBlock {
         block: built.block,
         root: built.root,
         parent_state: request.parent_state.clone(),
         post_state: built.post_state.into(),
         components: built.components,
+        merge_ms: shared.time.chain_ms(merge),
     })
 }
 

@@ -65,6 +65,12 @@ impl Kind {
         }
     }
 
+    /// Whether a backend with dear proofs keeps a job of this kind for seconds, and there may be many of them. At most one
+    /// proposal is under way, so there is no crowd of the other kinds.
+    pub(crate) const fn is_proving(self) -> bool {
+        matches!(self, Self::Aggregate | Self::Split)
+    }
+
     /// Whether a job that is about to miss its deadline goes before gossip.
     const fn hurries(self) -> bool {
         matches!(self, Self::Prepare | Self::Aggregate)
@@ -122,20 +128,22 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// The next job to run at `now`.
-    pub(crate) fn pop(&mut self, now: Millis) -> Option<Next<T>> {
-        let (&first, _) = self.jobs.first_key_value()?;
-        let key = if first.0 <= Kind::VerifyBlock { first } else { self.hurrying(now).unwrap_or(first) };
+    /// The next job to run at `now`; no proving one unless `may_prove`.
+    pub(crate) fn pop(&mut self, now: Millis, may_prove: bool) -> Option<Next<T>> {
+        let may_run = |kind: Kind| may_prove || !kind.is_proving();
+        let first = *self.jobs.keys().find(|key| may_run(key.0))?;
+        let key =
+            if first.0 <= Kind::VerifyBlock { first } else { self.hurrying(now, may_run).unwrap_or(first) };
         let (deadline, job) = self.jobs.remove(&key)?;
         let late = deadline.is_some_and(|deadline| deadline < now);
         Some(if late { Next::Late(key.0, job) } else { Next::Run(key.0, job) })
     }
 
-    /// The job with the nearest deadline among those that are about to miss it.
-    fn hurrying(&self, now: Millis) -> Option<Key> {
+    /// The job with the nearest deadline among those that are about to miss it and may run.
+    fn hurrying(&self, now: Millis, may_run: impl Fn(Kind) -> bool) -> Option<Key> {
         Kind::ALL
             .into_iter()
-            .filter(|kind| kind.hurries())
+            .filter(|kind| kind.hurries() && may_run(*kind))
             .flat_map(|kind| self.of_kind(kind))
             .filter_map(|(key, (deadline, _))| Some((deadline.filter(|at| at.0 - now.0 <= HURRY_MS)?, *key)))
             .min_by_key(|(deadline, _)| *deadline)
@@ -156,7 +164,7 @@ mod tests {
     }
 
     fn names(queue: &mut Queue<&'static str>, now: i64) -> Vec<&'static str> {
-        std::iter::from_fn(|| queue.pop(Millis(now)))
+        std::iter::from_fn(|| queue.pop(Millis(now), true))
             .map(|next| match next {
                 Next::Run(_, name) => name,
                 Next::Late(_, _) => "late",
@@ -196,9 +204,24 @@ mod tests {
     fn a_job_past_its_deadline_comes_out_late() {
         let mut queue = Queue::new();
         queue.push(urgency(Kind::Aggregate, 1, Some(10)), "a").unwrap();
-        assert_eq!(queue.pop(Millis(11)), Some(Next::Late(Kind::Aggregate, "a")));
+        assert_eq!(queue.pop(Millis(11), true), Some(Next::Late(Kind::Aggregate, "a")));
         queue.push(urgency(Kind::Aggregate, 1, Some(10)), "b").unwrap();
-        assert_eq!(queue.pop(Millis(10)), Some(Next::Run(Kind::Aggregate, "b")));
+        assert_eq!(queue.pop(Millis(10), true), Some(Next::Run(Kind::Aggregate, "b")));
+    }
+
+    #[test]
+    fn nothing_is_proved_while_it_may_not_be_however_it_hurries() {
+        let mut queue = Queue::new();
+        queue.push(urgency(Kind::Aggregate, 2, Some(50)), "aggregate").unwrap();
+        queue.push(urgency(Kind::Split, 1, None), "split").unwrap();
+        queue.push(urgency(Kind::Prepare, 1, Some(100)), "prepare").unwrap();
+        queue.push(urgency(Kind::VerifyAttestations, 1, None), "votes").unwrap();
+        queue.push(urgency(Kind::Background, 1, None), "background").unwrap();
+        assert_eq!(queue.pop(Millis(0), false), Some(Next::Run(Kind::Prepare, "prepare")));
+        assert_eq!(queue.pop(Millis(0), false), Some(Next::Run(Kind::VerifyAttestations, "votes")));
+        assert_eq!(queue.pop(Millis(0), false), Some(Next::Run(Kind::Background, "background")));
+        assert_eq!(queue.pop(Millis(0), false), None);
+        assert_eq!(names(&mut queue, 0), ["aggregate", "split"]);
     }
 
     #[test]
