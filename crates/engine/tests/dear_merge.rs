@@ -109,7 +109,7 @@ fn before_the_first_block_the_settings_say_how_long_it_takes() {
     let config = EngineConfig { local_validators, merge_ms: 1_000, ..EngineConfig::default() };
     let anchor = anchor(4);
     let genesis = Made::genesis(&anchor);
-    let mut hand = Hand::with(4_000, config, anchor);
+    let mut hand = Hand::with(4_000, anchor, config);
     hand.import(255, &genesis.child(1, &[]));
     assert_eq!(about_proposals(&hand.run_to(6_839)), [""; 0]);
     assert_eq!(hand.run_to(6_840), ["prepare job 2: slot 2, 0 data"]);
@@ -125,7 +125,7 @@ fn a_payload_is_fetched_earlier_too() {
     let config = EngineConfig { local_validators, merge_ms: 400, ..EngineConfig::default() };
     let anchor = anchor_of(4, Some(EL_GENESIS));
     let genesis = Made::genesis(&anchor);
-    let mut hand = Hand::with(4_000, config, anchor);
+    let mut hand = Hand::with(4_000, anchor, config);
     hand.input(Input::ExecutionHealth(lathe_engine::ExecutionHealth::Online));
     let block = genesis.paired_child(1, 1);
     hand.import(255, &block);

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 const CHILD_IN_SIGNATURES: usize = 64;
 /// What is assumed of anything before it was seen once; provers in use take from half a second to two.
 const UNKNOWN: Duration = Duration::from_secs(1);
-/// Weight of a new measurement against all before, as a divisor: it follows a change of load within a few proofs.
+/// Weight of a new measurement that is below the estimate, as a divisor: it follows a load that eases within a few proofs.
+/// One that is above it counts at once, because what comes too late is worse than what comes too early.
 const WEIGHT: u32 = 4;
 /// Time in which an estimate that nothing renews loses half of itself. One that forbids a duty is never renewed, because
 /// nothing is done any more: this way the duty is tried again after a minute or two.
@@ -31,12 +32,12 @@ enum Kind {
     Split,
 }
 
-/// Moving means by kind and size; there are a few dozen sizes.
+/// Estimates by kind and size; there are a few dozen sizes.
 #[derive(Debug, Default)]
-pub(crate) struct Estimates(BTreeMap<(Kind, usize), Mean>);
+pub(crate) struct Estimates(BTreeMap<(Kind, usize), Estimate>);
 
 #[derive(Clone, Copy, Debug)]
-struct Mean {
+struct Estimate {
     value: Duration,
     since: Instant,
 }
@@ -44,8 +45,9 @@ struct Mean {
 impl Estimates {
     /// Learns from one success. A failure teaches nothing: how long it would have taken is not known.
     pub(crate) fn learn(&mut self, work: Work, took: Duration, now: Instant) {
-        let mean = self.0.entry(work.size()).or_insert(Mean { value: took, since: now });
-        *mean = Mean { value: (mean.value * (WEIGHT - 1) + took) / WEIGHT, since: now };
+        let estimate = self.0.entry(work.size()).or_insert(Estimate { value: took, since: now });
+        let eased = (estimate.value * (WEIGHT - 1) + took) / WEIGHT;
+        *estimate = Estimate { value: eased.max(took), since: now };
     }
 
     /// How long it is going to take, if anything like it was ever done: as the nearest larger size did, else as the
@@ -53,11 +55,11 @@ impl Estimates {
     pub(crate) fn known(&self, work: Work, now: Instant) -> Option<Duration> {
         let (kind, size) = work.size();
         let larger = self.0.range((kind, size)..=(kind, usize::MAX)).next();
-        let (_, mean) = larger.or_else(|| self.0.range((kind, 0)..(kind, size)).next_back())?;
+        let (_, estimate) = larger.or_else(|| self.0.range((kind, 0)..(kind, size)).next_back())?;
         match kind {
             // No merge is forbidden because of its estimate, so it has no reason to fade.
-            Kind::Merge => Some(mean.value),
-            Kind::Aggregate | Kind::Split => Some(mean.faded(now)),
+            Kind::Merge => Some(estimate.value),
+            Kind::Aggregate | Kind::Split => Some(estimate.faded(now)),
         }
     }
 
@@ -81,7 +83,7 @@ impl Work {
     }
 }
 
-impl Mean {
+impl Estimate {
     fn faded(&self, now: Instant) -> Duration {
         let halvings = now.saturating_duration_since(self.since).as_secs() / HALF_LIFE.as_secs();
         let halvings = u32::try_from(halvings).unwrap_or(u32::MAX);
@@ -129,12 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn means_move_by_a_quarter() {
+    fn estimates_rise_at_once_and_fall_by_a_quarter() {
         let (mut estimates, now) = (Estimates::default(), Instant::now());
         for work in [raw(4), Work::Merge { components: 2 }, Work::Split] {
             estimates.learn(work, ms(100), now);
             estimates.learn(work, ms(500), now);
-            assert_eq!(estimates.expected(work, now), ms(200));
+            assert_eq!(estimates.expected(work, now), ms(500));
+            estimates.learn(work, ms(100), now);
+            assert_eq!(estimates.expected(work, now), ms(400));
         }
     }
 

@@ -189,11 +189,11 @@ impl Hand {
             subnets: vec![SubnetId(0)],
             ..EngineConfig::default()
         };
-        Self::with(now, config, anchor)
+        Self::with(now, anchor, config)
     }
 
     /// An engine that starts at `now` with these settings.
-    pub fn with(now: i64, config: EngineConfig, anchor: Anchor) -> Self {
+    pub fn with(now: i64, anchor: Anchor, config: EngineConfig) -> Self {
         let mut hand = Self {
             engine: Engine::new(config, anchor).unwrap(),
             now,
