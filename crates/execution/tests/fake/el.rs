@@ -1,7 +1,7 @@
 //! An honest execution client behind the scripted server: it knows which blocks it has, executes nothing, and builds
 //! empty payloads.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -20,6 +20,8 @@ pub struct El(Arc<Mutex<Inner>>);
 struct Inner {
     /// Payloads by hash.
     blocks: HashMap<String, Value>,
+    /// Hashes of blocks without a state: known, but nothing can be executed on them.
+    stateless: HashSet<String>,
     /// Block 0 until the first forkchoice update.
     head: Option<String>,
     safe: String,
@@ -51,6 +53,13 @@ impl El {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Inner::default();
     }
 
+    /// Keeps its blocks and loses the states of the newest ones, as a client that is killed may.
+    pub fn lose_states_after(&self, number: u64) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let newer = |hash: &&String| inner.number_of(hash) > Some(number);
+        inner.stateless = inner.blocks.keys().filter(newer).cloned().collect();
+    }
+
     /// Hashes of head, safe and finalized block.
     pub fn told(&self) -> (String, String, String) {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,9 +88,11 @@ impl Inner {
 
     fn new_payload(&mut self, payload: &Value) -> Value {
         let text = |name: &str| payload[name].as_str().unwrap_or_default().to_owned();
-        if self.number_of(&text("parentHash")).is_none() {
+        let parent = text("parentHash");
+        if self.number_of(&parent).is_none() || self.stateless.contains(&parent) {
             return json!({ "status": "SYNCING", "latestValidHash": null, "validationError": null });
         }
+        self.stateless.remove(&text("blockHash"));
         self.blocks.insert(text("blockHash"), payload.clone());
         json!({ "status": "VALID", "latestValidHash": payload["blockHash"], "validationError": null })
     }
@@ -89,7 +100,7 @@ impl Inner {
     fn forkchoice(&mut self, state: &Value, attributes: &Value) -> Value {
         let text = |name: &str| state[name].as_str().unwrap_or_default().to_owned();
         let head = text("headBlockHash");
-        if self.number_of(&head).is_none() {
+        if self.number_of(&head).is_none() || self.stateless.contains(&head) {
             return json!({ "payloadStatus": { "status": "SYNCING" }, "payloadId": null });
         }
         (self.safe, self.finalized) = (text("safeBlockHash"), text("finalizedBlockHash"));

@@ -186,7 +186,10 @@ impl Execution {
                 else {
                     return Done::Replay(Replayed::Missing(root));
                 };
-                let is_known = link.compare(comparison).await;
+                let is_known = match link.compare(comparison).await {
+                    Ok(true) => link.has_executed(&peer, root, &block).await,
+                    other => other,
+                };
                 Done::Replay(Replayed::Compared { root, block, is_known })
             }),
             Need::HandOver(root) => {

@@ -8,9 +8,10 @@ use lathe_execution::{
     Address, B256, BuiltPayload, EngineClient, ExecutionError, ForkchoiceAnswer, Header, PayloadId,
     PayloadStatus, Peer,
 };
+use lathe_types::{Root, SignedBlock};
 
 use super::convert;
-use super::replay::Comparison;
+use super::replay::{Comparison, Replay};
 use crate::metrics::Metrics;
 
 /// The client with what every call needs.
@@ -75,6 +76,20 @@ impl Link {
         }
     }
 
+    /// Whether the client has executed a block that is on its chain. One that was killed may have kept its blocks and lost
+    /// the states after some of them: then it names a head from which it cannot go on.
+    pub(super) async fn has_executed(
+        &self,
+        peer: &Peer,
+        root: Root,
+        block: &SignedBlock,
+    ) -> Result<bool, ExecutionError> {
+        let payload = Replay::payload(root, block).filter(|payload| !is_genesis(payload));
+        // The genesis block is no payload, and always there.
+        let Some(payload) = payload else { return Ok(true) };
+        Ok(self.new_payload(peer, &payload).await? == PayloadStatus::Valid)
+    }
+
     async fn measured<T>(
         &self,
         method: &str,
@@ -89,4 +104,8 @@ impl Link {
         metrics.calls.with_label_values(&[method, status]).inc();
         answer
     }
+}
+
+fn is_genesis(payload: &NewPayload) -> bool {
+    payload.execution.payload().block_number == 0
 }

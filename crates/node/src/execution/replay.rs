@@ -1,8 +1,8 @@
 //! Bringing an execution client into step: what it lacks of a chain is read from storage, or asked of peers, and handed
 //! over again.
 //!
-//! First the way back, from the head to the newest block that the client has on its own chain; then forward again,
-//! payload by payload. Handing over a payload twice does no harm. Each step is one call at most, so that the chain's
+//! First the way back, from the head to the newest block that the client has on its own chain and has executed; then
+//! forward again, payload by payload. Handing over a payload twice does no harm. Each step is one call at most, so that the chain's
 //! orders get their turn between two.
 
 use std::collections::HashMap;

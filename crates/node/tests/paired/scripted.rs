@@ -261,6 +261,11 @@ fn accept_a_pair_of_pairs_goes_on_through_every_fault() {
         eprintln!("missed duties by reason: {missed:?}");
         assert!(missed.iter().any(|(_, count)| *count > 0), "what was missed is counted with its reason");
 
+        // A client that has its blocks, but can execute nothing on the newest ones, gets those again.
+        first.el.lose_states_after(first.el.height() - 3);
+        node.until("a client without states", |view| view.sync.is_optimistic).await;
+        node.until("a client without states", |view| !view.sync.is_optimistic).await;
+
         // A client that lost everything gets it again.
         let before = first.el.height();
         first.el.wipe();
