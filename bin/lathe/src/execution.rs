@@ -54,7 +54,9 @@ pub async fn pair(options: &mut NodeOptions, given: Option<B256>) -> eyre::Resul
             options.genesis.execution_genesis = Some(asked.wrap_err(advice)?);
         }
     }
-    options.fork_digest = crate::genesis::fork_digest(&options.genesis)
+    options.fork_digest = options
+        .backend
+        .fork_digest(&options.genesis)
         .ok_or_else(|| eyre!("no digest can be made for a network with this execution layer"))?;
     Ok(())
 }

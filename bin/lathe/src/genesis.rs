@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use lathe_aggregation::{FORMAT_VERSION, RAW_BACKEND_ID};
 use lathe_config::{
     DEFAULT_AGGREGATORS, DEFAULT_API_PORT, DEFAULT_METRICS_PORT, DEFAULT_QUIC_PORT, Environment, NetworkPlan,
     create_network,
 };
 use lathe_network::NodeRecord;
-use lathe_transition::generate_genesis;
-use lathe_types::{Genesis, Root, TreeHash as _};
+use lathe_node::AggregationBackend;
+use lathe_types::Root;
 
 use crate::keys::lasting;
 use crate::output::say;
@@ -65,6 +64,9 @@ pub struct GenesisArgs {
     /// Metrics port of the first node; the others follow
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_METRICS_PORT)]
     base_metrics_port: u16,
+    /// Proof system of the network: raw or stark
+    #[arg(long, value_name = "raw|stark", default_value = "stark")]
+    aggregation_backend: AggregationBackend,
     /// Pair the network with an execution layer whose genesis block has this hash
     #[arg(long, value_name = "HASH")]
     execution_genesis_block_hash: Option<Root>,
@@ -94,7 +96,7 @@ pub fn run(args: &GenesisArgs) -> eyre::Result<()> {
     };
     let environment = Environment {
         node_record: &node_record,
-        fork_digest: &fork_digest,
+        fork_digest: &|genesis| args.aggregation_backend.fork_digest(genesis),
         genesis_time: &genesis_time,
         progress: &|done, total| progress.set(done, total),
     };
@@ -128,12 +130,4 @@ pub fn run(args: &GenesisArgs) -> eyre::Result<()> {
 pub fn node_record(key: &lathe_config::NodeKey, ip: IpAddr, port: u16) -> Result<String, String> {
     let key = lathe_network::NodeKey::from_bytes(key.secret()).map_err(|error| error.to_string())?;
     NodeRecord::new(&key, ip, port).map(|record| record.to_string()).map_err(|error| error.to_string())
-}
-
-/// The digest of a network of ours: its proofs are raw signatures, which no other network can read, and its containers may
-/// carry execution payloads.
-#[expect(clippy::unnecessary_wraps, reason = "the shape of a hook")]
-pub fn fork_digest(genesis: &Genesis) -> Option<String> {
-    let root = generate_genesis(genesis).tree_hash_root();
-    Some(lathe_config::fork_digest(genesis.variant().name(), RAW_BACKEND_ID, FORMAT_VERSION, root))
 }

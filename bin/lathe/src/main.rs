@@ -1,6 +1,7 @@
 //! The `lathe` command: one subcommand per file. Every failure ends in one line that says what to do, and in an exit
 //! code other than zero.
 
+mod aggregation;
 mod devnet;
 mod execution;
 mod genesis;

@@ -13,6 +13,7 @@ use lathe_node::{CheckpointServer, Node, NodeOptions, Stopped};
 use lathe_types::SubnetId;
 use tracing::{info, warn};
 
+use crate::aggregation::AggregationArgs;
 use crate::execution::{self, ExecutionArgs};
 
 /// Default QUIC port.
@@ -95,6 +96,8 @@ pub struct NodeArgs {
     /// Further subnets to aggregate
     #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "is_aggregator")]
     aggregate_subnet_ids: Vec<u64>,
+    #[command(flatten)]
+    aggregation: AggregationArgs,
     #[command(flatten)]
     execution: ExecutionArgs,
     /// Stop when standard input closes, for a parent that must not leave nodes behind
@@ -204,8 +207,11 @@ impl NodeArgs {
             Some(dir) => dir.join("data").join(&self.node_id),
             None => PathBuf::from("data"),
         });
+        let genesis = directory.config.genesis();
         Ok(NodeOptions {
-            genesis: directory.config.genesis(),
+            backend: self.aggregation.of_network(&genesis, directory.config.fork_digest())?,
+            max_raw_bytes: self.aggregation.max_raw_bytes,
+            genesis,
             committee_count,
             fork_digest: directory.config.fork_digest().to_owned(),
             keys: directory.duties.keys.clone(),

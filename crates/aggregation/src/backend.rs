@@ -61,6 +61,9 @@ pub struct Capabilities {
     pub max_single_signers: usize,
     /// Votes that one block can hold over all its data, beside the proposer.
     pub max_block_votes: usize,
+    /// Votes of a block beyond which it is worth having proofs in place of signatures; `None` if the backend has no
+    /// [`Prover`].
+    pub prove_beyond: Option<usize>,
     /// Whether signers can be taken out of a proof, see [`Backend::trim`].
     pub trims: bool,
     /// Whether merging and splitting cost next to nothing, so that a proposer may merge at the slot boundary and every
@@ -99,6 +102,21 @@ pub trait Backend: Send + Sync {
     /// Does whatever set-up would otherwise delay the first proof.
     fn warm_up(&self) -> Result<(), AggregationError> {
         Ok(())
+    }
+
+    /// The part of the backend that makes proofs in place of signatures, if it does so apart from aggregating.
+    fn prover(&self) -> Option<&dyn Prover> {
+        None
+    }
+
+    /// The room that an aggregate takes in a block.
+    fn room(&self, _aggregate: &SingleMessageAggregate) -> Room {
+        Room::PerSigner
+    }
+
+    /// What the votes of a block are shown by; `components` are all its messages, the proposer's among them.
+    fn kind(&self, _registry: &Registry, _components: usize, _proof: &MultiMessageAggregate) -> ProofKind {
+        ProofKind::Stark
     }
 
     /// How long aggregating that much is going to take.
@@ -160,6 +178,75 @@ pub trait Backend: Send + Sync {
         aggregate: &SingleMessageAggregate,
         keep: &AggregationBits,
     ) -> Result<SingleMessageAggregate, AggregationError>;
+}
+
+/// The room that an aggregate takes in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// That of one vote per signer, and signers can be taken out of it one by one.
+    PerSigner,
+    /// It stands and falls as a whole.
+    Whole {
+        /// Names what its room is taken by; aggregates with the same one take it together.
+        content: u64,
+        /// The votes whose room it takes.
+        votes: usize,
+    },
+}
+
+/// What the votes of a block are shown by. The proposer's own signature is never proved: it is made last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProofKind {
+    /// Signatures alone.
+    Raw,
+    /// Proofs alone.
+    Stark,
+    /// Proofs, and signatures beside them.
+    Mixed,
+}
+
+impl ProofKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Raw, Self::Stark, Self::Mixed];
+
+    /// The kind's name, as metrics and summaries have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Stark => "stark",
+            Self::Mixed => "mixed",
+        }
+    }
+}
+
+/// Votes for a [`Prover`], the most important first.
+#[derive(Clone, Debug)]
+pub struct ProofRequest<'a> {
+    /// Aggregates at hand, by message.
+    pub votes: Vec<(Message, Vec<&'a SingleMessageAggregate>)>,
+    /// Votes that are still expected, and will have to stay raw.
+    pub expected: usize,
+    /// The time that there is.
+    pub within: Duration,
+}
+
+/// Makes proofs in place of signatures, so that a block can carry more votes.
+pub trait Prover: Send + Sync {
+    /// How long proving that many signatures is going to take, learned from measured times.
+    fn estimate(&self, signatures: usize) -> Duration;
+
+    /// Proves as many signatures as a block with these votes and the expected ones needs, in one proof; returns what it
+    /// shows, message by message. An error before anything was done if there is no such proof or not enough time.
+    /// Takes seconds and hundreds of megabytes: call it on a thread that may be kept busy.
+    fn prove(
+        &self,
+        registry: &Registry,
+        request: &ProofRequest<'_>,
+        cancellation: &Cancellation,
+    ) -> Result<Vec<(Message, SingleMessageAggregate)>, AggregationError>;
+
+    /// Learns what it took to prove that many signatures. Backends know no clock, so whoever runs the work measures.
+    fn learn(&self, signatures: usize, took: Duration);
 }
 
 /// The participants of `bits`, each inside the registry; an error if there are none.

@@ -30,7 +30,19 @@ impl RawBudget {
 
     /// Votes that always fit in a block's proof beside the proposer's signature, however they spread over its data.
     pub const fn block_votes(self) -> usize {
-        (MAX_PROOF_BYTES - MULTI_HEADER_LEN - MAX_COMPONENTS * RAW_COMPONENT_LEN) / self.signer_len - 1
+        self.block_votes_in(MAX_PROOF_BYTES)
+    }
+
+    /// The same for a proof of at most `bytes`.
+    pub const fn block_votes_in(self, bytes: usize) -> usize {
+        let bytes = if bytes < MAX_PROOF_BYTES { bytes } else { MAX_PROOF_BYTES };
+        let room = bytes.saturating_sub(MULTI_HEADER_LEN + MAX_COMPONENTS * RAW_COMPONENT_LEN);
+        (room / self.signer_len).saturating_sub(1)
+    }
+
+    /// Votes in whose room `bytes` of anything else fit.
+    pub const fn votes_for(self, bytes: usize) -> usize {
+        bytes.div_ceil(self.signer_len)
     }
 
     /// Whether a block may carry aggregates with these numbers of voters.

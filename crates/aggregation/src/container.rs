@@ -1,53 +1,69 @@
 //! The composite container: how parts over one message, and messages of one block, share a byte list.
 //!
 //! ```text
-//! proof     = version (1) | layout (1: 1 single, 2 multi) | body
+//! proof     = version (1) | layout (1: 1 single, 2 multi, 3 shared) | body
 //! single    = parts
 //! multi     = component count (1) | parts, once per component: attestations in body order, then the proposer
+//! shared    = flat count (1) | flat ... | multi
 //! parts     = part count (1) | part ...
 //! part      = kind (1) | content
-//! raw part  = signers | signature count (2) | signature ...      (signatures in the order of the signers)
+//! 1 raw     = signers | signature count (2) | signature ...      (signatures in the order of the signers)
+//! 2 stark   = signers | stark                                    (one STARK over these signers)
+//! 3 origin  = flat | position (1)
+//! 4 share   = index of a flat (1) | position (1)                 (in the shared layout only)
+//! flat      = origin count (1) | origin ... | stark              (one STARK over the signers of all origins)
+//! origin    = root (32) | slot (8) | signers
+//! stark     = length (4) | bytes
 //! ```
-//! Messages, slots and keys are not in the bytes; they come from whoever asks. Decoding is strict: whatever this module
-//! accepts, it can only have been meant in one way.
+//! A flat proof is over the votes of several data. It carries the statement that it holds for, so that the part of it
+//! that is about one message, the one at `position`, can be checked without the block that it came in. A block in which
+//! several components use the same flat proof holds it once.
+//!
+//! Messages, slots and keys of the other parts are not in the bytes; they come from whoever asks. Decoding is strict:
+//! whatever this module accepts, it can only have been meant in one way.
 
-use lathe_types::{Decode, MAX_ATTESTATIONS_DATA, ProofBytes, Signature, SignatureShape};
+use std::sync::Arc;
 
+use lathe_types::{Decode, MAX_ATTESTATIONS_DATA, ProofBytes, Root, Signature, SignatureShape, Slot};
+
+use crate::backend::Message;
 use crate::error::AggregationError;
+use crate::part::{Flat, Origin, OriginPart, Part, RawPart, StarkPart};
+use crate::reader::Reader;
 use crate::signers;
 
 /// Version of the embedded format.
 pub const FORMAT_VERSION: u8 = 1;
-/// Parts that one message may have. One raw part always suffices and each proof system adds a few; more only serves to
-/// make many encodings of one statement.
+/// Parts that one message may have, and flat proofs that one block may share. One raw part always suffices and each
+/// proof system adds a few; more only serves to make many encodings of one statement.
 pub const MAX_PARTS: usize = 8;
-/// Components of a multi-message proof: every attestation of a block and the proposer.
+/// Components of a multi-message proof: every attestation of a block and the proposer. A flat proof over more could be
+/// in no block either.
 pub const MAX_COMPONENTS: usize = MAX_ATTESTATIONS_DATA + 1;
 
 const LAYOUT_SINGLE: u8 = 1;
 const LAYOUT_MULTI: u8 = 2;
-/// Signers with their signatures. Kinds 2 (a STARK over signatures) and 3 (a whole multi-message proof with its
-/// statements) are set aside.
+const LAYOUT_SHARED: u8 = 3;
+/// Signers with their signatures.
 const PART_RAW: u8 = 1;
+/// A STARK over the signatures of its signers.
+const PART_STARK: u8 = 2;
+/// A flat proof, of which one component counts.
+const PART_ORIGIN: u8 = 3;
+/// The same, of a flat proof that stands before the components.
+const PART_SHARE: u8 = 4;
 
 /// Bytes before the parts of a single-message proof.
 pub(crate) const SINGLE_HEADER_LEN: usize = 2;
-/// Bytes before the components of a multi-message proof.
+/// Bytes before the components of a multi-message proof that shares nothing.
 pub(crate) const MULTI_HEADER_LEN: usize = 3;
 /// Bytes of a component with one raw part, without its signers and signatures.
 pub(crate) const RAW_COMPONENT_LEN: usize = 1 + 1 + signers::HEADER_LEN + 2;
 
-/// One piece of evidence about one message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    Raw(RawPart),
-}
-
-/// Signers, strictly ascending and not empty, with their signatures.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RawPart {
-    pub(crate) entries: Vec<(u16, Signature)>,
-}
+/// How a single-message proof begins that has nothing but one raw part.
+pub(crate) const ONE_RAW_PART: [u8; 4] = [FORMAT_VERSION, LAYOUT_SINGLE, 1, PART_RAW];
+/// Bytes at most by which a flat proof takes more in a block, shared, than in a single-message proof.
+pub(crate) const SHARES_LEN: usize = 3 * MAX_COMPONENTS;
 
 /// What a container needs to know of its surroundings to be read.
 #[derive(Clone, Copy, Debug)]
@@ -56,18 +72,44 @@ pub(crate) struct Context {
     pub(crate) registry: usize,
     /// The signature scheme.
     pub(crate) shape: SignatureShape,
+    /// Whether the backend knows parts and layouts that hold a STARK.
+    pub(crate) starks: bool,
 }
+
+/// Flat proofs that stand before the components of a block.
+type Shared = [Arc<Flat>];
 
 pub(crate) fn encode_single(parts: &[Part]) -> Vec<u8> {
     let mut out = vec![FORMAT_VERSION, LAYOUT_SINGLE];
-    encode_parts(parts, &mut out);
+    encode_parts(parts, &[], &mut out);
     out
 }
 
 pub(crate) fn encode_multi(components: &[Vec<Part>]) -> Vec<u8> {
-    let mut out = vec![FORMAT_VERSION, LAYOUT_MULTI, components.len() as u8];
-    components.iter().for_each(|parts| encode_parts(parts, &mut out));
+    let shared = shared_flats(components);
+    let mut out = vec![FORMAT_VERSION, if shared.is_empty() { LAYOUT_MULTI } else { LAYOUT_SHARED }];
+    if !shared.is_empty() {
+        out.push(shared.len() as u8);
+        shared.iter().for_each(|flat| encode_flat(flat, &mut out));
+    }
+    out.push(components.len() as u8);
+    components.iter().for_each(|parts| encode_parts(parts, &shared, &mut out));
     out
+}
+
+/// Flat proofs that are used more than once, in the order of their first use.
+fn shared_flats(components: &[Vec<Part>]) -> Vec<Arc<Flat>> {
+    let mut once: Vec<&Arc<Flat>> = Vec::new();
+    let mut shared: Vec<Arc<Flat>> = Vec::new();
+    for part in components.iter().flatten() {
+        let Part::Origin(OriginPart { flat, .. }) = part else { continue };
+        if !once.contains(&flat) {
+            once.push(flat);
+        } else if !shared.contains(flat) && shared.len() < MAX_PARTS {
+            shared.push(flat.clone());
+        }
+    }
+    shared
 }
 
 /// Wraps encoded bytes; fails if they exceed the limit of the type.
@@ -81,8 +123,11 @@ pub(crate) fn proof_bytes(
 
 pub(crate) fn decode_single(bytes: &[u8], context: Context) -> Result<Vec<Part>, AggregationError> {
     let mut reader = Reader::new(bytes);
-    expect_layout(&mut reader, LAYOUT_SINGLE)?;
-    let parts = decode_parts(&mut reader, context)?;
+    match decode_layout(&mut reader)? {
+        LAYOUT_SINGLE => {}
+        found => return Err(AggregationError::WrongLayout { expected: LAYOUT_SINGLE, found }),
+    }
+    let parts = decode_parts(&mut reader, context, &[])?;
     reader.finish()?;
     Ok(parts)
 }
@@ -93,55 +138,125 @@ pub(crate) fn decode_multi(
     context: Context,
 ) -> Result<Vec<Vec<Part>>, AggregationError> {
     let mut reader = Reader::new(bytes);
-    expect_layout(&mut reader, LAYOUT_MULTI)?;
+    let shared = match decode_layout(&mut reader)? {
+        LAYOUT_MULTI => Vec::new(),
+        LAYOUT_SHARED if context.starks => decode_shared(&mut reader, context)?,
+        found => return Err(AggregationError::WrongLayout { expected: LAYOUT_MULTI, found }),
+    };
     let found = usize::from(reader.u8()?);
     if found != expected || found == 0 || found > MAX_COMPONENTS {
         return Err(AggregationError::WrongComponentCount { expected, found });
     }
-    let components = (0..found).map(|_| decode_parts(&mut reader, context)).collect::<Result<_, _>>()?;
+    let components: Vec<Vec<Part>> =
+        (0..found).map(|_| decode_parts(&mut reader, context, &shared)).collect::<Result<_, _>>()?;
     reader.finish()?;
+    // What is not used twice needs no sharing; there is one encoding of everything.
+    if shared_flats(&components) != shared {
+        return Err(AggregationError::NonCanonicalShares);
+    }
     Ok(components)
 }
 
-fn expect_layout(reader: &mut Reader<'_>, expected: u8) -> Result<(), AggregationError> {
+fn decode_layout(reader: &mut Reader<'_>) -> Result<u8, AggregationError> {
     match reader.u8()? {
-        FORMAT_VERSION => {}
-        version => return Err(AggregationError::UnknownVersion(version)),
-    }
-    match reader.u8()? {
-        found if found == expected => Ok(()),
-        found => Err(AggregationError::WrongLayout { expected, found }),
+        FORMAT_VERSION => reader.u8(),
+        version => Err(AggregationError::UnknownVersion(version)),
     }
 }
 
-fn encode_parts(parts: &[Part], out: &mut Vec<u8>) {
+fn decode_shared(reader: &mut Reader<'_>, context: Context) -> Result<Vec<Arc<Flat>>, AggregationError> {
+    match usize::from(reader.u8()?) {
+        0 => Err(AggregationError::NonCanonicalShares),
+        found if found > MAX_PARTS => Err(AggregationError::TooManyParts { found, max: MAX_PARTS }),
+        count => (0..count).map(|_| decode_flat(reader, context)).collect(),
+    }
+}
+
+fn encode_parts(parts: &[Part], shared: &Shared, out: &mut Vec<u8>) {
     out.push(parts.len() as u8);
     for part in parts {
         match part {
             Part::Raw(raw) => {
                 out.push(PART_RAW);
-                let signers: Vec<u16> = raw.entries.iter().map(|(signer, _)| *signer).collect();
-                signers::encode(&signers, out);
-                out.extend_from_slice(&(signers.len() as u16).to_le_bytes());
+                signers::encode(&part.signers(), out);
+                out.extend_from_slice(&(raw.entries.len() as u16).to_le_bytes());
                 raw.entries.iter().for_each(|(_, signature)| out.extend_from_slice(signature.as_bytes()));
+            }
+            Part::Stark(stark) => {
+                out.push(PART_STARK);
+                signers::encode(&stark.signers, out);
+                encode_stark(&stark.proof, out);
+            }
+            Part::Origin(OriginPart { position, flat }) => {
+                match shared.iter().position(|shared| shared == flat) {
+                    Some(index) => out.extend_from_slice(&[PART_SHARE, index as u8]),
+                    None => {
+                        out.push(PART_ORIGIN);
+                        encode_flat(flat, out);
+                    }
+                }
+                out.push(*position as u8);
             }
         }
     }
 }
 
-fn decode_parts(reader: &mut Reader<'_>, context: Context) -> Result<Vec<Part>, AggregationError> {
+fn encode_flat(flat: &Flat, out: &mut Vec<u8>) {
+    out.push(flat.components.len() as u8);
+    for component in &flat.components {
+        out.extend_from_slice(component.message.root.as_slice());
+        out.extend_from_slice(&component.message.slot.0.to_le_bytes());
+        signers::encode(&component.signers, out);
+    }
+    encode_stark(&flat.proof, out);
+}
+
+fn encode_stark(proof: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(proof.len() as u32).to_le_bytes());
+    out.extend_from_slice(proof);
+}
+
+fn decode_parts(
+    reader: &mut Reader<'_>,
+    context: Context,
+    shared: &Shared,
+) -> Result<Vec<Part>, AggregationError> {
     match usize::from(reader.u8()?) {
         0 => Err(AggregationError::NoParts),
         found if found > MAX_PARTS => Err(AggregationError::TooManyParts { found, max: MAX_PARTS }),
-        count => (0..count).map(|_| decode_part(reader, context)).collect(),
+        count => (0..count).map(|_| decode_part(reader, context, shared)).collect(),
     }
 }
 
-fn decode_part(reader: &mut Reader<'_>, context: Context) -> Result<Part, AggregationError> {
+fn decode_part(reader: &mut Reader<'_>, context: Context, shared: &Shared) -> Result<Part, AggregationError> {
     match reader.u8()? {
         PART_RAW => decode_raw(reader, context).map(Part::Raw),
+        PART_STARK if context.starks => {
+            let signers = signers::decode(reader, context.registry)?;
+            Ok(Part::Stark(StarkPart { signers, proof: decode_stark(reader)? }))
+        }
+        PART_ORIGIN if context.starks => {
+            let flat = decode_flat(reader, context)?;
+            if shared.contains(&flat) {
+                return Err(AggregationError::NonCanonicalShares);
+            }
+            decode_position(reader, flat)
+        }
+        PART_SHARE if !shared.is_empty() => {
+            let flat = shared.get(usize::from(reader.u8()?)).ok_or(AggregationError::NonCanonicalShares)?;
+            decode_position(reader, flat.clone())
+        }
         kind => Err(AggregationError::UnknownPartKind(kind)),
     }
+}
+
+/// The component of a flat proof that counts, checked so that it can always be used as an index.
+fn decode_position(reader: &mut Reader<'_>, flat: Arc<Flat>) -> Result<Part, AggregationError> {
+    let position = usize::from(reader.u8()?);
+    if position >= flat.components.len() {
+        return Err(AggregationError::NoSuchComponent { position, components: flat.components.len() });
+    }
+    Ok(Part::Origin(OriginPart { position, flat }))
 }
 
 fn decode_raw(reader: &mut Reader<'_>, context: Context) -> Result<RawPart, AggregationError> {
@@ -164,33 +279,23 @@ fn decode_raw(reader: &mut Reader<'_>, context: Context) -> Result<RawPart, Aggr
     Ok(RawPart { entries })
 }
 
-/// Reads little-endian fields off a slice.
-pub(crate) struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+fn decode_flat(reader: &mut Reader<'_>, context: Context) -> Result<Arc<Flat>, AggregationError> {
+    let found = usize::from(reader.u8()?);
+    if found == 0 || found > MAX_COMPONENTS {
+        return Err(AggregationError::WrongComponentCount { expected: MAX_COMPONENTS, found });
     }
+    let components = (0..found).map(|_| decode_origin(reader, context)).collect::<Result<_, _>>()?;
+    Ok(Arc::new(Flat { components, proof: decode_stark(reader)? }))
+}
 
-    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], AggregationError> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(AggregationError::Truncated)?;
-        self.0 = rest;
-        Ok(taken)
-    }
+fn decode_origin(reader: &mut Reader<'_>, context: Context) -> Result<Origin, AggregationError> {
+    let root = Root::from_slice(reader.take(Root::len_bytes())?);
+    let slot = Slot(reader.u64()?);
+    let signers = signers::decode(reader, context.registry)?;
+    Ok(Origin { message: Message { root, slot }, signers })
+}
 
-    pub(crate) fn u8(&mut self) -> Result<u8, AggregationError> {
-        Ok(self.take(1)?[0])
-    }
-
-    pub(crate) fn u16(&mut self) -> Result<u16, AggregationError> {
-        let bytes = self.take(2)?;
-        Ok(u16::from_le_bytes([bytes[0], bytes[1]]))
-    }
-
-    pub(crate) fn finish(self) -> Result<(), AggregationError> {
-        match self.0.len() {
-            0 => Ok(()),
-            trailing => Err(AggregationError::TrailingBytes(trailing)),
-        }
-    }
+fn decode_stark(reader: &mut Reader<'_>) -> Result<Vec<u8>, AggregationError> {
+    let length = reader.u32()? as usize;
+    Ok(reader.take(length)?.to_vec())
 }

@@ -42,6 +42,23 @@ pub enum AggregationError {
     /// This build cannot read that kind of part.
     #[error("unknown kind of part {0}")]
     UnknownPartKind(u8),
+    /// A part is about another message than the one that is asked for.
+    #[error("a part is about another message")]
+    ForeignPart,
+    /// A part is about a component that its proof does not have.
+    #[error("a part is about component {position} of a proof over {components}")]
+    NoSuchComponent {
+        /// The component, counted from 0.
+        position: usize,
+        /// Components of the proof.
+        components: usize,
+    },
+    /// A flat proof that several messages use must stand once before them, and only such a proof.
+    #[error("flat proofs are not shared in the one canonical way")]
+    NonCanonicalShares,
+    /// A slot is beyond what a signature can be for.
+    #[error("slot {0} is beyond the lifetime of the keys")]
+    SlotOutOfRange(u64),
     /// A part covers nobody.
     #[error("a part covers no signer")]
     EmptyPart,
@@ -96,6 +113,9 @@ pub enum AggregationError {
     /// Structure is sound, but the proof does not verify.
     #[error("the proof does not verify")]
     InvalidProof,
+    /// No proof is worth making: what it would take exceeds the time that is left, or it would save nothing.
+    #[error("no proof is worth making in the time that is left")]
+    NotWorthwhile,
     /// The backend cannot do that.
     #[error("the backend cannot {0}")]
     Unsupported(&'static str),
@@ -114,6 +134,7 @@ impl AggregationError {
             self,
             Self::InvalidSignature(_)
                 | Self::InvalidProof
+                | Self::NotWorthwhile
                 | Self::Unsupported(_)
                 | Self::Unavailable(_)
                 | Self::Cancelled

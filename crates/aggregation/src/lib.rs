@@ -1,4 +1,5 @@
-//! Proofs that many validators signed: one trait over proof systems, and the backend that carries raw signatures.
+//! Proofs that many validators signed: one trait over proof systems, the backend that carries raw signatures, and the
+//! one that proves them when they do not fit.
 //!
 //! A proof never says what was signed, at which slot, or by whose key: the caller takes all of that from the vote or
 //! from the block, and the proof only has to hold for it. Every function is synchronous and meant for a worker. Bytes
@@ -9,21 +10,26 @@ mod block;
 mod budget;
 mod container;
 mod error;
+mod part;
 mod raw;
+mod reader;
 mod signers;
+mod stark;
 mod verifier;
 
 #[cfg(test)]
 mod tests;
 
 pub use backend::{
-    Backend, Cancellation, Capabilities, Component, Evidence, Message, Registry, Statement, participants_of,
+    Backend, Cancellation, Capabilities, Component, Evidence, Message, ProofKind, ProofRequest, Prover,
+    Registry, Room, Statement, participants_of,
 };
 pub use block::{Verdict, block_statements, seal_block, split_votes, verify_block, verify_vote};
 pub use budget::{MAX_BLOCK_VOTES, MAX_SINGLE_SIGNATURES, RawBudget};
 pub use container::{FORMAT_VERSION, MAX_COMPONENTS, MAX_PARTS};
 pub use error::AggregationError;
 pub use raw::{RAW_BACKEND_ID, RawBackend};
+pub use stark::{STARK_BACKEND_ID, StarkBackend};
 pub use verifier::{Leansig, SignatureCheck, Verifier};
 
 pub use lathe_types::KeyRole;

@@ -15,8 +15,9 @@ use crate::backend::{
     Backend, Cancellation, Capabilities, Component, Evidence, Message, Registry, Statement, participants_of,
 };
 use crate::budget::RawBudget;
-use crate::container::{self, Context, Part, RawPart};
+use crate::container::{self, Context};
 use crate::error::AggregationError;
+use crate::part::{Entry, Part, RawPart};
 use crate::verifier::{SignatureCheck, Verifier};
 
 /// [`Backend::id`] of the raw backend.
@@ -30,7 +31,7 @@ const COPY_COST: Duration = Duration::from_micros(2);
 /// Carries raw signatures; checks them with `V`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RawBackend<V> {
-    verifier: V,
+    pub(crate) verifier: V,
 }
 
 impl<V: Verifier> RawBackend<V> {
@@ -39,12 +40,12 @@ impl<V: Verifier> RawBackend<V> {
         Self { verifier }
     }
 
-    fn budget(&self) -> RawBudget {
+    pub(crate) fn budget(&self) -> RawBudget {
         RawBudget::new(self.verifier.shape())
     }
 
     fn context(&self, registry: &Registry) -> Context {
-        Context { registry: registry.len(), shape: self.verifier.shape() }
+        Context { registry: registry.len(), shape: self.verifier.shape(), starks: false }
     }
 
     /// The signatures of a single-message proof, with all structure checked.
@@ -52,7 +53,7 @@ impl<V: Verifier> RawBackend<V> {
         &self,
         registry: &Registry,
         aggregate: &SingleMessageAggregate,
-    ) -> Result<Vec<(u16, Signature)>, AggregationError> {
+    ) -> Result<Vec<Entry>, AggregationError> {
         let participants = participants_of(&aggregate.participants, registry)?;
         let parts = container::decode_single(&aggregate.proof, self.context(registry))?;
         entries_covering(parts, &participants)
@@ -64,7 +65,7 @@ impl<V: Verifier> RawBackend<V> {
         registry: &Registry,
         statements: &[Statement],
         proof: &MultiMessageAggregate,
-    ) -> Result<Vec<Vec<(u16, Signature)>>, AggregationError> {
+    ) -> Result<Vec<Vec<Entry>>, AggregationError> {
         let components = container::decode_multi(&proof.proof, statements.len(), self.context(registry))?;
         components
             .into_iter()
@@ -75,10 +76,7 @@ impl<V: Verifier> RawBackend<V> {
             .collect()
     }
 
-    fn write_single(
-        &self,
-        entries: Vec<(u16, Signature)>,
-    ) -> Result<SingleMessageAggregate, AggregationError> {
+    fn write_single(&self, entries: Vec<Entry>) -> Result<SingleMessageAggregate, AggregationError> {
         let (signatures, max) = (entries.len(), self.budget().single_signatures());
         if signatures > max {
             return Err(AggregationError::TooLarge { signatures, max });
@@ -90,7 +88,7 @@ impl<V: Verifier> RawBackend<V> {
     }
 
     /// Checks all signatures, spread over the cores; names the first that fails.
-    fn check(&self, checks: &[(u16, SignatureCheck<'_>)]) -> Result<(), AggregationError> {
+    pub(crate) fn check(&self, checks: &[(u16, SignatureCheck<'_>)]) -> Result<(), AggregationError> {
         checks.par_chunks(VERIFY_BATCH).try_for_each(|chunk| {
             let batch: Vec<SignatureCheck<'_>> = chunk.iter().map(|(_, check)| *check).collect();
             let verdicts = self.verifier.verify_batch(&batch);
@@ -114,6 +112,7 @@ impl<V: Verifier> Backend for RawBackend<V> {
         Capabilities {
             max_single_signers: self.budget().single_signatures(),
             max_block_votes: self.budget().block_votes(),
+            prove_beyond: None,
             trims: true,
             merges_freely: true,
         }
@@ -230,9 +229,11 @@ impl<V: Verifier> Backend for RawBackend<V> {
 fn entries_covering(
     parts: Vec<Part>,
     participants: &[ValidatorIndex],
-) -> Result<Vec<(u16, Signature)>, AggregationError> {
-    let mut entries: Vec<(u16, Signature)> = Vec::with_capacity(participants.len());
-    for Part::Raw(raw) in parts {
+) -> Result<Vec<Entry>, AggregationError> {
+    let mut entries: Vec<Entry> = Vec::with_capacity(participants.len());
+    for part in parts {
+        // A context without STARKs decodes no others.
+        let Part::Raw(raw) = part else { return Err(AggregationError::InvalidProof) };
         entries.extend(raw.entries);
     }
     entries.sort_by_key(|(signer, _)| *signer);
@@ -247,10 +248,10 @@ fn entries_covering(
 }
 
 /// Our own signatures in the container's terms.
-fn held_signatures(
+pub(crate) fn held_signatures(
     held: &[(ValidatorIndex, Signature)],
     registry: &Registry,
-) -> Result<Vec<(u16, Signature)>, AggregationError> {
+) -> Result<Vec<Entry>, AggregationError> {
     if held.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
         return Err(AggregationError::UnorderedSignatures);
     }
@@ -262,8 +263,8 @@ fn held_signatures(
         .collect()
 }
 
-fn checks<'a>(
-    entries: &'a [(u16, Signature)],
+pub(crate) fn checks<'a>(
+    entries: &'a [Entry],
     registry: &'a Registry,
     message: Message,
     role: KeyRole,
@@ -277,7 +278,11 @@ fn checks<'a>(
         .collect()
 }
 
-fn public_key(registry: &Registry, signer: u16, role: KeyRole) -> Result<&PublicKey, AggregationError> {
+pub(crate) fn public_key(
+    registry: &Registry,
+    signer: u16,
+    role: KeyRole,
+) -> Result<&PublicKey, AggregationError> {
     let validator = registry.get(usize::from(signer)).ok_or(AggregationError::SignerOutsideRegistry {
         index: u64::from(signer),
         registry: registry.len(),

@@ -13,8 +13,8 @@
 
 use lathe_types::VALIDATOR_REGISTRY_LIMIT;
 
-use crate::container::Reader;
 use crate::error::AggregationError;
+use crate::reader::Reader;
 
 const FORM_BITS: u8 = 0;
 const FORM_LIST: u8 = 1;

@@ -35,6 +35,8 @@ pub struct EngineConfig {
     pub merge_ms: u64,
     /// Raw signatures that one aggregate may fold; more are folded into further, disjoint aggregates.
     pub aggregate_capacity: usize,
+    /// Votes beyond which proofs are made for a block of ours; `None` if the backend has none apart from aggregates.
+    pub prove_beyond: Option<usize>,
     /// Votes that may be taken out of one imported block's proof. Splitting raw parts is free; with a proving backend
     /// each takes seconds, so four.
     pub splits_per_block: usize,
@@ -51,6 +53,7 @@ impl Default for EngineConfig {
             sign_lead_ms: DEFAULT_SIGN_LEAD_MS,
             merge_ms: 0,
             aggregate_capacity: DEFAULT_AGGREGATE_CAPACITY,
+            prove_beyond: None,
             splits_per_block: lathe_types::MAX_ATTESTATIONS_DATA,
         }
     }

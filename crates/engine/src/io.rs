@@ -21,8 +21,8 @@ pub use execution::{
 };
 pub use lathe_types::KeyRole;
 pub use work::{
-    AggregateRequest, JobFailure, PrepareRequest, PreparedBlock, SignFailure, SignRequest, SignatureCheck,
-    VerifyRequest,
+    AggregateRequest, JobFailure, PrepareRequest, PreparedBlock, ProveRequest, SignFailure, SignRequest,
+    SignatureCheck, VerifyRequest,
 };
 
 /// Milliseconds since genesis; negative before it. The engine's only notion of time.
@@ -116,6 +116,13 @@ pub enum Input {
         job: JobId,
         /// The proof over the union of the participants.
         proof: SingleMessageAggregate,
+    },
+    /// Answers [`Effect::Prove`].
+    Proved {
+        /// The job.
+        job: JobId,
+        /// Proofs, each with its data. They need not cover all that was asked about.
+        proofs: Vec<(AttestationData, SingleMessageAggregate)>,
     },
     /// Answers [`Effect::Prepare`].
     Prepared {
@@ -235,6 +242,16 @@ pub enum Effect {
         /// What to aggregate.
         request: AggregateRequest,
         /// Not worth finishing after this.
+        deadline: Millis,
+    },
+    /// Prove votes that a block of ours could not carry one by one. Answered by [`Input::Proved`] or
+    /// [`Input::JobFailed`]. One is under way at a time, but for one whose deadline has passed.
+    Prove {
+        /// The job.
+        job: JobId,
+        /// What to prove.
+        request: Arc<ProveRequest>,
+        /// Of no use after this.
         deadline: Millis,
     },
     /// Build the next block without signing it. Answered by [`Input::Prepared`] or [`Input::JobFailed`].

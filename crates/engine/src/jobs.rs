@@ -18,6 +18,7 @@ pub(crate) enum Job {
     CheckAggregate(PendingAggregate),
     CheckBlock(BlockInCheck),
     Aggregate { data: AttestationData },
+    Prove { slot: Slot },
     Prepare { slot: Slot },
     SignVotes { data: AttestationData, validators: Vec<ValidatorIndex> },
     SignBlock { slot: Slot },

@@ -27,6 +27,7 @@ mod jobs;
 mod observer;
 mod pending;
 mod proposal;
+mod proving;
 mod sync;
 mod time;
 mod timeline;
@@ -70,6 +71,7 @@ pub struct Engine {
     aggregation: aggregation::Aggregation,
     coverage: coverage::Coverage,
     proposing: proposal::Proposing,
+    proving: proving::Proving,
     sync: sync::Sync,
     gate: gate::Gate,
     persistence: chain::Persistence,
@@ -112,6 +114,7 @@ impl Engine {
             aggregation: aggregation::Aggregation::default(),
             coverage: coverage::Coverage::default(),
             proposing: proposal::Proposing::default(),
+            proving: proving::Proving::default(),
             sync: sync::Sync::default(),
             gate: gate::Gate::default(),
             persistence: chain::Persistence::default(),

@@ -56,9 +56,11 @@ struct Basis {
     parent: Root,
     /// Voters for every data that may be included, by data root.
     votes: BTreeMap<Root, usize>,
+    /// Proofs of ours among the candidates.
+    proofs: usize,
 }
 
-type Candidates = BTreeMap<Root, (AttestationData, Vec<Arc<SingleMessageAggregate>>)>;
+pub(crate) type Candidates = BTreeMap<Root, (AttestationData, Vec<Arc<SingleMessageAggregate>>)>;
 
 enum Stage {
     Unsigned,
@@ -117,7 +119,7 @@ impl Proposing {
     }
 
     /// How long before the start of its slot a block is signed.
-    fn sign_lead_ms(&self, config: &EngineConfig) -> u64 {
+    pub(crate) fn sign_lead_ms(&self, config: &EngineConfig) -> u64 {
         config.sign_lead_ms + self.merge_ms(config)
     }
 
@@ -147,13 +149,7 @@ impl Engine {
         if slot == Slot(0) || taken {
             return;
         }
-        let registered = self.store.head_state().validators.len() as u64;
-        let Some(proposer) = ValidatorIndex::proposer_for_slot(slot, registered) else {
-            return;
-        };
-        if !self.config.local_validators.contains(&proposer) {
-            return;
-        }
+        let Some(proposer) = self.local_proposer(slot) else { return };
         if let Some(open) = self.proposing.current.take() {
             self.proposal_over(&open, Some(MissReason::OutOfTime));
         }
@@ -255,15 +251,16 @@ impl Engine {
             return;
         }
         proposal.compared = Some(self.store_version);
-        let candidates = self.candidates();
-        let basis = Basis { parent: head, votes: voters(&candidates) };
+        let mut candidates = self.candidates();
+        let proofs = self.proving.add_to(proposal.slot, &mut candidates);
+        let basis = Basis { parent: head, votes: voters(&candidates), proofs };
         let newest = proposal.preparing.as_ref().map(|(_, basis)| basis);
         let newest = newest.or(proposal.ready.as_ref().map(|(basis, _)| basis));
         let votes_matter = self.now.plus(LAST_VOTES_BEFORE_SIGNING_MS) < sign_at;
         let wanted = match newest {
             // While a worker is busy with the same parent, new votes wait for it to finish.
             Some(newest) if newest.parent == head => {
-                votes_matter && proposal.preparing.is_none() && newest.votes != basis.votes
+                votes_matter && proposal.preparing.is_none() && *newest != basis
             }
             _ => true,
         };
@@ -273,7 +270,7 @@ impl Engine {
     }
 
     /// Votes at hand, pending ones included: they will have been promoted when the block is published.
-    fn candidates(&self) -> Candidates {
+    pub(crate) fn candidates(&self) -> Candidates {
         let justified = self.store.head_state().latest_justified.slot;
         // A target that the head's chain has justified gains nothing; only a vote for genesis itself is still of use,
         // as the first blocks carry nothing else.
@@ -292,6 +289,13 @@ impl Engine {
             }
         }
         candidates
+    }
+
+    /// There is something new to build the block of `slot` from that the store does not know of.
+    pub(crate) fn reconsider_proposal(&mut self, slot: Slot) {
+        if let Some(proposal) = self.proposing.current(slot) {
+            proposal.compared = None;
+        }
     }
 
     fn prepare(&mut self, proposal: &mut Proposal, basis: Basis, candidates: Candidates) {

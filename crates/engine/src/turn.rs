@@ -58,6 +58,11 @@ impl Engine {
                     self.aggregated(job, data, Ok(proof));
                 }
             }
+            Input::Proved { job, proofs } => {
+                if let Some(Job::Prove { slot }) = self.jobs.close(job) {
+                    self.proved(job, slot, Ok(proofs));
+                }
+            }
             Input::Prepared { job, prepared } => {
                 if let Some(Job::Prepare { slot }) = self.jobs.close(job) {
                     self.block_prepared(job, slot, Ok(prepared));
@@ -105,6 +110,7 @@ impl Engine {
         self.update_gate();
         self.attest_if_due();
         self.aggregate_late_votes();
+        self.drive_proving();
         self.drive_proposal();
         if self.take_up_early() {
             self.drive_proposal();
@@ -160,6 +166,7 @@ impl Engine {
             Some(Job::CheckAggregate(vote)) => self.aggregate_checked(&vote, None),
             Some(Job::CheckBlock(check)) => self.block_checked(check, None),
             Some(Job::Aggregate { data }) => self.aggregated(job, data, Err(failure)),
+            Some(Job::Prove { slot }) => self.proved(job, slot, Err(failure)),
             Some(Job::Prepare { slot }) => self.block_prepared(job, slot, Err(failure)),
             Some(Job::Seal { slot }) => self.block_sealed(slot, Err(failure)),
             // Signing is answered by its own input, but a driver that fails it this way must not leave it open.

@@ -233,6 +233,7 @@ impl Backend for ExternalBackend {
             max_single_signers: self.limits.signers,
             // A proof does not grow with its votes.
             max_block_votes: self.limits.signers * MAX_ATTESTATIONS_DATA,
+            prove_beyond: None,
             trims: false,
             merges_freely: false,
         }

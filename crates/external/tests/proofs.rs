@@ -27,6 +27,7 @@ fn the_library_names_itself_and_says_what_it_can_do() {
         Capabilities {
             max_single_signers: 4_096,
             max_block_votes: 8 * 4_096,
+            prove_beyond: None,
             trims: false,
             merges_freely: false
         }

@@ -17,7 +17,7 @@ use lathe_types::{
     State, TreeHash, ValidatorIndex,
 };
 
-use crate::block_budget::allot;
+use crate::block_budget::{Budget, Share, allot};
 use crate::coverage::{ValidatorSet, select_proofs_for_coverage};
 
 /// What a block is built on and from.
@@ -60,6 +60,16 @@ pub trait ProofWork {
         usize::MAX
     }
 
+    /// Votes beyond which a block is better off with [`Room::Whole`] proofs than with votes one by one.
+    fn whole_beyond(&self) -> usize {
+        usize::MAX
+    }
+
+    /// The room that a proof takes.
+    fn room(&self, _proof: &SingleMessageAggregate) -> Room {
+        Room::PerVoter
+    }
+
     /// Folds proofs of one data into one over the union of their participants.
     fn merge(
         &mut self,
@@ -76,15 +86,42 @@ pub trait ProofWork {
     ) -> Option<SingleMessageAggregate>;
 }
 
-/// Votes that a block is to carry: one data, and the proofs over it.
+/// The room that a proof takes in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// That of its voters, any of whom may be taken out.
+    PerVoter,
+    /// It stands and falls as a whole.
+    Whole {
+        /// Names what takes the room; proofs with the same name take it together.
+        content: u64,
+        /// The votes whose room it takes.
+        votes: usize,
+    },
+}
+
+/// Votes that a block may carry: one data, and the proofs over it.
 #[derive(Clone, Debug)]
 pub(crate) struct Chosen {
     pub data: AttestationData,
+    /// Proofs that voters can be taken out of.
     pub proofs: Vec<Arc<SingleMessageAggregate>>,
-    /// Everybody whom the proofs cover.
+    /// Proofs that stand and fall as a whole.
+    pub whole: Vec<WholeProof>,
+    /// Everybody whom any of them covers.
     pub voters: ValidatorSet,
     /// Those whose votes for the target the chain has counted already.
     pub counted: ValidatorSet,
+}
+
+/// A proof that stands and falls as a whole.
+#[derive(Clone, Debug)]
+pub(crate) struct WholeProof {
+    pub proof: Arc<SingleMessageAggregate>,
+    pub voters: ValidatorSet,
+    /// As in [`Room::Whole`].
+    pub content: u64,
+    pub votes: usize,
 }
 
 impl Chosen {
@@ -104,17 +141,18 @@ pub fn build_block(inputs: BlockInputs<'_>, work: &mut impl ProofWork) -> Result
     // Advance to the block's slot once.
     let mut advanced = inputs.parent_state.clone();
     process_slots(&mut advanced, inputs.slot)?;
-    let builder = Builder { inputs, advanced };
+    let builder = Builder { inputs, advanced, candidates: sort_out(inputs, work) };
 
     // Select in rounds, then bring each data down to one proof that the block has room for.
     let chosen = builder.select()?;
     let num_validators = inputs.parent_state.validators.len();
-    let allotted = allot(&chosen, work.vote_budget(), num_validators);
+    let budget = Budget { votes: work.vote_budget(), whole_beyond: work.whole_beyond() };
+    let allotted = allot(&chosen, budget, num_validators);
     let mut failures = 0;
     let mut attestations = Vec::new();
     let mut components = Vec::new();
-    for (chosen, keep) in chosen.iter().zip(&allotted) {
-        if let Some(component) = fold(chosen, keep, work, &mut failures) {
+    for (chosen, share) in chosen.iter().zip(&allotted) {
+        if let Some(component) = fold(chosen, share, work, &mut failures) {
             attestations.push(AggregatedAttestation {
                 aggregation_bits: component.participants.clone(),
                 data: chosen.data,
@@ -145,18 +183,54 @@ pub fn attach_payload(
     Ok((block, state))
 }
 
-/// One proof over exactly the voters in `keep`, or as many of them as the proof system manages.
+/// Candidates that the block may know of, by target slot, and of one slot by data root, so that everybody builds alike.
+fn sort_out(inputs: BlockInputs<'_>, work: &impl ProofWork) -> Vec<Chosen> {
+    let known = |data: &AttestationData| inputs.known_block_roots.contains(&data.head.root);
+    let mut candidates: Vec<_> = inputs
+        .candidates
+        .iter()
+        .filter(|(data, proofs)| !proofs.is_empty() && known(data))
+        .map(|(data, proofs)| (data.target.slot, data.tree_hash_root(), data, proofs))
+        .collect();
+    candidates.sort_unstable_by_key(|(target_slot, data_root, ..)| (*target_slot, *data_root));
+    candidates
+        .into_iter()
+        .map(|(_, _, data, proofs)| {
+            let (mut divisible, mut whole) = (Vec::new(), Vec::new());
+            for proof in proofs {
+                match work.room(proof) {
+                    Room::PerVoter => divisible.push(proof.clone()),
+                    Room::Whole { content, votes } => {
+                        let voters = ValidatorSet::of(&proof.participants);
+                        whole.push(WholeProof { proof: proof.clone(), voters, content, votes });
+                    }
+                }
+            }
+            let selection = select_proofs_for_coverage(&divisible, &[]);
+            let mut voters = selection.covered;
+            whole.iter().for_each(|whole| voters.extend(&whole.voters));
+            let counted = pending_voters(inputs.parent_state, &data.target.root).into_iter().collect();
+            Chosen { data: *data, proofs: selection.proofs, whole, voters, counted }
+        })
+        .collect()
+}
+
+/// One proof over exactly the voters of the share, or as many of them as the proof system manages.
 fn fold(
     chosen: &Chosen,
-    keep: &ValidatorSet,
+    share: &Share,
     work: &mut impl ProofWork,
     failures: &mut usize,
 ) -> Option<SingleMessageAggregate> {
     let mut pieces: Vec<Arc<SingleMessageAggregate>> = Vec::new();
-    if *keep == chosen.voters {
+    if share.whole.is_empty() && share.voters == ValidatorSet::covered_by(&chosen.proofs) {
         pieces.clone_from(&chosen.proofs);
     } else {
-        let mut missing = keep.clone();
+        let mut missing = share.voters.clone();
+        for index in &share.whole {
+            missing.subtract(&chosen.whole[*index].voters);
+            pieces.push(chosen.whole[*index].proof.clone());
+        }
         for proof in &chosen.proofs {
             let participants = ValidatorSet::of(&proof.participants);
             let mut wanted = missing.clone();
@@ -191,6 +265,7 @@ struct Builder<'a> {
     inputs: BlockInputs<'a>,
     /// The parent's state at the block's slot.
     advanced: State,
+    candidates: Vec<Chosen>,
 }
 
 impl Builder<'_> {
@@ -217,25 +292,14 @@ impl Builder<'_> {
         let mut state = self.advanced.clone();
         process_block_header(&mut state, &empty)?;
 
-        // Candidates by target slot; of one slot by data root, so that everybody builds alike.
-        let mut candidates: Vec<_> = self
-            .inputs
-            .candidates
-            .iter()
-            .filter(|(data, proofs)| {
-                !proofs.is_empty() && self.inputs.known_block_roots.contains(&data.head.root)
-            })
-            .map(|(data, proofs)| (data.target.slot, data.tree_hash_root(), data, proofs))
-            .collect();
-        candidates.sort_unstable_by_key(|(target_slot, data_root, ..)| (*target_slot, *data_root));
-
         let mut chosen: Vec<Chosen> = Vec::new();
         loop {
-            let eligible = candidates
+            let eligible = self
+                .candidates
                 .iter()
-                .filter(|(_, _, data, _)| !chosen.iter().any(|chosen| chosen.data == **data))
-                .filter(|(_, _, data, _)| is_eligible(&state, data))
-                .map(|(_, _, data, proofs)| self.choose(data, proofs))
+                .filter(|candidate| !chosen.iter().any(|chosen| chosen.data == candidate.data))
+                .filter(|candidate| is_eligible(&state, &candidate.data))
+                .cloned()
                 .collect();
             let round = self.best_of(eligible, MAX_ATTESTATIONS_DATA - chosen.len());
             if round.is_empty() {
@@ -247,12 +311,6 @@ impl Builder<'_> {
             let (_, trial) = self.apply(chosen.iter().filter_map(whole_attestation).collect())?;
             state = trial;
         }
-    }
-
-    fn choose(&self, data: &AttestationData, proofs: &[Arc<SingleMessageAggregate>]) -> Chosen {
-        let selection = select_proofs_for_coverage(proofs, &[]);
-        let counted = pending_voters(self.inputs.parent_state, &data.target.root).into_iter().collect();
-        Chosen { data: *data, proofs: selection.proofs, voters: selection.covered, counted }
     }
 
     /// All of `round` if there is room. Otherwise those that justify their targets; if there are none, those that bring

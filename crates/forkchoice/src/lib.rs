@@ -29,7 +29,7 @@ mod validation;
 mod votes;
 
 pub use aggregation::AggregationJob;
-pub use block_production::{BlockInputs, BuiltBlock, ProofWork, attach_payload, build_block};
+pub use block_production::{BlockInputs, BuiltBlock, ProofWork, Room, attach_payload, build_block};
 pub use coverage::{Selection, ValidatorSet, select_proofs_for_coverage};
 pub use execution::{ExecutionHashes, Invalidated, Payload, PayloadStatus};
 pub use pool::{MAX_KNOWN_DATA, MAX_NEW_DATA, MAX_POOL_BYTES, MAX_PROOFS_PER_DATA};

@@ -4,6 +4,7 @@
 //! its loop, and `state.rs` what can be tested without one. This is the only crate that knows all the others. Nothing
 //! here is global, so several nodes can live in one process.
 
+mod backend;
 mod chain;
 mod checkpoint;
 mod clock;
@@ -18,6 +19,7 @@ mod signer;
 mod store;
 mod workers;
 
+pub use backend::AggregationBackend;
 pub use error::NodeError;
 pub use execution::{Endpoint, ExecutionOptions, JwtSecret, genesis_block_hash};
 pub use lathe_checkpoint::Server as CheckpointServer;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lathe_actor::{Failure, Reason, Shutdown, Supervisor};
-use lathe_aggregation::{Backend, Leansig, RawBackend};
+use lathe_aggregation::{Backend, Leansig};
 use lathe_engine::{DEFAULT_SIGN_LEAD_MS, Engine, EngineConfig, View};
 use lathe_http::{Identity, NetworkInfo};
 use lathe_leansig::Prod;
@@ -75,7 +75,7 @@ impl Node {
         let metrics = Arc::new(Metrics::new(&options.name, clock::unix_seconds())?);
         describe(&options, &metrics);
         let time = Time::new(options.genesis.genesis_time, options.clock_speed);
-        let backend: Arc<dyn Backend> = Arc::new(RawBackend::new(Leansig::<Prod>::default()));
+        let backend = options.backend.open(options.max_raw_bytes);
 
         // Files first, then sockets: whatever is taken by another process is found before anything is spawned.
         create_dirs(&options)?;
@@ -93,6 +93,7 @@ impl Node {
         let pool = Workers::new(backend, Arc::new(Leansig::<Prod>::default()), time.clone(), metrics.clone());
         let hands = Hands {
             workers: pool.clone(),
+            answers: chain_mailbox.clone(),
             signer: signer_mailbox.clone(),
             store,
             network: network_mailbox.clone(),
@@ -277,6 +278,7 @@ fn engine_config(options: &NodeOptions, backend: &dyn Backend, time: &Time) -> E
         sign_lead_ms: time.chain_ms(Duration::from_millis(DEFAULT_SIGN_LEAD_MS)),
         merge_ms: time.chain_ms(backend.estimate_merge(MAX_ATTESTATIONS_DATA + 1)),
         aggregate_capacity: capabilities.max_single_signers,
+        prove_beyond: capabilities.prove_beyond,
         splits_per_block: if capabilities.merges_freely {
             MAX_ATTESTATIONS_DATA
         } else {

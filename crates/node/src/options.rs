@@ -9,6 +9,7 @@ use lathe_config::KeyFile;
 use lathe_network::{Bootnode, NodeKey, PeerId};
 use lathe_types::{Genesis, SubnetId, ValidatorIndex};
 
+use crate::backend::AggregationBackend;
 use crate::execution::ExecutionOptions;
 
 /// Everything that one node is started with. The command line, the files of a network directory and tests all end up
@@ -23,6 +24,10 @@ pub struct NodeOptions {
     pub committee_count: u64,
     /// Digest in the gossip topics.
     pub fork_digest: String,
+    /// The network's proof system.
+    pub backend: AggregationBackend,
+    /// Bytes of a block's proof beyond which proofs take the place of raw signatures; `None` for what a proof may have.
+    pub max_raw_bytes: Option<usize>,
     /// Secret keys of the local validators; none for an observer.
     pub keys: Vec<KeyFile>,
     /// Whether the node aggregates.

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lathe_config::{Environment, NetworkDirectory, NetworkPaths, NetworkPlan, create_network};
 use lathe_network::{Bootnode, NodeKey, NodeRecord, PeerId, quic_multiaddr};
-use lathe_node::{Node, NodeOptions, Stopped};
+use lathe_node::{AggregationBackend, Node, NodeOptions, Stopped};
 use lathe_types::Root;
 
 const NODES: usize = 4;
@@ -61,6 +61,8 @@ fn options(dir: &Path, node: usize, running: &[Running]) -> NodeOptions {
         genesis: network.config.genesis(),
         committee_count: 1,
         fork_digest: network.config.fork_digest().to_owned(),
+        backend: AggregationBackend::default(),
+        max_raw_bytes: None,
         keys: network.duties.keys.clone(),
         is_aggregator: network.validator_config.node(&name(node)).unwrap().is_aggregator,
         aggregate_subnets: Vec::new(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lathe_engine::{
-    AggregateRequest, Input, JobFailure, JobId, PrepareRequest, PreparedBlock, VerifyRequest,
+    AggregateRequest, Input, JobFailure, JobId, PrepareRequest, PreparedBlock, ProveRequest, VerifyRequest,
 };
 use lathe_forkchoice::{BlockInputs, ProofWork, build_block};
 use lathe_types::{
@@ -30,6 +30,18 @@ pub(crate) fn aggregate(job: JobId, request: &AggregateRequest) -> Input {
     let children = request.children.iter().map(|child| &**child);
     match crypto::aggregate(&request.state, &request.data, children, &request.signatures) {
         Some(proof) => Input::Aggregated { job, proof },
+        None => Input::JobFailed { job, failure: JobFailure::Backend },
+    }
+}
+
+/// Proves the most important votes.
+pub(crate) fn prove(job: JobId, request: &ProveRequest) -> Input {
+    let proved = request.votes.first().and_then(|(data, proofs)| {
+        let proof = crypto::aggregate(&request.state, data, proofs.iter().map(|proof| &**proof), &[])?;
+        Some((*data, proof))
+    });
+    match proved {
+        Some(proof) => Input::Proved { job, proofs: vec![proof] },
         None => Input::JobFailed { job, failure: JobFailure::Backend },
     }
 }

@@ -265,6 +265,7 @@ impl<'a> World<'a> {
         match effect {
             Effect::Verify { job, request } => self.work(id, 1..=6, worker::verify(job, &request)),
             Effect::Aggregate { job, request, .. } => self.work(id, 1..=20, worker::aggregate(job, &request)),
+            Effect::Prove { job, request, .. } => self.work(id, 200..=2_500, worker::prove(job, &request)),
             Effect::Prepare { job, request, .. } => self.work(id, 2..=30, worker::prepare(job, &request)),
             Effect::Seal { job, prepared, signature } => {
                 self.nodes[id].prepared = Some(prepared.clone());

@@ -24,6 +24,7 @@ use setup::Network;
 use summary::{Record, Summary};
 use table::Screen;
 
+use crate::aggregation::AggregationArgs;
 use crate::keys::lasting;
 use crate::output::say;
 
@@ -59,6 +60,8 @@ pub struct DevnetArgs {
     /// Directory of the network; one that holds a network is resumed [default: ./devnet-<unix time>]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    #[command(flatten)]
+    aggregation: AggregationArgs,
     /// Start an execution client beside each node, and send transactions
     #[arg(long, value_name = "WHICH")]
     el: Option<execution::Kind>,
@@ -78,11 +81,13 @@ pub fn run(args: &DevnetArgs) -> eyre::Result<()> {
     let mut clients = args.el.map(|kind| Clients::start(kind, args.fork.into(), nodes, &dir)).transpose()?;
     let mut plan = plan(args)?;
     plan.execution_genesis = clients.as_ref().map(Clients::genesis).transpose()?;
-    let network = setup::prepare(&dir, plan)?;
+    let backend = args.aggregation.aggregation_backend.clone().unwrap_or_default();
+    let network = setup::prepare(&dir, plan, &backend)?;
     check_keys(&network, args.slots)?;
     let mut children = Children::default();
     for (node, endpoint) in network.endpoints.iter().enumerate() {
-        let options = clients.as_ref().map_or(Ok(Vec::new()), |clients| clients.options(node))?;
+        let mut options = clients.as_ref().map_or(Ok(Vec::new()), |clients| clients.options(node))?;
+        options.extend(args.aggregation.to_options());
         children.start(&dir, &endpoint.name, &options.iter().map(String::as_str).collect::<Vec<_>>())?;
     }
     say(&format!(
@@ -258,12 +263,16 @@ fn conclude(summary: &Summary, file: Option<&Path>) -> eyre::Result<()> {
         say(&format!("summary in {}", file.display()));
     }
     say(&format!(
-        "{} of {} slots with a block, participation {}, justified {} and finalized {} slots behind the head at most",
+        "{} of {} slots with a block, participation {}, justified {} and finalized {} slots behind the head at most; block \
+         proofs: {} raw, {} stark, {} mixed",
         summary.slots_with_block,
         summary.slots,
         summary.participation,
         summary.justified_lag_slots,
         summary.finality_lag_slots,
+        summary.block_proofs.raw,
+        summary.block_proofs.stark,
+        summary.block_proofs.mixed,
     ));
     if let Some(execution) = &summary.execution {
         say(&execution.to_string());

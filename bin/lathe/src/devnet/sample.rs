@@ -90,6 +90,8 @@ pub struct Figures {
     pub previous_slot_votes: u64,
     /// Arrival of the last block after the start of its slot.
     pub last_arrival_ms: i64,
+    /// Blocks by what shows their votes.
+    pub block_proofs: BlockProofs,
     /// Missed duties by reason.
     pub missed_duties: BTreeMap<String, u64>,
     /// Highest resident memory.
@@ -102,6 +104,17 @@ pub struct Figures {
     pub block_import_ms: Percentiles,
     /// Turns of the chain's loop.
     pub chain_turn_ms: Percentiles,
+}
+
+/// Numbers of blocks by what shows their votes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct BlockProofs {
+    /// Signatures alone.
+    pub raw: u64,
+    /// Proofs alone.
+    pub stark: u64,
+    /// Proofs, and signatures beside them.
+    pub mixed: u64,
 }
 
 /// Two percentiles in milliseconds; zero while there is nothing to count.
@@ -123,6 +136,8 @@ impl Figures {
             let ms = |quantile| round(scrape.quantile(name, quantile).unwrap_or_default() * 1000.0, 2);
             Percentiles { p50: ms(0.5), p99: ms(0.99) }
         };
+        let kinds = scrape.by_label("lathe_block_proofs_total", "kind");
+        let blocks_of = |kind: &str| kinds.get(kind).copied().unwrap_or_default();
         Self {
             head_slot: count("lean_head_slot"),
             justified_slot: count("lean_justified_slot"),
@@ -132,6 +147,11 @@ impl Figures {
             blocks_seen: count("lathe_blocks_imported_total"),
             previous_slot_votes: count("lathe_previous_slot_votes_total"),
             last_arrival_ms: number("lathe_last_block_arrival_ms") as i64,
+            block_proofs: BlockProofs {
+                raw: blocks_of("raw"),
+                stark: blocks_of("stark"),
+                mixed: blocks_of("mixed"),
+            },
             missed_duties: scrape.by_label("lathe_missed_duties_total", "reason"),
             max_rss_bytes: number("lathe_process_max_resident_memory_bytes"),
             cpu_seconds: number("process_cpu_seconds_total"),
@@ -177,8 +197,10 @@ mod tests {
     fn figures_come_from_the_metrics_by_name() {
         let figures = Figures::from_metrics(
             "lean_head_slot 9\nlean_connected_peers{client=\"lathe_1\"} 1\nlean_connected_peers{client=\"lathe_2\"} 1\n\
-             lathe_missed_duties_total{duty=\"proposal\",reason=\"late_tick\"} 2\n",
+             lathe_missed_duties_total{duty=\"proposal\",reason=\"late_tick\"} 2\n\
+             lathe_block_proofs_total{kind=\"raw\"} 5\nlathe_block_proofs_total{kind=\"mixed\"} 3\n",
         );
+        assert_eq!(figures.block_proofs, BlockProofs { raw: 5, stark: 0, mixed: 3 });
         assert_eq!((figures.head_slot, figures.peers, figures.missed()), (9, 2, 2));
         assert_eq!(figures.block_arrival_ms, Percentiles::default());
     }

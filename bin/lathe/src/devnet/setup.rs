@@ -10,6 +10,8 @@ use lathe_config::{
     Manifest, NetworkConfig, NetworkPaths, NetworkPlan, ValidatorConfig, create_network, is_network,
 };
 
+use lathe_node::AggregationBackend;
+
 use super::poll::Endpoint;
 use crate::output::say;
 use crate::progress::KeyProgress;
@@ -34,7 +36,7 @@ pub struct Network {
 }
 
 /// Makes the network of `plan` in `dir` unless one is there, which is then taken up as it is.
-pub fn prepare(dir: &Path, plan: NetworkPlan) -> eyre::Result<Network> {
+pub fn prepare(dir: &Path, plan: NetworkPlan, backend: &AggregationBackend) -> eyre::Result<Network> {
     if is_network(dir) {
         say(&format!("resuming the network in {}", dir.display()));
         return open(dir);
@@ -43,7 +45,7 @@ pub fn prepare(dir: &Path, plan: NetworkPlan) -> eyre::Result<Network> {
     let progress = KeyProgress::new();
     let environment = Environment {
         node_record: &crate::genesis::node_record,
-        fork_digest: &crate::genesis::fork_digest,
+        fork_digest: &|genesis| backend.fork_digest(genesis),
         genesis_time: &|| {
             (SystemTime::now() + GENESIS_DELAY).duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
         },

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::execution::ExecutionSummary;
-use super::sample::{Percentiles, Sample, round};
+use super::sample::{BlockProofs, Percentiles, Sample, round};
 
 /// Lags are judged from this slot on: before it the chain cannot have finalized three slots back.
 const FIRST_JUDGED_SLOT: u64 = 5;
@@ -32,6 +32,8 @@ pub struct Summary {
     pub justified_lag_slots: u64,
     /// Largest distance from a head to the finalized checkpoint of its state.
     pub finality_lag_slots: u64,
+    /// Blocks by what shows their votes, as the node counts them that has seen the most.
+    pub block_proofs: BlockProofs,
     /// From the start of the command to the first finalized block after genesis.
     pub seconds_to_first_finalized: Option<f64>,
     /// The execution layer, if the network has one.
@@ -163,6 +165,7 @@ impl Record {
             participation: self.participation(),
             justified_lag_slots: self.justified_lag,
             finality_lag_slots: self.finality_lag,
+            block_proofs: self.block_proofs(),
             seconds_to_first_finalized: self.first_finalized.map(|seconds| round(seconds, 2)),
             execution: None,
             nodes: (0..self.names.len()).filter_map(|node| self.node_summary(node)).collect(),
@@ -193,6 +196,11 @@ impl Record {
             root = parent;
         }
         count
+    }
+
+    fn block_proofs(&self) -> BlockProofs {
+        let counts = self.latest.iter().flatten().map(|(_, sample)| sample.figures.block_proofs);
+        counts.max_by_key(|counts| counts.raw + counts.stark + counts.mixed).unwrap_or_default()
     }
 
     fn participation(&self) -> f64 {

@@ -4,6 +4,7 @@ mod block;
 mod container;
 mod properties;
 mod raw;
+mod stark;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

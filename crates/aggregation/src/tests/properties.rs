@@ -51,7 +51,7 @@ proptest! {
         let mut bytes = Vec::new();
         crate::signers::encode(&signers, &mut bytes);
         prop_assert!(bytes.len() <= crate::signers::HEADER_LEN + crate::signers::LIST_ENTRY_LEN * signers.len());
-        let mut reader = crate::container::Reader::new(&bytes);
+        let mut reader = crate::reader::Reader::new(&bytes);
         prop_assert_eq!(crate::signers::decode(&mut reader, 4096), Ok(signers));
         prop_assert_eq!(reader.finish(), Ok(()));
     }
@@ -59,7 +59,7 @@ proptest! {
     /// A set has one encoding: whatever decodes encodes back to the same bytes.
     #[test]
     fn signers_are_not_malleable(bytes in vec(any::<u8>(), 0..40)) {
-        let mut reader = crate::container::Reader::new(&bytes);
+        let mut reader = crate::reader::Reader::new(&bytes);
         if let Ok(signers) = crate::signers::decode(&mut reader, 4096) {
             let mut again = Vec::new();
             crate::signers::encode(&signers, &mut again);

@@ -57,6 +57,17 @@ pub struct AggregateRequest {
     pub signatures: Vec<(ValidatorIndex, Signature)>,
 }
 
+/// Votes that a block of ours may have to carry as a proof.
+#[derive(Clone, Debug)]
+pub struct ProveRequest {
+    /// State that holds the voters' keys.
+    pub state: Arc<State>,
+    /// Votes at hand with their proofs, the most important first.
+    pub votes: Vec<(AttestationData, Vec<Arc<SingleMessageAggregate>>)>,
+    /// Votes of the slot that may still come, at most.
+    pub expected: usize,
+}
+
 /// What a block is built on and from. The payload of an execution-paired chain is none of it: it comes last.
 #[derive(Clone, Debug)]
 pub struct PrepareRequest {

@@ -183,13 +183,16 @@ pub struct Hand {
 impl Hand {
     /// An engine that starts at `now` with these validators of its own.
     pub fn new(now: i64, local: &[u64], is_aggregator: bool, anchor: Anchor) -> Self {
-        let config = EngineConfig {
+        Self::with(now, anchor, EngineConfig { is_aggregator, ..Self::config(local) })
+    }
+
+    /// The settings of a node with these validators that does nothing else.
+    pub fn config(local: &[u64]) -> EngineConfig {
+        EngineConfig {
             local_validators: local.iter().copied().map(ValidatorIndex).collect(),
-            is_aggregator,
             subnets: vec![SubnetId(0)],
             ..EngineConfig::default()
-        };
-        Self::with(now, anchor, config)
+        }
     }
 
     /// An engine that starts at `now` with these settings.
@@ -321,6 +324,18 @@ pub fn describe(effect: &Effect) -> String {
             let signers: Vec<u64> = request.signatures.iter().map(|(index, _)| index.0).collect();
             let slot = request.data.slot;
             format!("aggregate job {}: slot {slot}, {} children, {signers:?}", job.0, request.children.len())
+        }
+        Effect::Prove { job, request, deadline } => {
+            let voters = |proofs: &[Arc<SingleMessageAggregate>]| {
+                proofs.iter().map(|proof| proof.participants.num_set_bits()).collect::<Vec<_>>()
+            };
+            let votes: Vec<String> = request
+                .votes
+                .iter()
+                .map(|(data, proofs)| format!("slot {} {:?}", data.slot, voters(proofs)))
+                .collect();
+            let (votes, expected) = (votes.join(", "), request.expected);
+            format!("prove job {}: {votes}, {expected} expected, until {}", job.0, deadline.0)
         }
         Effect::Prepare { job, request, .. } => {
             format!("prepare job {}: slot {}, {} data", job.0, request.slot, request.candidates.len())

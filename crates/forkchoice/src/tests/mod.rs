@@ -1,6 +1,7 @@
 //! A small world to test in: blocks that are valid by the transition, votes with made-up proofs.
 
 mod aggregation;
+mod block_budget;
 mod block_production;
 mod duties;
 mod execution;

@@ -8,7 +8,7 @@ use lathe_actor::Inbox;
 use lathe_engine::{Effect, Engine, Event, Input, Millis, Origin, SignFailure, View};
 use tokio::sync::watch;
 
-use super::mailbox::Letter;
+use super::mailbox::{Letter, Mailbox};
 use super::report::Reporter;
 use super::state::{Arrivals, Outbox};
 use crate::clock::Time;
@@ -23,6 +23,8 @@ const TURNS_PER_YIELD: u32 = 64;
 /// Those who carry out effects.
 pub(crate) struct Hands {
     pub workers: Workers,
+    /// Where the prover's answers go: the chain's own mailbox.
+    pub answers: Mailbox,
     pub signer: signer::Mailbox,
     pub store: store::Mailbox,
     pub network: network::Mailbox,
@@ -92,6 +94,12 @@ impl Chain {
             Effect::Verify { job, request } => self.submit(job, Task::Verify(request)),
             Effect::Aggregate { job, request, deadline } => {
                 self.submit(job, Task::Aggregate(request, deadline))
+            }
+            Effect::Prove { job, request, deadline } => {
+                let answers = &self.hands.answers;
+                if let Err(refusal) = self.hands.workers.prove(job, request, deadline, answers) {
+                    self.immediate.push_back(*refusal);
+                }
             }
             Effect::Prepare { job, request, deadline } => self.submit(job, Task::Prepare(request, deadline)),
             Effect::Seal { job, prepared, signature } => self.submit(job, Task::Seal(prepared, signature)),

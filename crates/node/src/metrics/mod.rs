@@ -10,6 +10,7 @@ mod execution;
 mod fork_choice;
 mod network;
 mod process;
+mod proofs;
 mod registrar;
 mod signatures;
 mod validator;
@@ -23,6 +24,7 @@ pub use coverage::{CoverageMetrics, Section};
 pub use execution::ExecutionMetrics;
 pub use fork_choice::{ForkChoiceMetrics, TransitionMetrics};
 pub use network::NetworkMetrics;
+pub use proofs::ProofMetrics;
 pub use signatures::SignatureMetrics;
 pub use validator::{NodeMetrics, ValidatorMetrics};
 pub use workers::WorkerMetrics;
@@ -36,6 +38,8 @@ pub struct Metrics {
     pub node: NodeMetrics,
     /// Signatures, single and aggregated.
     pub signatures: SignatureMetrics,
+    /// Proofs of blocks.
+    pub proofs: ProofMetrics,
     /// Block production.
     pub production: ProductionMetrics,
     /// Imported blocks and missed duties.
@@ -64,6 +68,7 @@ impl Metrics {
         let metrics = Self {
             node: NodeMetrics::new(&r)?,
             signatures: SignatureMetrics::new(&r)?,
+            proofs: ProofMetrics::new(&r)?,
             production: ProductionMetrics::new(&r)?,
             chain: ChainMetrics::new(&r)?,
             fork_choice: ForkChoiceMetrics::new(&r)?,

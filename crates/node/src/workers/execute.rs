@@ -4,7 +4,7 @@ use lathe_aggregation::{
     AggregationError, Message, SignatureCheck, Verdict, seal_block, split_votes, verify_block, verify_vote,
 };
 use lathe_engine::{AggregateRequest, Input, JobId, PreparedBlock, VerifyRequest};
-use lathe_types::{Signature, SingleMessageAggregate, TreeHash};
+use lathe_types::{Block, MultiMessageAggregate, Signature, SingleMessageAggregate, TreeHash, Validators};
 use tracing::debug;
 
 use super::{Shared, Task, prepare};
@@ -74,9 +74,20 @@ fn verify(shared: &Shared, request: &VerifyRequest) -> Result<Vec<bool>, Aggrega
             Ok(vec![verdict(outcome)])
         }
         VerifyRequest::Block { block, parent_state } => {
-            Ok(vec![verdict(verify_block(&*shared.backend, &parent_state.validators, block)?)])
+            let outcome = verify_block(&*shared.backend, &parent_state.validators, block)?;
+            if outcome.is_ok() {
+                count_block(shared, &parent_state.validators, &block.block, &block.proof);
+            }
+            Ok(vec![verdict(outcome)])
         }
     }
+}
+
+fn count_block(shared: &Shared, registry: &Validators, block: &Block, proof: &MultiMessageAggregate) {
+    let metrics = &shared.metrics.proofs;
+    let kind = shared.backend.kind(registry, block.body.attestations.len() + 1, proof);
+    metrics.blocks.with_label_values(&[kind.name()]).inc();
+    metrics.block_bytes.observe(proof.proof.len() as f64);
 }
 
 fn verdict(outcome: Verdict) -> bool {
@@ -119,7 +130,7 @@ fn seal(
     shared: &Shared,
     prepared: &PreparedBlock,
     signature: &Signature,
-) -> Result<lathe_types::MultiMessageAggregate, JobError> {
+) -> Result<MultiMessageAggregate, JobError> {
     let production = &shared.metrics.production;
     let timer = production.payload_aggregation.start_timer();
     let sealed = seal_block(
@@ -132,7 +143,10 @@ fn seal(
     );
     timer.observe_duration();
     match &sealed {
-        Ok(_) => production.success.inc(),
+        Ok(proof) => {
+            production.success.inc();
+            count_block(shared, &prepared.parent_state.validators, &prepared.block, proof);
+        }
         Err(_) => production.failures.inc(),
     }
     Ok(sealed?)

@@ -6,6 +6,7 @@
 mod actor;
 mod execute;
 mod prepare;
+mod prover;
 mod state;
 
 use std::sync::Arc;
@@ -13,14 +14,17 @@ use std::time::Instant;
 
 use lathe_aggregation::{Backend, Cancellation, Verifier};
 use lathe_engine::{
-    AggregateRequest, Input, JobFailure, JobId, Millis, PrepareRequest, PreparedBlock, VerifyRequest,
+    AggregateRequest, Input, JobFailure, JobId, Millis, PrepareRequest, PreparedBlock, ProveRequest,
+    VerifyRequest,
 };
 use lathe_types::{AttestationData, Signature, SignedBlock, State};
 use parking_lot::{Condvar, Mutex};
 
+use crate::chain;
 use crate::clock::Time;
 use crate::metrics::Metrics;
 pub(crate) use actor::run;
+use prover::Prover;
 use state::{Kind, Queue, Urgency};
 
 /// What a worker does.
@@ -80,6 +84,7 @@ struct Shared {
     /// Proving jobs that may be under way at a time: all of them where proofs are cheap, else one, so that the other
     /// threads are there for gossip, and what is most urgent is proved next.
     max_proving: usize,
+    prover: Prover,
 }
 
 struct Lane {
@@ -104,6 +109,7 @@ impl Workers {
         let max_proving = if backend.capabilities().merges_freely { usize::MAX } else { 1 };
         Self(Arc::new(Shared {
             queue: Mutex::new(Lane { waiting: Queue::new(), proving: 0, open: true }),
+            prover: Prover::new(backend.clone(), time.clone(), metrics.clone()),
             arrived: Condvar::new(),
             time,
             metrics,
@@ -123,6 +129,17 @@ impl Workers {
         self.push(urgency, Job::Task(id, task)).map_err(|()| self.refuse(id, urgency.kind))
     }
 
+    /// Has votes proved, apart from the pool; the answer goes to `chain`. When it is refused, the answer comes back at once.
+    pub(crate) fn prove(
+        &self,
+        job: JobId,
+        request: Arc<ProveRequest>,
+        deadline: Millis,
+        chain: &chain::Mailbox,
+    ) -> Result<(), Box<Input>> {
+        self.0.prover.prove(job, request, deadline, chain)
+    }
+
     /// Runs `work` when nothing else waits; false if too much of that kind waits already.
     pub(crate) fn in_background(&self, work: impl FnOnce() + Send + 'static) -> bool {
         let urgency = Urgency { kind: Kind::Background, freshness: 0, deadline: None };
@@ -139,6 +156,7 @@ impl Workers {
     pub(crate) fn close(&self) {
         self.0.queue.lock().open = false;
         self.0.cancellation.cancel();
+        self.0.prover.close();
         self.0.arrived.notify_all();
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lathe_aggregation::Message;
 use lathe_engine::{PrepareRequest, PreparedBlock};
-use lathe_forkchoice::{BlockInputs, ProofWork, build_block};
+use lathe_forkchoice::{BlockInputs, ProofWork, Room, build_block};
 use lathe_types::{
     AggregationBits, AttestationData, Rejection, SingleMessageAggregate, TreeHash, Validators,
 };
@@ -50,6 +50,17 @@ struct BackendWork<'a> {
 impl ProofWork for BackendWork<'_> {
     fn vote_budget(&self) -> usize {
         self.shared.backend.capabilities().max_block_votes
+    }
+
+    fn whole_beyond(&self) -> usize {
+        self.shared.backend.capabilities().prove_beyond.unwrap_or(usize::MAX)
+    }
+
+    fn room(&self, proof: &SingleMessageAggregate) -> Room {
+        match self.shared.backend.room(proof) {
+            lathe_aggregation::Room::PerSigner => Room::PerVoter,
+            lathe_aggregation::Room::Whole { content, votes } => Room::Whole { content, votes },
+        }
     }
 
     fn merge(

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use lathe_config::{Environment, NetworkDirectory, NetworkPaths, NetworkPlan, create_network};
 use lathe_engine::View;
 use lathe_network::{Bootnode, NodeKey, NodeRecord, PeerId, quic_multiaddr};
-use lathe_node::{ExecutionOptions, JwtSecret, Node, NodeOptions, Stopped};
+use lathe_node::{AggregationBackend, ExecutionOptions, JwtSecret, Node, NodeOptions, Stopped};
 use lathe_types::Root;
 
 const NODES: usize = 2;
@@ -52,6 +52,8 @@ pub fn options(
         genesis: network.config.genesis(),
         committee_count: 1,
         fork_digest: network.config.fork_digest().to_owned(),
+        backend: AggregationBackend::default(),
+        max_raw_bytes: None,
         keys: network.duties.keys.clone(),
         is_aggregator: true,
         aggregate_subnets: Vec::new(),

@@ -10,7 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("types", &[]),
     ("leansig", &[]),
     ("stark", &["leansig"]),
-    ("aggregation", &["types", "leansig"]),
+    ("aggregation", &["types", "leansig", "stark"]),
     ("transition", &["types"]),
     ("forkchoice", &["types", "transition"]),
     ("engine", &["types", "transition", "forkchoice"]),

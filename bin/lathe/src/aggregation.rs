@@ -1,0 +1,47 @@
+//! Options that choose the proof system and say when it proves.
+
+use clap::Args;
+use eyre::bail;
+use lathe_node::AggregationBackend;
+use lathe_types::Genesis;
+
+/// Options about proofs, of every command that runs nodes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct AggregationArgs {
+    /// Proof system: raw signatures, or stark, which proves those that do not fit; default: as FORK_DIGEST in config.yaml
+    /// says, and stark for a new network
+    #[arg(long, value_name = "raw|stark")]
+    pub aggregation_backend: Option<AggregationBackend>,
+    /// Size of a block's proof beyond which proofs take the place of raw signatures [default: what a block can hold]
+    #[arg(long, value_name = "BYTES")]
+    pub max_raw_bytes: Option<usize>,
+}
+
+impl AggregationArgs {
+    /// The backend of the network with that digest.
+    pub fn of_network(&self, genesis: &Genesis, fork_digest: &str) -> eyre::Result<AggregationBackend> {
+        let known = AggregationBackend::of_network(genesis, fork_digest);
+        match (&self.aggregation_backend, known) {
+            (Some(asked), Some(known)) if *asked != known => bail!(
+                "--aggregation-backend: {}, but FORK_DIGEST in config.yaml is that of {}; leave the option out",
+                asked.id(),
+                known.id()
+            ),
+            (Some(asked), _) => Ok(asked.clone()),
+            // Others have proofs that we cannot read, and signatures that everybody can.
+            (None, known) => Ok(known.unwrap_or(AggregationBackend::Raw)),
+        }
+    }
+
+    /// The same options for a node process.
+    pub fn to_options(&self) -> Vec<String> {
+        let mut options = Vec::new();
+        if let Some(backend) = &self.aggregation_backend {
+            options.extend(["--aggregation-backend".into(), backend.id().into()]);
+        }
+        if let Some(bytes) = self.max_raw_bytes {
+            options.extend(["--max-raw-bytes".into(), bytes.to_string()]);
+        }
+        options
+    }
+}

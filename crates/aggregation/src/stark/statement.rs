@@ -1,0 +1,65 @@
+//! Between votes and the statements of `lathe-stark`.
+
+use lathe_stark::{Claim, MAX_SIGNATURES, Statement};
+use lathe_types::KeyRole;
+
+use crate::backend::{Message, Registry};
+use crate::error::AggregationError;
+use crate::part::{Entry, Origin};
+use crate::raw::public_key;
+
+/// Signatures of one message that are to be proved, ascending by signer.
+pub(crate) type Votes = (Message, Vec<Entry>);
+
+/// Whether `proof` shows that the signers of all `origins` signed with their keys of that role.
+pub(crate) fn verify(
+    registry: &Registry,
+    origins: &[Origin],
+    role: KeyRole,
+    proof: &[u8],
+) -> Result<(), AggregationError> {
+    let statement = statement_of(registry, origins, role)?;
+    lathe_stark::verify(&statement, proof).map_err(|_| AggregationError::InvalidProof)
+}
+
+/// Proves votes, and says what the proof is about.
+pub(crate) fn prove(
+    registry: &Registry,
+    votes: &[Votes],
+) -> Result<(Vec<Origin>, Vec<u8>), AggregationError> {
+    let origins: Vec<Origin> = votes
+        .iter()
+        .map(|(message, entries)| Origin {
+            message: *message,
+            signers: entries.iter().map(|(signer, _)| *signer).collect(),
+        })
+        .collect();
+    let statement = statement_of(registry, &origins, KeyRole::Attestation)?;
+    let entries: Vec<&Entry> = votes.iter().flat_map(|(_, entries)| entries).collect();
+    let signatures: Vec<&[u8]> = entries.iter().map(|(_, signature)| signature.as_bytes()).collect();
+    let proof = lathe_stark::prove(&statement, &signatures).map_err(|error| match error {
+        lathe_stark::Error::InvalidSignature { index } => {
+            AggregationError::InvalidSignature(entries.get(index).map_or(0, |(signer, _)| u64::from(*signer)))
+        }
+        _ => AggregationError::Unsupported("prove these signatures"),
+    })?;
+    Ok((origins, proof))
+}
+
+fn statement_of(
+    registry: &Registry,
+    origins: &[Origin],
+    role: KeyRole,
+) -> Result<Statement, AggregationError> {
+    let mut claims = Vec::new();
+    for Origin { message, signers } in origins {
+        let slot =
+            u32::try_from(message.slot.0).map_err(|_| AggregationError::SlotOutOfRange(message.slot.0))?;
+        for signer in signers {
+            let public_key = public_key(registry, *signer, role)?.0;
+            claims.push(Claim { public_key, message: message.root.0, slot });
+        }
+    }
+    let signatures = claims.len();
+    Statement::new(claims).map_err(|_| AggregationError::TooLarge { signatures, max: MAX_SIGNATURES })
+}
