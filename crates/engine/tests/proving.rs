@@ -1,5 +1,7 @@
 //! Proofs for a block of ours: asked for as soon as there are too many votes, never waited for.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 mod support;
 
 use std::sync::Arc;
