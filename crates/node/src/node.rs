@@ -72,8 +72,7 @@ impl Node {
     /// Starts a node on the current tokio runtime. When this returns, its sockets are open and its files locked.
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
         let execution = execution::prepare(&options).await?;
-        let metrics = Arc::new(Metrics::new(&options.name, clock::unix_seconds())?);
-        describe(&options, &metrics);
+        let metrics = describe(&options)?;
         let time = Time::new(options.genesis.genesis_time, options.clock_speed);
         let backend = options.backend.open(options.max_raw_bytes);
 
@@ -295,13 +294,15 @@ fn supervisor(options: &NodeOptions, shutdown: &Shutdown) -> Supervisor {
     }
 }
 
-/// Sets the gauges that stay as they are.
-fn describe(options: &NodeOptions, metrics: &Metrics) {
+/// Metrics with those gauges set that stay as they are.
+fn describe(options: &NodeOptions) -> Result<Arc<Metrics>, NodeError> {
+    let metrics = Metrics::new(&options.name, clock::unix_seconds())?;
     metrics.validator.count.set(options.validators().len() as i64);
     metrics.network.committee_count.set(options.committee_count as i64);
     if let Some(subnet) = options.subnets().first() {
         metrics.network.committee_subnet.set(subnet.0 as i64);
     }
+    Ok(Arc::new(metrics))
 }
 
 fn create_dirs(options: &NodeOptions) -> Result<(), NodeError> {
