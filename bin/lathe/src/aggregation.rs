@@ -8,9 +8,9 @@ use lathe_types::Genesis;
 /// Options about proofs, of every command that runs nodes.
 #[derive(Args, Clone, Debug, Default)]
 pub struct AggregationArgs {
-    /// Proof system: raw signatures, or stark, which proves those that do not fit; default: as FORK_DIGEST in config.yaml
-    /// says, and stark for a new network
-    #[arg(long, value_name = "raw|stark")]
+    /// Proof system: raw signatures; stark, which proves those that do not fit; or external:<path of a shared library>;
+    /// default: as FORK_DIGEST in config.yaml says, and stark for a new network
+    #[arg(long, value_name = "raw|stark|external:PATH")]
     pub aggregation_backend: Option<AggregationBackend>,
     /// Size of a block's proof beyond which proofs take the place of raw signatures [default: what a block can hold]
     #[arg(long, value_name = "BYTES")]
@@ -24,8 +24,8 @@ impl AggregationArgs {
         match (&self.aggregation_backend, known) {
             (Some(asked), Some(known)) if *asked != known => bail!(
                 "--aggregation-backend: {}, but FORK_DIGEST in config.yaml is that of {}; leave the option out",
-                asked.id(),
-                known.id()
+                asked,
+                known
             ),
             (Some(asked), _) => Ok(asked.clone()),
             // Others have proofs that we cannot read, and signatures that everybody can.
@@ -37,7 +37,7 @@ impl AggregationArgs {
     pub fn to_options(&self) -> Vec<String> {
         let mut options = Vec::new();
         if let Some(backend) = &self.aggregation_backend {
-            options.extend(["--aggregation-backend".into(), backend.id().into()]);
+            options.extend(["--aggregation-backend".into(), backend.to_string()]);
         }
         if let Some(bytes) = self.max_raw_bytes {
             options.extend(["--max-raw-bytes".into(), bytes.to_string()]);

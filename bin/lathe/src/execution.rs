@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use alloy_primitives::{Address, B256};
 use clap::Args;
-use eyre::{WrapErr as _, bail, eyre};
-use lathe_node::{Endpoint, ExecutionOptions, JwtSecret, NodeOptions, genesis_block_hash};
+use eyre::{WrapErr as _, bail};
+use lathe_node::{
+    AggregationBackend, Endpoint, ExecutionOptions, JwtSecret, NodeOptions, genesis_block_hash,
+};
 
 /// The execution client beside the node.
 #[derive(Args, Debug)]
@@ -54,9 +56,6 @@ pub async fn pair(options: &mut NodeOptions, given: Option<B256>) -> eyre::Resul
             options.genesis.execution_genesis = Some(asked.wrap_err(advice)?);
         }
     }
-    options.fork_digest = options
-        .backend
-        .fork_digest(&options.genesis)
-        .ok_or_else(|| eyre!("no digest can be made for a network with this execution layer"))?;
+    options.fork_digest = AggregationBackend::fork_digest(&options.backend.id()?, &options.genesis);
     Ok(())
 }

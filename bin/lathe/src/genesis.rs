@@ -64,8 +64,8 @@ pub struct GenesisArgs {
     /// Metrics port of the first node; the others follow
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_METRICS_PORT)]
     base_metrics_port: u16,
-    /// Proof system of the network: raw or stark
-    #[arg(long, value_name = "raw|stark", default_value = "stark")]
+    /// Proof system of the network: raw, stark, or external:<path of a shared library>
+    #[arg(long, value_name = "raw|stark|external:PATH", default_value = "stark")]
     aggregation_backend: AggregationBackend,
     /// Pair the network with an execution layer whose genesis block has this hash
     #[arg(long, value_name = "HASH")]
@@ -94,9 +94,10 @@ pub fn run(args: &GenesisArgs) -> eyre::Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         now.as_secs().saturating_add(args.genesis_delay)
     };
+    let backend = args.aggregation_backend.id()?;
     let environment = Environment {
         node_record: &node_record,
-        fork_digest: &|genesis| args.aggregation_backend.fork_digest(genesis),
+        fork_digest: &|genesis| Some(AggregationBackend::fork_digest(&backend, genesis)),
         genesis_time: &genesis_time,
         progress: &|done, total| progress.set(done, total),
     };

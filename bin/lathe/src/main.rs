@@ -2,6 +2,7 @@
 //! code other than zero.
 
 mod aggregation;
+mod aggregation_worker;
 mod devnet;
 mod execution;
 mod genesis;
@@ -59,6 +60,9 @@ enum Command {
     /// Make validator keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Run a library of the external aggregation backend; nodes start it themselves
+    #[command(name = lathe_external::WORKER_COMMAND, hide = true)]
+    AggregationWorker(aggregation_worker::WorkerArgs),
     /// Run the specification's conformance fixtures
     #[command(subcommand)]
     Spec(spec::SpecCommand),
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Command::Devnet(args) => devnet::run(&args),
         Command::Genesis(args) => genesis::run(&args),
         Command::Keys(command) => keys::run(&command),
+        Command::AggregationWorker(args) => aggregation_worker::run(&args),
         Command::Spec(command) => spec::run(&command),
     };
     match outcome {

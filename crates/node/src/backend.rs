@@ -1,13 +1,23 @@
 //! The proof system of a network: the one place where it is chosen.
 
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use lathe_aggregation::{
     Backend, FORMAT_VERSION, Leansig, RAW_BACKEND_ID, RawBackend, STARK_BACKEND_ID, StarkBackend,
 };
+use lathe_external::{ExternalBackend, ExternalError, Incident, IncidentKind, Options};
 use lathe_leansig::Prod;
 use lathe_types::{Genesis, MAX_PROOF_BYTES, TreeHash as _};
+use tracing::{info, warn};
+
+use crate::metrics::Metrics;
+
+/// What stands before the path of a library.
+const EXTERNAL_PREFIX: &str = "external:";
 
 /// Which proof system a network uses. All its nodes use the same: formats do not interoperate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,39 +27,70 @@ pub enum AggregationBackend {
     /// Signatures as they are, and STARKs where they do not fit.
     #[default]
     Stark,
+    /// What the shared library at that path does, in processes of its own.
+    External(PathBuf),
 }
 
 impl AggregationBackend {
-    /// What a network of ours uses, by its digest. A digest that no backend makes is that of a network of others, whose
-    /// proofs we can only read while they are raw.
+    /// What a network of ours uses, by its digest. A digest that neither of our own backends makes is that of a network of
+    /// others, whose proofs we can only read while they are raw, or of an external one.
     pub fn of_network(genesis: &Genesis, fork_digest: &str) -> Option<Self> {
-        [Self::Raw, Self::Stark]
+        let is_of = |id| Self::fork_digest(id, genesis) == fork_digest;
+        [(Self::Raw, RAW_BACKEND_ID), (Self::Stark, STARK_BACKEND_ID)]
             .into_iter()
-            .find(|backend| backend.fork_digest(genesis).as_deref() == Some(fork_digest))
+            .find_map(|(backend, id)| is_of(id).then_some(backend))
     }
 
-    /// Name of the system; part of what makes a network's digest.
-    pub fn id(&self) -> &'static str {
+    /// Name of the system; part of what makes a network's digest. An external library is started to tell its own.
+    pub fn id(&self) -> Result<Cow<'static, str>, ExternalError> {
         match self {
-            Self::Raw => RAW_BACKEND_ID,
-            Self::Stark => STARK_BACKEND_ID,
+            Self::Raw => Ok(RAW_BACKEND_ID.into()),
+            Self::Stark => Ok(STARK_BACKEND_ID.into()),
+            Self::External(library) => Ok(ExternalBackend::identify(&options(library)?)?.into()),
         }
     }
 
-    /// The digest of a network of ours that starts at `genesis`, so that foreign messages never meet; `None` if the digest
-    /// is for others to choose.
-    pub fn fork_digest(&self, genesis: &Genesis) -> Option<String> {
+    /// The digest of a network of ours that starts at `genesis` with the backend of that name, so that foreign messages
+    /// never meet.
+    pub fn fork_digest(id: &str, genesis: &Genesis) -> String {
         let root = lathe_transition::generate_genesis(genesis).tree_hash_root();
-        Some(lathe_config::fork_digest(genesis.variant().name(), self.id(), FORMAT_VERSION, root))
+        lathe_config::fork_digest(genesis.variant().name(), id, FORMAT_VERSION, root)
     }
 
     /// The backend itself. Where it has proofs and signatures, proofs take over beyond `max_raw_bytes` of a block's proof;
-    /// `None` leaves that to the size that a proof may have.
-    pub(crate) fn open(&self, max_raw_bytes: Option<usize>) -> Arc<dyn Backend> {
-        match self {
+    /// `None` leaves that to the size that a proof may have. An external library is set up before this returns.
+    pub(crate) fn open(
+        &self,
+        max_raw_bytes: Option<usize>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Arc<dyn Backend>, ExternalError> {
+        Ok(match self {
             Self::Raw => Arc::new(RawBackend::new(Leansig::<Prod>::default())),
             Self::Stark => Arc::new(StarkBackend::new(max_raw_bytes.unwrap_or(MAX_PROOF_BYTES))),
-        }
+            Self::External(library) => {
+                let metrics = metrics.clone();
+                let backend =
+                    ExternalBackend::start(&options(library)?, move |incident| note(&metrics, incident))?;
+                info!(library = %library.display(), id = backend.id(), "the aggregation library is set up");
+                Arc::new(backend)
+            }
+        })
+    }
+}
+
+/// This very program runs the library, in a process of its own.
+fn options(library: &std::path::Path) -> Result<Options, ExternalError> {
+    let program = std::env::current_exe()
+        .map_err(|source| ExternalError::Io { what: "finding the path of this program", source })?;
+    Ok(Options { program, library: library.to_owned() })
+}
+
+fn note(metrics: &Metrics, Incident { purpose, kind, detail }: &Incident) {
+    let (worker, event) = (purpose.name(), kind.name());
+    metrics.proofs.external.with_label_values(&[worker, event]).inc();
+    match kind {
+        IncidentKind::Restarted => info!(worker, "an aggregation worker is there again"),
+        _ => warn!(worker, event, detail, "an aggregation worker was lost"),
     }
 }
 
@@ -57,10 +98,23 @@ impl FromStr for AggregationBackend {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            RAW_BACKEND_ID => Ok(Self::Raw),
-            STARK_BACKEND_ID => Ok(Self::Stark),
-            _ => Err(format!("write {RAW_BACKEND_ID} or {STARK_BACKEND_ID}")),
+        match (text, text.strip_prefix(EXTERNAL_PREFIX)) {
+            (RAW_BACKEND_ID, _) => Ok(Self::Raw),
+            (STARK_BACKEND_ID, _) => Ok(Self::Stark),
+            (_, Some(library)) if !library.is_empty() => Ok(Self::External(library.into())),
+            _ => Err(format!(
+                "write {RAW_BACKEND_ID}, {STARK_BACKEND_ID} or {EXTERNAL_PREFIX}<path of a library>"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for AggregationBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Raw => f.write_str(RAW_BACKEND_ID),
+            Self::Stark => f.write_str(STARK_BACKEND_ID),
+            Self::External(library) => write!(f, "{EXTERNAL_PREFIX}{}", library.display()),
         }
     }
 }
@@ -72,13 +126,38 @@ mod tests {
     #[test]
     fn a_network_is_known_by_its_digest() {
         let genesis = Genesis { genesis_time: 7, validators: Default::default(), execution_genesis: None };
+        let metrics = Arc::new(Metrics::new("test", 0.0).unwrap());
         for name in ["raw", "stark"] {
             let backend: AggregationBackend = name.parse().unwrap();
-            assert_eq!((backend.id(), backend.open(None).id()), (name, name));
-            let digest = backend.fork_digest(&genesis).unwrap();
+            assert_eq!(
+                (backend.id().unwrap().as_ref(), backend.open(None, &metrics).unwrap().id()),
+                (name, name)
+            );
+            let digest = AggregationBackend::fork_digest(name, &genesis);
             assert_eq!(AggregationBackend::of_network(&genesis, &digest), Some(backend));
         }
         assert_eq!(AggregationBackend::of_network(&genesis, "12345678"), None);
-        assert_eq!("snark".parse::<AggregationBackend>(), Err("write raw or stark".into()));
+        let one = AggregationBackend::fork_digest("external:test/1", &genesis);
+        assert_ne!(one, AggregationBackend::fork_digest("external:test/2", &genesis));
+        assert_eq!(AggregationBackend::of_network(&genesis, &one), None);
+    }
+
+    #[test]
+    fn a_backend_is_written_as_it_is_read() {
+        for text in ["raw", "stark", "external:/lib/a b.so"] {
+            assert_eq!(text.parse::<AggregationBackend>().unwrap().to_string(), text);
+        }
+        for text in ["snark", "external:", "external"] {
+            let refused = text.parse::<AggregationBackend>();
+            assert_eq!(refused, Err("write raw, stark or external:<path of a library>".into()));
+        }
+    }
+
+    #[test]
+    fn a_library_that_is_not_there_is_an_error() {
+        let backend: AggregationBackend = "external:/nowhere.so".parse().unwrap();
+        let metrics = Arc::new(Metrics::new("test", 0.0).unwrap());
+        assert!(matches!(backend.id(), Err(ExternalError::NoLibrary { .. })));
+        assert!(matches!(backend.open(None, &metrics), Err(ExternalError::NoLibrary { .. })));
     }
 }

@@ -48,6 +48,9 @@ pub enum NodeError {
     /// The network.
     #[error(transparent)]
     Network(lathe_network::Error),
+    /// The library of the external proof system.
+    #[error("--aggregation-backend: {0}")]
+    Aggregation(#[from] lathe_external::ExternalError),
     /// The network is paired with an execution layer, and the node is not.
     #[error(
         "the network is paired with an execution layer (EXECUTION_GENESIS_BLOCK_HASH in config.yaml), and this node has no \

@@ -74,7 +74,7 @@ impl Node {
         let execution = execution::prepare(&options).await?;
         let metrics = describe(&options)?;
         let time = Time::new(options.genesis.genesis_time, options.clock_speed);
-        let backend = options.backend.open(options.max_raw_bytes);
+        let backend = options.backend.open(options.max_raw_bytes, &metrics)?;
 
         // Files first, then sockets: whatever is taken by another process is found before anything is spawned.
         create_dirs(&options)?;

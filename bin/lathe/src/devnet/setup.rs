@@ -42,10 +42,11 @@ pub fn prepare(dir: &Path, plan: NetworkPlan, backend: &AggregationBackend) -> e
         return open(dir);
     }
     let plan = with_free_ports(plan)?;
+    let backend = backend.id()?;
     let progress = KeyProgress::new();
     let environment = Environment {
         node_record: &crate::genesis::node_record,
-        fork_digest: &|genesis| backend.fork_digest(genesis),
+        fork_digest: &|genesis| Some(AggregationBackend::fork_digest(&backend, genesis)),
         genesis_time: &|| {
             (SystemTime::now() + GENESIS_DELAY).duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
         },

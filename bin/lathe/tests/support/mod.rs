@@ -47,17 +47,25 @@ pub struct Network {
     metrics_port: u16,
     nodes: Vec<Option<Child>>,
     genesis_time: u64,
+    /// Options of every node.
+    options: Vec<String>,
 }
 
 impl Network {
     /// Makes keys and genesis, starts every node, and returns before genesis.
     pub fn start(nodes: usize, validators: u64, slots: u64) -> Self {
+        Self::start_with(nodes, validators, slots, &[])
+    }
+
+    /// The same with options that the network and its nodes have in common.
+    pub fn start_with(nodes: usize, validators: u64, slots: u64, options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let count = u16::try_from(nodes).unwrap();
         let base = free_ports(3 * count);
         let (api_port, metrics_port) = (base + count, base + 2 * count);
         let made = lathe()
             .args(["genesis", "--genesis-delay", "10"])
+            .args(options)
             .args(["--nodes", &nodes.to_string(), "--validators", &validators.to_string()])
             .args(["--slots", &slots.to_string(), "--base-port", &base.to_string()])
             .args([
@@ -78,7 +86,8 @@ impl Network {
             .and_then(|value| value.trim().parse().ok())
             .unwrap();
         let nodes = (0..nodes).map(|_| None).collect();
-        let mut network = Self { dir, api_port, metrics_port, nodes, genesis_time };
+        let options = options.iter().map(ToString::to_string).collect();
+        let mut network = Self { dir, api_port, metrics_port, nodes, genesis_time, options };
         for index in 0..network.nodes.len() {
             network.start_node(index);
         }
@@ -99,6 +108,7 @@ impl Network {
             .arg(self.net())
             .arg("--data-dir")
             .arg(self.data_dir(index))
+            .args(&self.options)
             .args(options)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -162,11 +172,17 @@ impl Network {
 
     /// A plain or labelled metric of a node, summed over its labels.
     pub fn metric(&self, index: usize, name: &str) -> Option<f64> {
+        self.labelled(index, name, &[])
+    }
+
+    /// The same, of the values that have these labels only.
+    pub fn labelled(&self, index: usize, name: &str, labels: &[&str]) -> Option<f64> {
         let port = self.metrics_port + u16::try_from(index).unwrap();
         let body = get(&format!("http://127.0.0.1:{port}/metrics"))?;
         let values: Vec<f64> = body
             .lines()
             .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])))
+            .filter(|line| labels.iter().all(|label| line.contains(label)))
             .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
             .collect();
         (!values.is_empty()).then(|| values.iter().sum())

@@ -24,6 +24,8 @@ pub struct ProofMetrics {
     pub seconds: Histogram,
     /// Signatures that were proved.
     pub signatures: IntCounter,
+    /// What happened to the processes of an external library.
+    pub external: IntCounterVec,
 }
 
 impl ProofMetrics {
@@ -46,6 +48,11 @@ impl ProofMetrics {
             )?,
             seconds: r.histogram("lathe_proof_seconds", "Time that a proof of votes took", SECONDS)?,
             signatures: r.counter("lathe_proved_signatures_total", "Signatures that were proved")?,
+            external: r.counters(
+                "lathe_external_worker_total",
+                "What happened to the processes of an external aggregation library",
+                &["worker", "event"],
+            )?,
         })
     }
 }

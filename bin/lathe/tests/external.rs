@@ -1,0 +1,118 @@
+//! A network whose proofs are made by a shared library, which crashes, hangs, lies and is killed while it runs. Takes
+//! minutes, so it is run by name: `make accept`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+#[path = "../../../crates/external/tests/support/compile.rs"]
+mod compile;
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use compile::{behave, compile};
+use support::{Network, ledger_conflicts};
+
+const NODES: usize = 4;
+const LOST: &str = "lathe_external_worker_total";
+
+/// Sum over all nodes of a metric's values with these labels in them.
+fn total(network: &Network, name: &str, labels: &[&str]) -> f64 {
+    (0..NODES).map(|index| network.labelled(index, name, labels).unwrap_or(0.0)).sum()
+}
+
+fn restarts(network: &Network) -> f64 {
+    total(network, LOST, &["event=\"restarted\""])
+}
+
+fn missed(network: &Network) -> f64 {
+    total(network, "lathe_missed_duties_total", &[])
+}
+
+fn finalized(network: &Network) -> u64 {
+    (0..NODES).map(|index| network.finalized(index).unwrap()).min().unwrap()
+}
+
+/// Does harm and waits until that many workers were started again; then finality must go on, and hardly a duty be missed.
+fn survive(network: &Network, what: &str, workers: f64, most_missed: f64, harm: impl FnOnce()) {
+    let (restarted, missed_before, slot) = (restarts(network), missed(network), network.slot());
+    harm();
+    network.wait_until(what, Duration::from_secs(60), |network| restarts(network) >= restarted + workers);
+    let healed = network.slot();
+    network.wait_for(healed + 1);
+    let before = finalized(network);
+    network.wait_for(healed + 9);
+    let (after, missed) = (finalized(network), missed(network) - missed_before);
+    println!(
+        "{what}: harmed in slot {slot}, healed in {healed}; finalized {before} -> {after}; {missed} duties missed"
+    );
+    assert!(after >= before + 6, "{what}: finality went from {before} to {after} in eight slots");
+    assert!(missed <= most_missed, "{what}: {missed} duties missed");
+}
+
+/// Process ids of workers of that purpose, on Linux.
+fn workers(library: &Path, purpose: &str) -> Vec<String> {
+    let library = library.canonicalize().unwrap();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let matching = processes.filter(|process| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let arguments: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+        arguments.get(2).is_some_and(|argument| *argument == library.to_string_lossy())
+            && arguments.get(3).is_some_and(|argument| argument == purpose)
+    });
+    matching.map(|process| process.file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn kill(processes: &[String]) {
+    assert!(std::process::Command::new("kill").arg("-9").args(processes).status().unwrap().success());
+}
+
+#[test]
+#[ignore = "takes minutes; run by make accept"]
+fn long_a_library_that_misbehaves_costs_the_duty_that_it_was_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = compile(dir.path(), &[]);
+    let backend = format!("external:{}", library.display());
+    let mut network = Network::start_with(NODES, 4, 256, &["--aggregation-backend", &backend]);
+    network.wait_until("the first finalized block", Duration::from_secs(60), |network| {
+        (0..NODES).all(|index| network.finalized(index).is_some_and(|slot| slot >= 3))
+    });
+    assert_eq!((restarts(&network), missed(&network)), (0.0, 0.0));
+
+    // Each of these takes one proof, and with it at most one proposal or aggregation.
+    for harm in ["merge crash", "merge hang", "merge random", "merge lie", "aggregate crash"] {
+        survive(&network, harm, 1.0, 1.0, || behave(&library, &format!("{harm} once")));
+    }
+    // A verdict that is lost is asked for again.
+    survive(&network, "verify_multi crash", 1.0, 1.0, || behave(&library, "verify_multi crash once"));
+    // All of them at once, whatever they are doing.
+    for purpose in ["prove", "verify"] {
+        let running = workers(&library, purpose);
+        assert_eq!(running.len(), NODES);
+        survive(&network, &format!("kill -9, {purpose}"), NODES as f64, 2.0, || kill(&running));
+    }
+    // A slow merge makes its proposers sign earlier, and the blocks come in time all the same.
+    behave(&library, "merge slow900");
+    network.wait_for(network.slot() + 6);
+    survive(&network, "merges of 0.9 s", 0.0, 0.0, || {});
+
+    let events: Vec<f64> = ["died", "timed_out", "garbage", "not_started"]
+        .map(|event| total(&network, LOST, &[&format!("event=\"{event}\"")]))
+        .into();
+    println!("died, timed out, garbage, not started: {events:?}; {} duties missed in all", missed(&network));
+    assert_eq!(events, [11.0, 1.0, 2.0, 0.0]);
+    for index in 0..NODES {
+        network.kill(index);
+        let (conflicts, records) = ledger_conflicts(&[&network.data_dir(index)]);
+        assert_eq!(conflicts, 0, "node {index} signed two messages with one key in one slot");
+        assert!(records > 60, "the ledger of node {index} holds {records} records");
+    }
+    let left = || workers(&library, "prove").len() + workers(&library, "verify").len();
+    for _ in 0..100 {
+        if left() == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("workers outlive their nodes");
+}
