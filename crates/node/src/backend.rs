@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -78,10 +78,12 @@ impl AggregationBackend {
     }
 }
 
-/// This very program runs the library, in a process of its own.
-fn options(library: &std::path::Path) -> Result<Options, ExternalError> {
-    let program = std::env::current_exe()
-        .map_err(|source| ExternalError::Io { what: "finding the path of this program", source })?;
+/// This very program runs the library, in a process of its own. On Linux it is found even after its file was replaced.
+fn options(library: &Path) -> Result<Options, ExternalError> {
+    let program =
+        if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() };
+    let program =
+        program.map_err(|source| ExternalError::Io { what: "finding the path of this program", source })?;
     Ok(Options { program, library: library.to_owned() })
 }
 
