@@ -169,6 +169,42 @@ fn votes_justify_at_two_thirds_and_finalize_the_source() {
 }
 
 #[test]
+fn what_is_justified_or_final_has_no_pending_votes() {
+    let s0 = genesis();
+    let b0 = genesis_block(&s0);
+    let (b1, s1) = extend(&s0, 1, vec![]);
+    let (_, s2) = extend(&s1, 2, vec![vote(&[0, 1, 2], checkpoint(&b0), checkpoint(&b1))]);
+    assert_eq!(s2.latest_justified, checkpoint(&b1));
+    let (_, late) = extend(&s2, 3, vec![vote(&[3], checkpoint(&b0), checkpoint(&b1))]);
+    assert_eq!(late.justifications_roots.len(), 0, "it is justified already");
+
+    // A state from elsewhere may say that votes for it are pending; they end with its finality.
+    let (_, pending) = extend(&s1, 2, vec![vote(&[0], checkpoint(&b0), checkpoint(&b1))]);
+    let odd = State {
+        justifications_roots: pending.justifications_roots,
+        justifications_validators: pending.justifications_validators,
+        ..s2
+    };
+    let (b3, s3) = extend(&odd, 3, vec![]);
+    assert_eq!(s3.justifications_roots.to_vec(), [b1.tree_hash_root()]);
+    let second = Checkpoint { root: b3.parent_root, slot: Slot(2) };
+    let (_, s4) = extend(&s3, 4, vec![vote(&[0, 1, 2], checkpoint(&b1), second)]);
+    assert_eq!((s4.latest_finalized, s4.justifications_roots.len()), (checkpoint(&b1), 0));
+}
+
+#[test]
+fn the_zero_hash_of_an_empty_slot_is_no_block() {
+    let s0 = genesis();
+    let b0 = genesis_block(&s0);
+    let (b2, s2) = extend(&s0, 2, vec![]);
+    let (_, s3) = extend(&s2, 3, vec![]);
+    let on_chain =
+        |target| lies_on_chain(&vote(&[0], checkpoint(&b0), target).data, &s3.historical_block_hashes);
+    assert!(on_chain(checkpoint(&b2)));
+    assert!(!on_chain(Checkpoint { root: Root::ZERO, slot: Slot(1) }));
+}
+
+#[test]
 fn targets_justified_out_of_order_do_not_drag_the_checkpoint_back() {
     let s0 = genesis();
     let b0 = genesis_block(&s0);
