@@ -249,6 +249,13 @@ pub trait Prover: Send + Sync {
     fn learn(&self, signatures: usize, took: Duration);
 }
 
+/// Where a proof over `statements` shows the votes for `message`.
+pub fn position_of(statements: &[Statement], message: Message) -> Result<usize, AggregationError> {
+    let wanted =
+        |statement: &Statement| statement.message == message && statement.role == KeyRole::Attestation;
+    statements.iter().position(wanted).ok_or(AggregationError::UnknownMessage)
+}
+
 /// The participants of `bits`, each inside the registry; an error if there are none.
 pub fn participants_of(
     bits: &AggregationBits,

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use crate::backend::{
     Backend, Cancellation, Capabilities, Component, Evidence, Message, Registry, Statement, participants_of,
+    position_of,
 };
 use crate::budget::RawBudget;
 use crate::container::{self, Context};
@@ -206,9 +207,7 @@ impl<V: Verifier> Backend for RawBackend<V> {
         proof: &MultiMessageAggregate,
         message: Message,
     ) -> Result<SingleMessageAggregate, AggregationError> {
-        let wanted =
-            |statement: &Statement| statement.message == message && statement.role == KeyRole::Attestation;
-        let position = statements.iter().position(wanted).ok_or(AggregationError::UnknownMessage)?;
+        let position = position_of(statements, message)?;
         let mut components = self.read_multi(registry, statements, proof)?;
         self.write_single(components.swap_remove(position))
     }

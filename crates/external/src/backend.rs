@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use lathe_aggregation::{
     AggregationError, Backend, Cancellation, Capabilities, Component, Evidence, KeyRole, MAX_COMPONENTS,
-    Message, Registry, Statement, participants_of,
+    Message, Registry, Statement, participants_of, position_of,
 };
 use lathe_types::{
     AggregationBits, MAX_ATTESTATIONS_DATA, MultiMessageAggregate, Participation, ProofBytes, PublicKey,
@@ -298,9 +298,7 @@ impl Backend for ExternalBackend {
         proof: &MultiMessageAggregate,
         message: Message,
     ) -> Result<SingleMessageAggregate, AggregationError> {
-        let wanted =
-            |statement: &Statement| statement.message == message && statement.role == KeyRole::Attestation;
-        let index = statements.iter().position(wanted).ok_or(AggregationError::UnknownMessage)?;
+        let index = position_of(statements, message)?;
         let multi = multi(registry, statements, proof)?;
         let statement = multi.statements[index].clone();
         let check =

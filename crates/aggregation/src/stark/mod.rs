@@ -21,7 +21,7 @@ use lathe_types::{
 
 use crate::backend::{
     Backend, Cancellation, Capabilities, Component, Evidence, Message, ProofKind, Prover, Registry, Room,
-    Statement, participants_of,
+    Statement, participants_of, position_of,
 };
 use crate::container::{self, Context, MAX_PARTS};
 use crate::error::AggregationError;
@@ -265,9 +265,7 @@ impl Backend for StarkBackend {
         proof: &MultiMessageAggregate,
         message: Message,
     ) -> Result<SingleMessageAggregate, AggregationError> {
-        let wanted =
-            |statement: &Statement| statement.message == message && statement.role == KeyRole::Attestation;
-        let position = statements.iter().position(wanted).ok_or(AggregationError::UnknownMessage)?;
+        let position = position_of(statements, message)?;
         let mut components = self.read_multi(registry, statements, proof)?;
         self.write_single(&components.swap_remove(position))
     }
