@@ -1,6 +1,5 @@
 # The image that devnet tools start: `docker run <image> node --network-dir /config --node-id lathe_0 ...`.
 FROM rust:1.95-bookworm AS build
-RUN apt-get update && apt-get install -y --no-install-recommends clang libclang-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 # x86-64-v3 (AVX2) runs on every server of the last ten years; an older machine needs its own build.

@@ -7,20 +7,20 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 LATHE := $(TARGET_DIR)/debug/lathe
 SEEDS ?= 1000
 FUZZ_SECONDS ?= 600
-# Every target builds this same set: another selection would choose other features, and compile RocksDB again.
-ALL := --workspace --features lathe-spec-tests/network
+# What tests and lints take. `build` makes the binaries alone.
+ALL := --workspace
 
 .PHONY: help
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: deps
-deps: ## Install the system packages that the build needs (libclang for RocksDB's bindings)
+deps: ## Install the system packages that the build needs (a C compiler)
 	@scripts/deps.sh
 
 .PHONY: build
 build: deps ## Build the lathe binary, optimised for this machine
-	$(CARGO) build -j $(JOBS) $(ALL)
+	$(CARGO) build -j $(JOBS) -p lathe
 
 .PHONY: devnet
 devnet: build ## Build, make keys and genesis, run a local four-node network and show it finalizing
@@ -34,12 +34,12 @@ unit: ## Unit, property, simulation and lockstep tests of all crates
 	$(CARGO) test -j $(JOBS) $(ALL) --no-fail-fast
 
 .PHONY: spec-tests
-spec-tests: build ## Run the leanSpec conformance fixtures and print the table
-	$(TARGET_DIR)/debug/spec-tests
+spec-tests: deps ## Run the leanSpec conformance fixtures and print the table
+	$(CARGO) run -q -j $(JOBS) -p lathe-spec-tests
 
 .PHONY: sim
-sim: build ## Run the seeded simulator: make sim SEEDS=1000
-	$(TARGET_DIR)/debug/lathe-sim --seeds $(SEEDS)
+sim: deps ## Run the seeded simulator: make sim SEEDS=1000
+	$(CARGO) run -q -j $(JOBS) -p lathe-sim -- --seeds $(SEEDS)
 
 .PHONY: e2e
 e2e: build ## A real 12-slot network on loopback, with one node killed and restarted

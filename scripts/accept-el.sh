@@ -15,4 +15,4 @@ for el in ethrex ethereumjs mixed; do
 done
 echo "== 2 pairs, ethrex, osaka"
 "$lathe" devnet --nodes 2 --validators 2 --el ethrex --fork osaka --slots "${SLOTS:-60}" --dir "$scratch/osaka"
-"${CARGO:-cargo}" test --workspace --features lathe-spec-tests/network --test paired -- --ignored --test-threads=1 --nocapture
+"${CARGO:-cargo}" test --workspace --test paired -- --ignored --test-threads=1 --nocapture

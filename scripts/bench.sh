@@ -3,4 +3,4 @@
 set -euo pipefail
 grep -m1 'model name' /proc/cpuinfo 2>/dev/null | sed 's/.*: /processor: /' || true
 echo "cores: $(nproc)"
-exec "${CARGO:-cargo}" bench -q --workspace --features lathe-spec-tests/network --profile dev --bench "*"
+exec "${CARGO:-cargo}" bench -q --workspace --profile dev --bench "*"

@@ -1,11 +1,9 @@
 //! The test driver that hive's simulator talks to in place of a node: it sends fixtures piece by piece, and compares
 //! the answers itself. What judges a piece is what judges a fixture file.
 
-use std::sync::{Mutex, PoisonError};
-
-#[cfg(feature = "network")]
 use lathe_http::DriverCall;
 use serde::Serialize;
+use std::sync::{Mutex, PoisonError};
 
 use crate::fixtures::Case;
 use crate::outcome::Failure;
@@ -28,8 +26,6 @@ pub enum DriverError {
     #[error("no fork choice has been started")]
     NotStarted,
 }
-
-#[cfg(feature = "network")]
 impl lathe_http::TestDriver for Driver {
     fn call(&self, call: DriverCall, body: &[u8]) -> Result<Option<Vec<u8>>, String> {
         let answer = match call {

@@ -1,7 +1,5 @@
 //! Each runner asserts everything that a fixture states: in copies of the fixtures at hand one expectation after the
 //! other is changed, or a key added that nobody knows, and every such copy must fail.
-
-#![cfg(feature = "network")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ use lathe_engine::{DEFAULT_SIGN_LEAD_MS, Engine, EngineConfig, View};
 use lathe_http::{Identity, NetworkInfo};
 use lathe_leansig::Prod;
 use lathe_signer::Signer;
-use lathe_storage::{Database, RocksDb};
+use lathe_storage::{Database, DiskDb};
 use lathe_types::MAX_ATTESTATIONS_DATA;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -204,7 +204,7 @@ async fn open_chain(
 ) -> Result<(Arc<dyn Database>, Engine), NodeError> {
     let origin = store::Origin::new(&options.genesis);
     let path = options.data_dir.join(CHAIN_DIR);
-    let database: Arc<dyn Database> = Arc::new(RocksDb::open(&path, &origin.network(backend.id()))?);
+    let database: Arc<dyn Database> = Arc::new(DiskDb::open(&path, &origin.network(backend.id()))?);
     checkpoint::synchronise(options, &database, &origin, time).await?;
     let anchor = store::resume(&*database, &origin)?;
     info!(

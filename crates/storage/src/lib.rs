@@ -4,10 +4,11 @@
 //! is fatal to the handle: what reached the disk is unknown until the database is opened again, so every later write is
 //! refused. Reading takes no lock that a writer holds for long.
 //!
-//! [`RocksDb`] is the real one, [`MemoryDb`] forgets, and [`FaultyDisk`] stands in for disks that fail and machines
+//! [`DiskDb`] is the real one, [`MemoryDb`] forgets, and [`FaultyDisk`] stands in for disks that fail and machines
 //! that lose power. All of them share the format and the rules of [`ChainDb`].
 
 mod chain;
+mod disk;
 mod error;
 mod faulty;
 mod format;
@@ -15,12 +16,11 @@ mod key_value;
 mod memory;
 mod model;
 mod restore;
-mod rocks;
 
 pub use chain::{ChainDb, Database, HISTORY_SLOTS};
+pub use disk::{DiskDb, DiskKv};
 pub use error::{BatchFlaw, StorageError};
 pub use faulty::{Failure, FaultyDb, FaultyDisk, FaultyKv};
 pub use key_value::{Column, KeyValue, Op};
 pub use memory::{MemoryDb, MemoryKv};
 pub use model::{BareAnchor, Batch, Checkpoints, ImportedBlock, NetworkId};
-pub use rocks::{RocksDb, RocksKv};

@@ -2,15 +2,11 @@
 
 use crate::fixtures::Case;
 use crate::outcome::{Outcome, Verdict};
-
-#[cfg(feature = "network")]
 mod api_endpoint;
 mod chain;
 pub(crate) mod fork_choice;
-#[cfg(feature = "network")]
 mod gossipsub_handler;
 mod justifiability;
-#[cfg(feature = "network")]
 mod networking_codec;
 mod poseidon_permutation;
 mod reaggregation;
@@ -28,13 +24,10 @@ pub type Runner = fn(&Case) -> Outcome;
 /// The runner of a kind, by the name of its directory. A kind that nobody runs is reported as such.
 pub fn of(kind: &str) -> Runner {
     match kind {
-        #[cfg(feature = "network")]
         "api_endpoint" => api_endpoint::run,
         "fork_choice" => fork_choice::run,
-        #[cfg(feature = "network")]
         "gossipsub_handler" => gossipsub_handler::run,
         "justifiability" => justifiability::run,
-        #[cfg(feature = "network")]
         "networking_codec" => networking_codec::run,
         "poseidon_permutation" => poseidon_permutation::run,
         "reaggregation" => reaggregation::run,

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers fail as tests do, by panicking")]
 
 mod chain;
+mod disk;
 mod faults;
 mod golden;
-mod rocks;
 mod rules;

@@ -1,7 +1,7 @@
 //! What every backend does.
 
 use lathe_storage::{
-    Batch, BatchFlaw, Database, HISTORY_SLOTS, ImportedBlock, MemoryDb, RocksDb, StorageError,
+    Batch, BatchFlaw, Database, DiskDb, HISTORY_SLOTS, ImportedBlock, MemoryDb, StorageError,
 };
 use lathe_types::{Root, Slot};
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ use crate::chain::{
 fn on_every_backend(test: impl Fn(&dyn Database)) {
     test(&MemoryDb::new(&network()).unwrap());
     let dir = TempDir::new().unwrap();
-    test(&RocksDb::open(&dir.path().join("chain"), &network()).unwrap());
+    test(&DiskDb::open(&dir.path().join("chain"), &network()).unwrap());
 }
 
 fn states(db: &dyn Database, blocks: &[ImportedBlock]) -> Vec<bool> {

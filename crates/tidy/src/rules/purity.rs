@@ -11,7 +11,7 @@ pub const PURE: [&str; 8] =
 
 /// Libraries that bring in what the core must not know.
 const LIBRARIES: [&str; 8] =
-    ["axum", "futures", "getrandom", "libp2p", "prometheus", "rocksdb", "tokio", "tracing"];
+    ["axum", "futures", "getrandom", "libp2p", "prometheus", "redb", "tokio", "tracing"];
 
 /// Names that reach for the world. Entropy comes from the caller as a generator.
 const NAMES: [&str; 20] = [

@@ -47,7 +47,7 @@ impl Traffic {
         let Some(nonce) = self.next_nonce.or_else(|| self.first_nonce(sender)) else { return };
         let is_request = self.has_requests && slot.is_multiple_of(SLOTS_PER_REQUEST);
         let transaction = if is_request { sender.withdrawal_request(nonce) } else { sender.transfer(nonce) };
-        let Some(transaction) = transaction.map(|bytes| to_hex(&bytes)) else { return };
+        let transaction = to_hex(&transaction);
         let taken = self.clients.iter().filter(|client| self.rpc.send(**client, &transaction)).count();
         if taken > 0 {
             self.sent += 1;

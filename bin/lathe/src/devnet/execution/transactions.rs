@@ -34,7 +34,7 @@ impl Sender {
     /// The account of a secret key; `None` if it is not one.
     pub fn new(secret: [u8; 32], chain_id: u64) -> Option<Self> {
         let key = SigningKey::from_bytes(&secret.into()).ok()?;
-        let point = key.verifying_key().to_encoded_point(false);
+        let point = key.verifying_key().to_sec1_point(false);
         let address = Address::from_raw_public_key(&point.as_bytes()[1..]);
         Some(Self { key, chain_id, address })
     }
@@ -45,18 +45,18 @@ impl Sender {
     }
 
     /// A small transfer, ready to be sent.
-    pub fn transfer(&self, nonce: u64) -> Option<Vec<u8>> {
+    pub fn transfer(&self, nonce: u64) -> Vec<u8> {
         self.sign(nonce, TRANSFER_GAS, RECIPIENT, AMOUNT, &[])
     }
 
     /// A request to withdraw a validator, ready to be sent. Its key is made up, so that nobody withdraws.
-    pub fn withdrawal_request(&self, nonce: u64) -> Option<Vec<u8>> {
+    pub fn withdrawal_request(&self, nonce: u64) -> Vec<u8> {
         let mut data = [0x77; 48 + 8];
         data[48..].copy_from_slice(&nonce.to_be_bytes());
         self.sign(nonce, REQUEST_GAS, WITHDRAWAL_REQUESTS, REQUEST_FEE, &data)
     }
 
-    fn sign(&self, nonce: u64, gas: u64, to: Address, value: u64, data: &[u8]) -> Option<Vec<u8>> {
+    fn sign(&self, nonce: u64, gas: u64, to: Address, value: u64, data: &[u8]) -> Vec<u8> {
         let mut fields = Vec::new();
         for number in [self.chain_id, nonce, TIP, FEE_CAP, gas] {
             number.encode(&mut fields);
@@ -67,11 +67,11 @@ impl Sender {
         // No access list.
         Header { list: true, payload_length: 0 }.encode(&mut fields);
         let message = keccak256(typed_list(&fields));
-        let (signature, parity) = self.key.sign_prehash_recoverable(message.as_slice()).ok()?;
+        let (signature, parity) = self.key.sign_prehash_recoverable(message.as_slice());
         parity.is_y_odd().encode(&mut fields);
         U256::from_be_slice(&signature.r().to_bytes()).encode(&mut fields);
         U256::from_be_slice(&signature.s().to_bytes()).encode(&mut fields);
-        Some(typed_list(&fields))
+        typed_list(&fields)
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
     fn a_transfer_is_signed_by_its_sender() {
         use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 
-        let bytes = sender().transfer(7).unwrap();
+        let bytes = sender().transfer(7);
         assert_eq!(bytes[0], TYPE);
         let mut rest = &bytes[1..];
         let header = Header::decode(&mut rest).unwrap();
@@ -120,7 +120,7 @@ mod tests {
         let id = RecoveryId::new(parity == 1, false);
         let signer =
             VerifyingKey::recover_from_prehash(keccak256(typed_list(unsigned)).as_slice(), &signature, id);
-        let point = signer.unwrap().to_encoded_point(false);
+        let point = signer.unwrap().to_sec1_point(false);
         assert_eq!(Address::from_raw_public_key(&point.as_bytes()[1..]), sender().address());
     }
 }

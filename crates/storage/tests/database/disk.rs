@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lathe_storage::{Database, NetworkId, RocksDb, StorageError};
+use lathe_storage::{Database, DiskDb, NetworkId, StorageError};
 use tempfile::TempDir;
 
 use crate::chain::{anchor_batch, genesis, import, line, network, unfinalized};
@@ -15,7 +15,7 @@ fn directory() -> (TempDir, PathBuf) {
 }
 
 fn refusal(path: &Path, network: &NetworkId) -> StorageError {
-    RocksDb::open(path, network).err().expect("refused")
+    DiskDb::open(path, network).err().expect("refused")
 }
 
 #[test]
@@ -23,19 +23,19 @@ fn a_reopened_database_has_everything() {
     let (_dir, path) = directory();
     let genesis = genesis();
     let blocks = line(&genesis, [1, 2]);
-    let db = RocksDb::open(&path, &network()).unwrap();
+    let db = DiskDb::open(&path, &network()).unwrap();
     db.write(&anchor_batch(&genesis)).unwrap();
     blocks.iter().for_each(|block| db.write(&import(block)).unwrap());
     let before = unfinalized(&db);
     drop(db);
-    let db = RocksDb::open(&path, &network()).unwrap();
+    let db = DiskDb::open(&path, &network()).unwrap();
     assert_eq!(unfinalized(&db), before);
 }
 
 #[test]
 fn a_second_opener_is_told_so() {
     let (_dir, path) = directory();
-    let first = RocksDb::open(&path, &network()).unwrap();
+    let first = DiskDb::open(&path, &network()).unwrap();
     let error = refusal(&path, &network());
     assert!(matches!(error, StorageError::Locked { .. }));
     assert_eq!(
@@ -46,13 +46,13 @@ fn a_second_opener_is_told_so() {
         )
     );
     drop(first);
-    RocksDb::open(&path, &network()).unwrap();
+    DiskDb::open(&path, &network()).unwrap();
 }
 
 #[test]
 fn the_database_of_another_network_is_refused_and_left_alone() {
     let (_dir, path) = directory();
-    let db = RocksDb::open(&path, &network()).unwrap();
+    let db = DiskDb::open(&path, &network()).unwrap();
     db.write(&anchor_batch(&genesis())).unwrap();
     let before = unfinalized(&db);
     drop(db);
@@ -66,7 +66,7 @@ fn the_database_of_another_network_is_refused_and_left_alone() {
         );
         assert!(error.to_string().contains("choose another data directory"));
     }
-    assert_eq!(unfinalized(&RocksDb::open(&path, &network()).unwrap()), before);
+    assert_eq!(unfinalized(&DiskDb::open(&path, &network()).unwrap()), before);
 }
 
 #[test]
@@ -83,7 +83,8 @@ fn a_directory_with_other_files_is_refused_and_left_alone() {
 fn another_programs_database_is_refused_and_left_alone() {
     let (_dir, path) = directory();
     fs::create_dir_all(&path).unwrap();
-    drop(rocksdb::DB::open_default(&path).unwrap());
+    fs::write(path.join("CURRENT"), "MANIFEST-000004\n").unwrap();
+    fs::write(path.join("000008.sst"), "rows").unwrap();
     let files = |path: &Path| {
         let mut names: Vec<_> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
@@ -108,8 +109,8 @@ fn an_empty_directory_and_an_unfinished_creation_are_no_obstacle() {
     fs::create_dir_all(&path).unwrap();
     let nursery = dir.path().join("data").join("chain.new");
     fs::create_dir_all(&nursery).unwrap();
-    fs::write(nursery.join("MANIFEST-000001"), "torn").unwrap();
-    RocksDb::open(&path, &network()).unwrap();
+    fs::write(nursery.join("chain.redb"), "torn").unwrap();
+    DiskDb::open(&path, &network()).unwrap();
     assert!(!nursery.exists());
 }
 
@@ -119,4 +120,41 @@ fn a_path_that_cannot_be_made_is_an_error_with_its_cause() {
     fs::write(dir.path().join("data"), "a file").unwrap();
     let error = refusal(&dir.path().join("data").join("chain"), &network());
     assert!(matches!(error, StorageError::Open { .. }), "{error}");
+}
+
+#[test]
+fn a_file_with_other_bytes_is_refused_and_left_alone() {
+    let (_dir, path) = directory();
+    fs::create_dir_all(&path).unwrap();
+    for bytes in ["", "years of work"] {
+        fs::write(path.join("chain.redb"), bytes).unwrap();
+        assert!(matches!(refusal(&path, &network()), StorageError::NotADatabase { .. }), "{bytes}");
+        assert_eq!(fs::read_to_string(path.join("chain.redb")).unwrap(), bytes);
+    }
+}
+
+/// Whatever is damaged, opening and reading never return other rows than were written.
+#[test]
+fn a_damaged_file_gives_an_error_or_the_rows_that_were_written() {
+    let (_dir, path) = directory();
+    let file = path.join("chain.redb");
+    let genesis = genesis();
+    let db = DiskDb::open(&path, &network()).unwrap();
+    db.write(&anchor_batch(&genesis)).unwrap();
+    line(&genesis, [1, 2]).iter().for_each(|block| db.write(&import(block)).unwrap());
+    let written = unfinalized(&db);
+    drop(db);
+    let whole = fs::read(&file).unwrap();
+    let mut refused = 0;
+    for at in (0..whole.len()).step_by(1021) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        fs::write(&file, &damaged).unwrap();
+        match DiskDb::open(&path, &network()).and_then(|db| db.unfinalized()?.collect::<Result<Vec<_>, _>>())
+        {
+            Ok(rows) => assert_eq!(rows, written, "byte {at}"),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 0, "no byte mattered");
 }
