@@ -34,7 +34,8 @@ fn is_expectation(kind: &str, path: &str) -> bool {
 fn is_idle(kind: &str, shape: &str, value: &Value) -> bool {
     let is_list = value.is_array();
     match kind {
-        // Blocks of the fixture's maker that the file does not carry; the state root beside them covers the same fields.
+        // Blocks of the fixture's maker that the file does not carry; the state root beside them covers the same
+        // fields.
         "state_transition" => shape.contains("RootLabel") || shape.contains("RootsLabels"),
         // Lists of separate checks: one fewer is less to hold. Of whom a check speaks is no expectation either.
         "fork_choice" => {

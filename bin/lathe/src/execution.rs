@@ -39,8 +39,8 @@ impl ExecutionArgs {
 }
 
 /// Settles which execution chain the network is paired with: as config.yaml says, else as the option does, else as the
-/// execution client does. Where config.yaml does not say it, the digest in the topics is ours to make, so that the network
-/// does not mix with one without an execution layer.
+/// execution client does. Where config.yaml does not say it, the digest in the topics is ours to make, so that the
+/// network does not mix with one without an execution layer.
 pub async fn pair(options: &mut NodeOptions, given: Option<B256>) -> eyre::Result<()> {
     let Some(execution) = &options.execution else { return Ok(()) };
     match (options.genesis.execution_genesis, given) {

@@ -84,7 +84,8 @@ pub struct NodeArgs {
     /// Node to take a finalized state from, to start there and not at genesis: http://host:port, or with
     /// /lean/v0/states/finalized at its end
     ///
-    /// May be given several times, or as a list with commas: each is tried in turn. A stored chain that is newer is kept.
+    /// May be given several times, or as a list with commas: each is tried in turn. A stored chain that is newer is
+    /// kept.
     #[arg(long, value_name = "URL", value_delimiter = ',')]
     checkpoint_sync_url: Vec<CheckpointServer>,
     /// Aggregate votes

@@ -33,7 +33,8 @@ fn finalized(network: &Network) -> u64 {
     (0..NODES).map(|index| network.finalized(index).unwrap()).min().unwrap()
 }
 
-/// Does harm and waits until that many workers were started again; then finality must go on, and hardly a duty be missed.
+/// Does harm and waits until that many workers were started again; then finality must go on, and hardly a duty be
+/// missed.
 fn survive(network: &Network, what: &str, workers: f64, most_missed: f64, harm: impl FnOnce()) {
     let (restarted, missed_before, slot) = (restarts(network), missed(network), network.slot());
     harm();

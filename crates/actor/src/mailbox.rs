@@ -185,7 +185,8 @@ impl<M: Message> Mailbox<M> {
     /// message back.
     pub async fn send(&self, mut message: M) -> Result<Delivery<M>, SendError<M>> {
         loop {
-            // Made before the attempt: it hears of all room from here on, since `notify_waiters` wakes it polled or not.
+            // Made before the attempt: it hears of all room from here on, since `notify_waiters` wakes it polled or
+            // not.
             let room = self.0.room.notified();
             match self.0.push(message) {
                 Err(SendError::Full(unsent)) => message = unsent,

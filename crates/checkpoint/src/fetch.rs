@@ -61,8 +61,8 @@ pub struct Anchor {
     pub state: Arc<State>,
 }
 
-/// A finalized block and state of `network` from the first of `servers` that has one. `clock` tells the current slot, and
-/// slot 0 before genesis.
+/// A finalized block and state of `network` from the first of `servers` that has one. `clock` tells the current slot,
+/// and slot 0 before genesis.
 ///
 /// # Errors
 /// [`Error::NoCheckpoint`] says of each server what was wrong with it.

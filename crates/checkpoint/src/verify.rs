@@ -17,8 +17,8 @@ pub struct Network {
     pub variant: ChainVariant,
 }
 
-/// The header of the block that `state` belongs to, provided that the state is one of this network's past. `current` is the slot by our
-/// clock.
+/// The header of the block that `state` belongs to, provided that the state is one of this network's past. `current` is
+/// the slot by our clock.
 pub(crate) fn verify(state: &State, network: &Network, current: Slot) -> Result<BlockHeader, Refusal> {
     network.variant.admits(state)?;
     if !state.verify_checkpoint_state() {

@@ -69,7 +69,8 @@ impl Engine {
         }
     }
 
-    /// A head that the execution client has not validated is not voted for: the vote waits for its word, but not for ever.
+    /// A head that the execution client has not validated is not voted for: the vote waits for its word, but not for
+    /// ever.
     fn await_verdict(&mut self, slot: Slot) {
         let until = latest_verdict(slot);
         if self.now < until {

@@ -1,4 +1,5 @@
-//! The payload of a proposal on an execution-paired chain: built elsewhere while the votes are folded, fetched once, late.
+//! The payload of a proposal on an execution-paired chain: built elsewhere while the votes are folded, fetched once,
+//! late.
 //!
 //! ```text
 //! slot S-1, interval 4      building starts on the head's payload; again whenever the head moves
@@ -26,8 +27,8 @@ const FETCH_LEAD_MS: u64 = 300;
 /// What a build is given at least, when it had to start late.
 const MIN_BUILD_MS: u64 = 50;
 
-/// Longest payload that we propose. A gossip message holds 10 MiB, of which the proof takes half a MiB at most and the votes
-/// a few KiB; a longer block would reach nobody.
+/// Longest payload that we propose. A gossip message holds 10 MiB, of which the proof takes half a MiB at most and the
+/// votes a few KiB; a longer block would reach nobody.
 const MAX_PAYLOAD_BYTES: usize = 9 << 20;
 
 /// A payload under way.
@@ -134,8 +135,8 @@ impl Engine {
             .map_err(|_| PayloadFailure::Mismatch)
     }
 
-    /// The block as it will be signed; `None` as long as it may not be: on an execution-paired chain the head must be valid
-    /// and the payload there.
+    /// The block as it will be signed; `None` as long as it may not be: on an execution-paired chain the head must be
+    /// valid and the payload there.
     pub(crate) fn complete_block(
         &mut self,
         proposal: &mut Proposal,

@@ -69,7 +69,8 @@ pub struct Anchor {
     /// Blocks after the anchor with their post-states, every parent before its children. They were verified before
     /// they were stored and are not verified again.
     pub later: Vec<(Arc<SignedBlock>, Arc<lathe_types::State>)>,
-    /// The head when the node stopped. Fork choice decides anew; where it decides otherwise, the difference is persisted.
+    /// The head when the node stopped. Fork choice decides anew; where it decides otherwise, the difference is
+    /// persisted.
     pub head: Option<Root>,
 }
 

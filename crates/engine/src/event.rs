@@ -119,8 +119,8 @@ pub enum Event {
         /// Blocks that left the store.
         removed: usize,
     },
-    /// The execution client calls a payload invalid that the chain has finalized. Nothing can be decided any more: duties
-    /// rest until an operator finds out which of the two is wrong.
+    /// The execution client calls a payload invalid that the chain has finalized. Nothing can be decided any more:
+    /// duties rest until an operator finds out which of the two is wrong.
     FinalizedPayloadInvalid {
         /// The finalized block.
         block: Checkpoint,

@@ -1,8 +1,8 @@
 //! The execution client's part in the chain: what it is told, what it says, and what follows.
 //!
-//! Nothing waits for it. Blocks are imported before their payloads are judged; a verdict later validates them or makes them
-//! leave. What the client misses while it is away, or refuses to judge because something before it is missing there, is
-//! replayed from storage once it is back. A plain chain has none of this.
+//! Nothing waits for it. Blocks are imported before their payloads are judged; a verdict later validates them or makes
+//! them leave. What the client misses while it is away, or refuses to judge because something before it is missing
+//! there, is replayed from storage once it is back. A plain chain has none of this.
 
 use std::collections::BTreeMap;
 

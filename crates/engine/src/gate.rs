@@ -1,10 +1,10 @@
 //! The sync gate: duties are withheld while our chain is behind one that others have, and only then.
 //!
 //! The specification takes the newest block in the store for a sign that the network has moved on. But a block that we
-//! hold is not one that we have to catch up with: if fork choice prefers an older head to it, then everybody who sees the
-//! same is needed to vote for that head. Taken literally, one validator that keeps building a fork of its own silences all
-//! others for good. So what counts is a newer head that a peer claims and that is *not* in the store; nor is a head ahead
-//! of us that was refused, or builds on a block that was.
+//! hold is not one that we have to catch up with: if fork choice prefers an older head to it, then everybody who sees
+//! the same is needed to vote for that head. Taken literally, one validator that keeps building a fork of its own
+//! silences all others for good. So what counts is a newer head that a peer claims and that is *not* in the store; nor
+//! is a head ahead of us that was refused, or builds on a block that was.
 
 use lathe_types::Slot;
 

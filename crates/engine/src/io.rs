@@ -336,12 +336,12 @@ pub enum Effect {
         offence: Offence,
     },
     /// Have the execution client judge a payload whose block's proof is verified; parents come before their children.
-    /// Answered by [`Input::PayloadStatus`]. On an execution-paired chain only, as are the effects below, and only while
-    /// the client is online.
+    /// Answered by [`Input::PayloadStatus`]. On an execution-paired chain only, as are the effects below, and only
+    /// while the client is online.
     NewPayload(NewPayload),
     /// Tell the execution client the head, after every payload that was handed out before. Answered by
-    /// [`Input::PayloadStatus`] for the head's block; one that a newer one overtakes may go unsent and unanswered, unless
-    /// it asks for a build.
+    /// [`Input::PayloadStatus`] for the head's block; one that a newer one overtakes may go unsent and unanswered,
+    /// unless it asks for a build.
     ForkchoiceUpdated {
         /// The chain as fork choice has it.
         state: ForkchoiceState,
@@ -357,9 +357,10 @@ pub enum Effect {
         /// Of no use after this.
         deadline: Millis,
     },
-    /// The execution client lacks payloads that lead up to `head`: find the newest one on that chain that it knows, read
-    /// the blocks after it from storage and hand over their payloads, oldest first. What it says of each may be told by
-    /// [`Input::PayloadStatus`], an invalid one must be. Answered by [`Input::ReplayEnded`]; one is under way at a time.
+    /// The execution client lacks payloads that lead up to `head`: find the newest one on that chain that it knows,
+    /// read the blocks after it from storage and hand over their payloads, oldest first. What it says of each may be
+    /// told by [`Input::PayloadStatus`], an invalid one must be. Answered by [`Input::ReplayEnded`]; one is under way
+    /// at a time.
     ReplayPayloads {
         /// The job.
         job: JobId,

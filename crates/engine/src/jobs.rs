@@ -1,4 +1,5 @@
-//! The jobs that are open with workers, the signer and the execution client: each is answered at most once, whatever the drivers do.
+//! The jobs that are open with workers, the signer and the execution client: each is answered at most once, whatever
+//! the drivers do.
 
 use std::collections::BTreeMap;
 

@@ -39,8 +39,8 @@ use crate::jobs::Job;
 const LAST_VOTES_BEFORE_SIGNING_MS: u64 = 100;
 /// Time for a preparation that has to begin before interval 4.
 const PREPARE_MS: u64 = 100;
-/// What a final merge can take without the block being late. Then the block is prepared 1.24 s into the slot before, when
-/// everybody there has voted: whichever block these votes are for is the one to build on.
+/// What a final merge can take without the block being late. Then the block is prepared 1.24 s into the slot before,
+/// when everybody there has voted: whichever block these votes are for is the one to build on.
 const MAX_MERGE_MS: u64 = 2_600;
 /// Failed preparations after which a slot is given up.
 const MAX_PREPARE_FAILURES: u32 = 3;
@@ -166,8 +166,8 @@ impl Engine {
         });
     }
 
-    /// Takes up the next slot's proposal before interval 4 if its final merge takes that long, unless the one of the slot
-    /// before is still under way. Whether it did.
+    /// Takes up the next slot's proposal before interval 4 if its final merge takes that long, unless the one of the
+    /// slot before is still under way. Whether it did.
     pub(crate) fn take_up_early(&mut self) -> bool {
         let clock = self.clock();
         let at = self.proposing.early_take_up(clock, &self.config);

@@ -23,11 +23,11 @@ use crate::proposal::Candidates;
 
 /// How long before its block is signed a proof has to be there: the time to prepare the block anew with it, twice over.
 const PROOF_LEAD_MS: u64 = 200;
-/// Without a block in the slot, the votes of the slots before are looked at from then on: interval 2. Until then its block
-/// may still come, and carry them.
+/// Without a block in the slot, the votes of the slots before are looked at from then on: interval 2. Until then its
+/// block may still come, and carry them.
 const BLOCK_GIVEN_UP_MS: u64 = 2 * MILLISECONDS_PER_INTERVAL;
-/// Proofs that may be asked for on behalf of one block: one as the first aggregates come, one for what comes after them,
-/// and as many again that are refused.
+/// Proofs that may be asked for on behalf of one block: one as the first aggregates come, one for what comes after
+/// them, and as many again that are refused.
 const MAX_ATTEMPTS: u32 = 4;
 
 /// The proofs for one block.

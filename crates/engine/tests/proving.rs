@@ -10,8 +10,8 @@ use lathe_engine::{EngineConfig, Input, JobFailure, JobId};
 use lathe_types::{AttestationData, Slot};
 use support::{Hand, Made, anchor, job_of, prepare, proof, signature};
 
-/// Validator 2 of four is ours and has slot 2; a block of it carries one vote before proofs are made. It is interval 1 of
-/// slot 1, whose block is there.
+/// Validator 2 of four is ours and has slot 2; a block of it carries one vote before proofs are made. It is interval 1
+/// of slot 1, whose block is there.
 fn hand(prove_beyond: Option<usize>) -> (Hand, Made, AttestationData) {
     let anchor = anchor(4);
     let genesis = Made::genesis(&anchor);

@@ -85,8 +85,8 @@ impl EngineClient {
         Self { transport: Transport::new(endpoint, secret), limits }
     }
 
-    /// Finds out who is there: what it offers, what it is, which chain it runs and how far it is. With `genesis` it must
-    /// run that chain.
+    /// Finds out who is there: what it offers, what it is, which chain it runs and how far it is. With `genesis` it
+    /// must run that chain.
     pub async fn handshake(&self, genesis: Option<B256>) -> Result<Peer, ExecutionError> {
         let call = self.other("engine_exchangeCapabilities");
         let offered: Vec<String> = self.call(call, [OURS]).await?;

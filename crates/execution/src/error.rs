@@ -143,8 +143,8 @@ impl ExecutionError {
         }
     }
 
-    /// Whether this says that the client knows nothing of the payload that was to be fetched. One client has a code of its
-    /// own for it.
+    /// Whether this says that the client knows nothing of the payload that was to be fetched. One client has a code of
+    /// its own for it.
     pub fn is_unknown_payload(&self) -> bool {
         matches!(self, Self::Rpc { code: UNKNOWN_PAYLOAD | UNKNOWN_PAYLOAD_ETHEREUMJS, .. })
     }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 const CHILD_IN_SIGNATURES: usize = 64;
 /// What is assumed of anything before it was seen once; provers in use take from half a second to two.
 const UNKNOWN: Duration = Duration::from_secs(1);
-/// Weight of a new measurement that is below the estimate, as a divisor: it follows a load that eases within a few proofs.
-/// One that is above it counts at once, because what comes too late is worse than what comes too early.
+/// Weight of a new measurement that is below the estimate, as a divisor: it follows a load that eases within a few
+/// proofs. One that is above it counts at once, because what comes too late is worse than what comes too early.
 const WEIGHT: u32 = 4;
-/// Time in which an estimate that nothing renews loses half of itself. One that forbids a duty is never renewed, because
-/// nothing is done any more: this way the duty is tried again after a minute or two.
+/// Time in which an estimate that nothing renews loses half of itself. One that forbids a duty is never renewed,
+/// because nothing is done any more: this way the duty is tried again after a minute or two.
 const HALF_LIFE: Duration = Duration::from_secs(60);
 
 /// What was done.

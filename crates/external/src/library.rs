@@ -1,5 +1,5 @@
-//! The shared object and its functions. Loaded in a worker process and nowhere else: from here on the compiler's promises
-//! rest on somebody else's code.
+//! The shared object and its functions. Loaded in a worker process and nowhere else: from here on the compiler's
+//! promises rest on somebody else's code.
 
 #![allow(
     unsafe_code,
@@ -48,8 +48,8 @@ impl Library {
         if found != abi::ABI_VERSION {
             return Err(ExternalError::Version { expected: abi::ABI_VERSION, found });
         }
-        // SAFETY: the header gives these functions these types, and the version says that it is the same header. They stay
-        // mapped for as long as the library, which is kept beside them.
+        // SAFETY: the header gives these functions these types, and the version says that it is the same header. They
+        // stay mapped for as long as the library, which is kept beside them.
         unsafe {
             Ok(Self {
                 capabilities: *object.get(b"lathe_aggregation_capabilities\0")?,

@@ -1,4 +1,5 @@
-//! What the node and a worker say to each other: frames of a length and an SSZ body, one request and one answer in turn.
+//! What the node and a worker say to each other: frames of a length and an SSZ body, one request and one answer in
+//! turn.
 
 use std::io::{self, Read, Write};
 

@@ -106,7 +106,8 @@ impl Supervised {
         Ok((Self { shared, keeper: Some(keeper) }, hello))
     }
 
-    /// Calls the library. `limit` holds for waiting until the worker is free or there again, and once more for the call.
+    /// Calls the library. `limit` holds for waiting until the worker is free or there again, and once more for the
+    /// call.
     pub(crate) fn call(
         &self,
         request: &Request,

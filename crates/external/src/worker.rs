@@ -1,8 +1,8 @@
 //! The process around a library: it reads requests from the socket that is its standard input, and answers them there.
 //! What the library prints goes to the node's standard error.
 //!
-//! The process is made to be lost: it dumps no core, has a limit to its memory, is the first that a system short of memory
-//! ends, and ends itself as soon as the node is gone, whatever the library is doing.
+//! The process is made to be lost: it dumps no core, has a limit to its memory, is the first that a system short of
+//! memory ends, and ends itself as soon as the node is gone, whatever the library is doing.
 
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;

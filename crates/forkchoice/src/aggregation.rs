@@ -123,7 +123,8 @@ impl Store {
         jobs
     }
 
-    /// Takes a finished job's proof into the pending pool, in place of the pending proofs and signatures that it covers.
+    /// Takes a finished job's proof into the pending pool, in place of the pending proofs and signatures that it
+    /// covers.
     pub fn apply_aggregate(&mut self, data: &AttestationData, proof: Arc<SingleMessageAggregate>) {
         let covered = ValidatorSet::of(&proof.participants);
         self.attestation_signatures.remove(&data.tree_hash_root(), |validator| covered.contains(validator));

@@ -34,9 +34,9 @@ pub(crate) struct Share {
 /// What a block carries of each data.
 ///
 /// Votes one by one if there are not too many of them; else whole proofs, and all others one by one. If not all fit:
-/// first, in order, what it takes to justify each target that can be; then further votes that the chain has not counted,
-/// of the newest targets first; then repetitions. A whole proof takes part in that where it takes less room than its
-/// voters.
+/// first, in order, what it takes to justify each target that can be; then further votes that the chain has not
+/// counted, of the newest targets first; then repetitions. A whole proof takes part in that where it takes less room
+/// than its voters.
 pub(crate) fn allot(chosen: &[Chosen], budget: Budget, num_validators: usize) -> Vec<Share> {
     let one_by_one: usize = chosen.iter().map(|chosen| voters(chosen).len()).sum();
     let mut all = Allotment::new(chosen, budget.votes);

@@ -168,8 +168,8 @@ pub fn build_block(inputs: BlockInputs<'_>, work: &mut impl ProofWork) -> Result
     Ok(BuiltBlock { block, root, post_state, components, failures })
 }
 
-/// Gives a block that was built on `parent_state` its payload, and with it its state root; returns it with the state after
-/// it. Fails if the payload does not fit the block.
+/// Gives a block that was built on `parent_state` its payload, and with it its state root; returns it with the state
+/// after it. Fails if the payload does not fit the block.
 pub fn attach_payload(
     parent_state: &State,
     mut block: Block,

@@ -12,9 +12,9 @@ impl Store {
         let Some(mut target) = self.tree.id(&self.head.root) else { return self.head };
         let slot = |id: NodeId| self.tree.node(id).slot;
 
-        // A safe target that is stale behind finalization does not count. Finality is that of the head's own chain, as the
-        // transition will judge the vote by it: a store that has pruned, or started, at a later block than the head's
-        // chain calls final would otherwise choose another target than everybody else, for ever.
+        // A safe target that is stale behind finalization does not count. Finality is that of the head's own chain, as
+        // the transition will judge the vote by it: a store that has pruned, or started, at a later block than the
+        // head's chain calls final would otherwise choose another target than everybody else, for ever.
         let finalized_slot = self.head_state().latest_finalized.slot;
         let lower_bound_slot = self.safe_target.slot.max(finalized_slot);
 

@@ -1,8 +1,8 @@
 //! What the execution layer thinks of the blocks: optimistic import, validation, removal of what is invalid.
 //!
 //! A block of an execution-paired chain enters the store before its payload was judged, and counts like any other; who
-//! votes or proposes asks first whether the head is [`PayloadStatus::Valid`]. A verdict reaches further than its block: a
-//! valid payload vouches for all before it, an invalid one takes along all after it.
+//! votes or proposes asks first whether the head is [`PayloadStatus::Valid`]. A verdict reaches further than its block:
+//! a valid payload vouches for all before it, an invalid one takes along all after it.
 
 use lathe_types::{Checkpoint, Root, Slot, State};
 
@@ -108,8 +108,8 @@ impl Store {
 
     /// The payload of this block is invalid: it leaves the store with all that descends from it.
     ///
-    /// If `latest_valid_hash` is the payload of an ancestor, that one is valid, and everything after it on this branch is
-    /// invalid. Otherwise nothing is known of the ancestors. A payload that was found valid stays so: a client that
+    /// If `latest_valid_hash` is the payload of an ancestor, that one is valid, and everything after it on this branch
+    /// is invalid. Otherwise nothing is known of the ancestors. A payload that was found valid stays so: a client that
     /// contradicts itself is not believed. Head, justified checkpoint and safe target leave the blocks that are gone.
     pub fn on_invalid_payload(&mut self, root: &Root, latest_valid_hash: Option<Root>) -> Invalidated {
         let Some(first) = self.first_invalid(root, latest_valid_hash) else { return Invalidated::default() };

@@ -10,8 +10,8 @@ use crate::votes::LatestVotes;
 
 /// Weights on their way from heads to ancestors.
 ///
-/// Blocks are visited once each, children before their parents, so the cost is the part of the tree that votes reach and
-/// not its product with the number of voters.
+/// Blocks are visited once each, children before their parents, so the cost is the part of the tree that votes reach
+/// and not its product with the number of voters.
 struct Tally<'a> {
     tree: &'a Tree,
     start_slot: Slot,

@@ -1,8 +1,8 @@
-//! Writes the seeds of the corpus: `cargo run -p lathe-fuzzing --example seeds`. They are kept in the repository, so this
-//! is needed only when a target is new or reads its input in another way.
+//! Writes the seeds of the corpus: `cargo run -p lathe-fuzzing --example seeds`. They are kept in the repository, so
+//! this is needed only when a target is new or reads its input in another way.
 //!
-//! Sources are what our own encoders write, the specification's fixtures, and bytes that another client put on the wire:
-//! `leanspec-fixtures` and `interop-vectors` in the directory that is named, or in `shared` beside the workspace.
+//! Sources are what our own encoders write, the specification's fixtures, and bytes that another client put on the
+//! wire: `leanspec-fixtures` and `interop-vectors` in the directory that is named, or in `shared` beside the workspace.
 
 use std::collections::BTreeMap;
 use std::error::Error;

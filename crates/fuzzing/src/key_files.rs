@@ -44,8 +44,8 @@ fn key<S: Scheme>(file: &[u8]) {
     assert!(key.slots().end <= S::LIFETIME && !key.slots().is_empty());
 }
 
-/// Whatever a ledger file holds: if it opens, no key ever signs two messages at one slot, and reopening what was written
-/// remembers every signature.
+/// Whatever a ledger file holds: if it opens, no key ever signs two messages at one slot, and reopening what was
+/// written remembers every signature.
 fn ledger(file: &[u8]) {
     for current_slot in [None, Some(3)] {
         let Ok(ledger) = Ledger::open_file(Memory(Some(file.to_vec())), GENESIS_TIME, current_slot) else {

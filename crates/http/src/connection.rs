@@ -50,8 +50,8 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 /// Headers of a request; more are refused.
 const MAX_HEADERS: usize = 64;
 
-/// Serves one client on a stream that is open already, as [`crate::Server`] does on the connections that it accepts: until
-/// the client leaves or breaks a limit.
+/// Serves one client on a stream that is open already, as [`crate::Server`] does on the connections that it accepts:
+/// until the client leaves or breaks a limit.
 pub async fn serve_stream(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send,
     api: Arc<dyn Api>,

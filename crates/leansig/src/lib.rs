@@ -5,8 +5,8 @@
 //! * [`SecretKey`]: [`SecretKey::generate`] makes a key for any range of slots, at the cost of its leaves;
 //!   [`SecretKey::sign`] is deterministic and never stalls, because the rebuilding of the parts of the tree that come
 //!   next is handed out as a [`Task`].
-//! * [`SecretKey::encode`] and [`SecretKey::decode`] for our key files, which are small; leanSig's are read as well, and
-//!   written by [`SecretKey::export_leansig`].
+//! * [`SecretKey::encode`] and [`SecretKey::decode`] for our key files, which are small; leanSig's are read as well,
+//!   and written by [`SecretKey::export_leansig`].
 //!
 //! Everything is generic over the parameter set: [`Prod`], or [`Test`] for fixtures. Vectors are those of the machine
 //! the crate is compiled for; the bytes are the same on all of them.

@@ -2,10 +2,11 @@
 //!
 //! A key holds its seed, the top tree, and of every bottom tree the nodes half way up, one per *window* of 256 slots.
 //! Signing needs the window around the slot; it is rebuilt from the seed ahead of need. That is heavy work (about as
-//! long as twenty signatures), so it is handed out: [`SecretKey::prepare`] gives a [`Task`] that runs on any thread, and
-//! [`SecretKey::install`] takes its result. [`SecretKey::sign`] itself refuses rather than stall.
+//! long as twenty signatures), so it is handed out: [`SecretKey::prepare`] gives a [`Task`] that runs on any thread,
+//! and [`SecretKey::install`] takes its result. [`SecretKey::sign`] itself refuses rather than stall.
 //!
-//! The bound holds for ranges of up to 2^21 slots, a quarter of a year; beyond that the top tree grows by 64 bytes per 65,536 slots.
+//! The bound holds for ranges of up to 2^21 slots, a quarter of a year; beyond that the top tree grows by 64 bytes per
+//! 65,536 slots.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -26,8 +27,9 @@ use crate::window::Window;
 
 /// Windows a key holds: that of the current slot and the next one.
 const WINDOWS: usize = 2;
-/// Bottom trees whose window nodes a key in use holds, the nearest ones: twelve days of 4-second slots. Each takes 8 KiB, and
-/// with more of them a key would not fit into 64 KiB. A longer key rebuilds the others from its seed, a tree ahead of need.
+/// Bottom trees whose window nodes a key in use holds, the nearest ones: twelve days of 4-second slots. Each takes 8
+/// KiB, and with more of them a key would not fit into 64 KiB. A longer key rebuilds the others from its seed, a tree
+/// ahead of need.
 const KEPT_TREES: usize = 4;
 
 /// What of a key never changes. Tasks share it with the key they come from.
@@ -142,8 +144,8 @@ impl<S: Scheme> SecretKey<S> {
     }
 
     /// The most urgent work for a signer that is at `slot`, if there is any: the window of the slot, then the window
-    /// after it, then the nodes of the next bottom tree of an imported key. Before its range a key prepares for the first
-    /// slot; after it there is nothing to do.
+    /// after it, then the nodes of the next bottom tree of an imported key. Before its range a key prepares for the
+    /// first slot; after it there is nothing to do.
     ///
     /// Ask again after each installed result; a window ahead is an idle quarter of an hour with 4-second slots.
     pub fn prepare(&self, slot: u64) -> Option<Task<S>> {

@@ -1,5 +1,5 @@
-//! Keys and signatures byte for byte, as digests: the same in every build, whatever vectors it uses. `make portable` runs
-//! this in each build that the machine can run.
+//! Keys and signatures byte for byte, as digests: the same in every build, whatever vectors it uses. `make portable`
+//! runs this in each build that the machine can run.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -12,7 +12,8 @@ fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Digests of the file of a key and of its signatures at every `step`-th slot, which are verified one by one and at once.
+/// Digests of the file of a key and of its signatures at every `step`-th slot, which are verified one by one and at
+/// once.
 fn digests<S: Scheme>(seed: u64, slots: std::ops::Range<u64>, step: usize) -> [String; 2] {
     let mut key =
         SecretKey::<S>::generate(&mut ChaCha20Rng::seed_from_u64(seed), slots.clone(), |_, _| ()).unwrap();

@@ -1,7 +1,8 @@
 //! Flips one consensus rule at a time and asks the tests to notice: `make mutants`.
 //!
-//! [`RULES`] is the list, one flip per rule, in the words of the source. A flip names the exact text that it replaces, which
-//! has to stand in its file once; a test holds the list to the source. The binary works on a copy of the workspace.
+//! [`RULES`] is the list, one flip per rule, in the words of the source. A flip names the exact text that it replaces,
+//! which has to stand in its file once; a test holds the list to the source. The binary works on a copy of the
+//! workspace.
 
 mod rules;
 mod tree;

@@ -37,8 +37,8 @@ pub struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Runs the unit tests that may notice a change in a crate: its own, then those of the other crates with rules. Ends
-    /// with the first that fails.
+    /// Runs the unit tests that may notice a change in a crate: its own, then those of the other crates with rules.
+    /// Ends with the first that fails.
     pub fn unit_tests(&self, crate_name: &str) -> io::Result<Outcome> {
         let mut crates = vec![crate_name];
         if crate_name != "engine" {

@@ -32,8 +32,8 @@ pub enum AggregationBackend {
 }
 
 impl AggregationBackend {
-    /// What a network of ours uses, by its digest. A digest that neither of our own backends makes is that of a network of
-    /// others, whose proofs we can only read while they are raw, or of an external one.
+    /// What a network of ours uses, by its digest. A digest that neither of our own backends makes is that of a network
+    /// of others, whose proofs we can only read while they are raw, or of an external one.
     pub fn of_network(genesis: &Genesis, fork_digest: &str) -> Option<Self> {
         let is_of = |id| Self::fork_digest(id, genesis) == fork_digest;
         [(Self::Raw, RAW_BACKEND_ID), (Self::Stark, STARK_BACKEND_ID)]
@@ -57,8 +57,8 @@ impl AggregationBackend {
         lathe_config::fork_digest(genesis.variant().name(), id, FORMAT_VERSION, root)
     }
 
-    /// The backend itself. Where it has proofs and signatures, proofs take over beyond `max_raw_bytes` of a block's proof;
-    /// `None` leaves that to the size that a proof may have. An external library is set up before this returns.
+    /// The backend itself. Where it has proofs and signatures, proofs take over beyond `max_raw_bytes` of a block's
+    /// proof; `None` leaves that to the size that a proof may have. An external library is set up before this returns.
     pub(crate) fn open(
         &self,
         max_raw_bytes: Option<usize>,

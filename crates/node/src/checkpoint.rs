@@ -1,8 +1,8 @@
 //! Starting from a state that another node calls final, instead of from genesis.
 //!
-//! Runs before any actor does. A stored chain that is as new is kept, and so is any when no server can be used: the node
-//! then catches up from where it stands. Without a stored chain the node does not start, because the operator asked for
-//! more than genesis. The signing ledger is no part of this.
+//! Runs before any actor does. A stored chain that is as new is kept, and so is any when no server can be used: the
+//! node then catches up from where it stands. Without a stored chain the node does not start, because the operator
+//! asked for more than genesis. The signing ledger is no part of this.
 
 use std::sync::Arc;
 

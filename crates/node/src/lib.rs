@@ -1,8 +1,8 @@
 //! A whole node: the engine, its drivers, and the actors that carry messages between them.
 //!
-//! Each actor is a folder: `mod.rs` says what it is for and how it fails, `mailbox.rs` what it can be told, `actor.rs` is
-//! its loop, and `state.rs` what can be tested without one. This is the only crate that knows all the others. Nothing
-//! here is global, so several nodes can live in one process.
+//! Each actor is a folder: `mod.rs` says what it is for and how it fails, `mailbox.rs` what it can be told, `actor.rs`
+//! is its loop, and `state.rs` what can be tested without one. This is the only crate that knows all the others.
+//! Nothing here is global, so several nodes can live in one process.
 
 mod backend;
 mod chain;

@@ -82,8 +82,9 @@ impl<S: Scheme, F: LedgerFile> Signer<S, F> {
         Ok(slotted)
     }
 
-    /// The heavy work that keys need before they can sign at `slot` and after it, the most urgent first. Run each job on
-    /// a worker and [`Signer::install`] its result. Work is handed out once; a job that is dropped is handed out again.
+    /// The heavy work that keys need before they can sign at `slot` and after it, the most urgent first. Run each job
+    /// on a worker and [`Signer::install`] its result. Work is handed out once; a job that is dropped is handed out
+    /// again.
     pub fn work_due(&self, slot: Slot) -> Vec<PreparationJob<S>> {
         let due = self.keys.iter().filter_map(|(validator, role, slotted)| {
             let claim = slotted.claim()?;
@@ -104,8 +105,8 @@ impl<S: Scheme, F: LedgerFile> Signer<S, F> {
         }
     }
 
-    /// Prepares every key for `slot` here and now, on all threads of the pool; for starting up. What comes after the slot
-    /// is left to [`Signer::work_due`]: with many keys it would double the time until the first duty.
+    /// Prepares every key for `slot` here and now, on all threads of the pool; for starting up. What comes after the
+    /// slot is left to [`Signer::work_due`]: with many keys it would double the time until the first duty.
     pub fn prepare_now(&self, slot: Slot) -> Result<(), SignError> {
         let jobs = self.work_due(slot);
         jobs.into_par_iter().try_for_each(|job| job.run().map(|prepared| self.install(prepared)))

@@ -64,8 +64,8 @@ fn two_clients_of_four_in_trouble_stop_finality_and_bring_it_back() {
     }
 }
 
-/// A proposer whose payloads nobody else accepts costs its slots and nothing else, whether clients name the latest valid
-/// payload or not, and also where a client is away when the bad block arrives.
+/// A proposer whose payloads nobody else accepts costs its slots and nothing else, whether clients name the latest
+/// valid payload or not, and also where a client is away when the bad block arrives.
 #[test]
 fn bad_payloads_are_left_behind() {
     let faults = vec![

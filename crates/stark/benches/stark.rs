@@ -1,6 +1,6 @@
 //! What proofs cost: time and CPU time to make, size, time to verify, memory. Prints a table and writes
-//! `bench/aggregation.json` into the target directory. Each case runs in a process of its own, so that its memory is its
-//! own; times are the least of some rounds, so that a busy machine disturbs them little.
+//! `bench/aggregation.json` into the target directory. Each case runs in a process of its own, so that its memory is
+//! its own; times are the least of some rounds, so that a busy machine disturbs them little.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 

@@ -74,8 +74,8 @@ pub struct Permutation<const WIDTH: usize> {
 /// The partial rounds as sums over what goes into them.
 ///
 /// In the sparse form a round adds a multiple of its S-box to each element but the first, which only the first row of
-/// later rounds reads. So nothing is added until the end: the input of an S-box is one sum over the state that the rounds
-/// began with and all S-boxes before, and the last state is one such sum for each element.
+/// later rounds reads. So nothing is added until the end: the input of an S-box is one sum over the state that the
+/// rounds began with and all S-boxes before, and the last state is one such sum for each element.
 struct PartialRounds<const WIDTH: usize> {
     /// Added before the rounds.
     constants: [F; WIDTH],

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use crate::Violation;
+use crate::house::{House, PAGE};
 use crate::source::{Source, TestModule};
 
 /// A member of the workspace.
@@ -14,6 +16,8 @@ pub struct Crate {
     pub manifest: String,
     /// What it is built with, and on which line of the manifest; dependencies of tests alone are left out.
     pub dependencies: Vec<(String, usize)>,
+    /// Whether it is a workspace of its own, which merely lies among ours.
+    pub stands_alone: bool,
 }
 
 impl Crate {
@@ -39,7 +43,8 @@ impl Crate {
                 }
             }
         }
-        Self { name: name.to_owned(), manifest: manifest.to_owned(), dependencies }
+        let stands_alone = text.lines().any(|line| line.trim() == "[workspace]");
+        Self { name: name.to_owned(), manifest: manifest.to_owned(), dependencies, stands_alone }
     }
 }
 
@@ -64,6 +69,11 @@ impl Workspace {
     /// The workspace in `root`.
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
+    }
+
+    /// The table of crates.
+    pub fn house(&self) -> io::Result<Result<House, Violation>> {
+        Ok(House::parse(&fs::read_to_string(self.root.join(PAGE))?))
     }
 
     /// The members, by the manifests that are there.

@@ -5,8 +5,8 @@ use lathe_types::{
     Slot, State,
 };
 
-/// Checks the payload against a state advanced to the block's slot, and records its header. What the payload does inside
-/// is the execution layer's to judge. A plain chain has none.
+/// Checks the payload against a state advanced to the block's slot, and records its header. What the payload does
+/// inside is the execution layer's to judge. A plain chain has none.
 pub fn process_execution_payload(state: &mut State, body: &BlockBody) -> Result<(), Rejection> {
     // A body of the other shape would pass for a block without anything to check.
     state

@@ -10,8 +10,8 @@ use lathe_types::{
 
 use crate::block::{apply_updates, state_root};
 
-/// The genesis state: empty history, and the genesis block's header without its state root. On an execution-paired chain
-/// the newest payload is the execution layer's genesis, of which nothing but the hash is known.
+/// The genesis state: empty history, and the genesis block's header without its state root. On an execution-paired
+/// chain the newest payload is the execution layer's genesis, of which nothing but the hash is known.
 #[expect(clippy::expect_used, reason = "a bitlist without bits is within every limit")]
 pub fn generate_genesis(genesis: &Genesis) -> State {
     let mut state = State {

@@ -1,8 +1,8 @@
 //! Execution payloads: what a block of an execution-paired network carries, in the layout of the Deneb payload.
 //!
-//! A network is paired with an execution layer or it is not, from its genesis on ([`ChainVariant`]). Bodies and states of
-//! either variant decode, each by its own shape; whoever lets one in asks [`ChainVariant::admits`] whether it belongs
-//! here.
+//! A network is paired with an execution layer or it is not, from its genesis on ([`ChainVariant`]). Bodies and states
+//! of either variant decode, each by its own shape; whoever lets one in asks [`ChainVariant::admits`] whether it
+//! belongs here.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};

@@ -38,8 +38,8 @@ pub type JustificationRoots = milhouse::List<Root, HistoricalRootsLimit>;
 /// One segment of registry length per pending target.
 pub type JustificationValidators = BitList<JustificationValidatorsLimit>;
 
-/// Everything that the transition needs to judge the next block. Its SSZ has ten fields on a plain chain and eleven on an
-/// execution-paired one.
+/// Everything that the transition needs to judge the next block. Its SSZ has ten fields on a plain chain and eleven on
+/// an execution-paired one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// Chain configuration.

@@ -49,8 +49,8 @@ impl Default for StarkBackend {
 }
 
 impl StarkBackend {
-    /// A backend that wants proofs in blocks whose proof would take more than `max_raw_bytes` with signatures alone, and
-    /// in all that would be larger than a proof may be.
+    /// A backend that wants proofs in blocks whose proof would take more than `max_raw_bytes` with signatures alone,
+    /// and in all that would be larger than a proof may be.
     pub fn new(max_raw_bytes: usize) -> Self {
         Self { raw: RawBackend::default(), max_raw_bytes, cost: Cost::default() }
     }

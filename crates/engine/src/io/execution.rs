@@ -32,8 +32,8 @@ pub enum PayloadVerdict {
     Valid,
     /// It breaks a rule of the execution layer.
     Invalid {
-        /// Hash of the newest payload before it that is valid, if the client says so: everything after that one is invalid
-        /// as well. Without it only this payload is, and what builds on it.
+        /// Hash of the newest payload before it that is valid, if the client says so: everything after that one is
+        /// invalid as well. Without it only this payload is, and what builds on it.
         latest_valid_hash: Option<Root>,
     },
     /// It cannot be judged yet, as something before it is missing there (`SYNCING`, `ACCEPTED`).

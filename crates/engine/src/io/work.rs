@@ -85,8 +85,8 @@ pub struct PrepareRequest {
     pub candidates: Vec<(AttestationData, Vec<Arc<SingleMessageAggregate>>)>,
 }
 
-/// A finished block that lacks only the proposer's signature; on an execution-paired chain also the payload, and with it
-/// the state root.
+/// A finished block that lacks only the proposer's signature; on an execution-paired chain also the payload, and with
+/// it the state root.
 #[derive(Clone, Debug)]
 pub struct PreparedBlock {
     /// The block, with its state root.

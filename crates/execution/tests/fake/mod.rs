@@ -1,7 +1,7 @@
 //! A scripted Engine API server: what it answers is a function of the call, and every call is on record.
 //!
-//! It speaks just enough HTTP to be spoken to, and as bad HTTP as a test wants. Shared by the tests of the client and of
-//! the node; each uses a part of it.
+//! It speaks just enough HTTP to be spoken to, and as bad HTTP as a test wants. Shared by the tests of the client and
+//! of the node; each uses a part of it.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 pub mod el;

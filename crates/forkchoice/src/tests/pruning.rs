@@ -80,8 +80,8 @@ fn what_was_pruned_stays_final() {
     store.update_head();
     assert_eq!((store.latest_justified(), store.latest_finalized()), (b2, b1));
 
-    // The fork has finalized nothing but genesis, so a reorg to it lowers the checkpoint: to genesis before pruning, and
-    // after it no further than to the block that everything else was pruned for.
+    // The fork has finalized nothing but genesis, so a reorg to it lowers the checkpoint: to genesis before pruning,
+    // and after it no further than to the block that everything else was pruned for.
     let mut pruned = store.clone();
     assert_eq!(pruned.prune_finalized().canonical, [anchor.root]);
     for (store, expected) in [(&mut store, anchor), (&mut pruned, b1)] {

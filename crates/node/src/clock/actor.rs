@@ -16,8 +16,8 @@ const KEY_INTERVAL: u64 = 3;
 /// A system clock that is this far behind chain time is worth a warning.
 const STEP_WARNING: Duration = Duration::from_millis(500);
 
-/// Ticks the chain at every interval boundary until `shutdown`, and has the signer look after its keys once a slot. A tick that finds its predecessor unread replaces it:
-/// the engine sees from the time how many intervals have passed.
+/// Ticks the chain at every interval boundary until `shutdown`, and has the signer look after its keys once a slot. A
+/// tick that finds its predecessor unread replaces it: the engine sees from the time how many intervals have passed.
 pub(crate) async fn run(
     time: Time,
     chain: chain::Mailbox,

@@ -76,8 +76,8 @@ impl Link {
         }
     }
 
-    /// Whether the client has executed a block that is on its chain. One that was killed may have kept its blocks and lost
-    /// the states after some of them: then it names a head from which it cannot go on.
+    /// Whether the client has executed a block that is on its chain. One that was killed may have kept its blocks and
+    /// lost the states after some of them: then it names a head from which it cannot go on.
     pub(super) async fn has_executed(
         &self,
         peer: &Peer,

@@ -1,8 +1,8 @@
 //! The execution client beside this node: an actor that owns the connection and its health.
 //!
-//! Nobody waits for it. Orders come from the chain and answers go back as inputs; while the client is away, hangs or does
-//! not fit, every order is answered at once by a refusal, and a handshake with backoff finds out when it is back. What
-//! it lacks then is replayed from storage, and what storage lacks from the network.
+//! Nobody waits for it. Orders come from the chain and answers go back as inputs; while the client is away, hangs or
+//! does not fit, every order is answered at once by a refusal, and a handshake with backoff finds out when it is back.
+//! What it lacks then is replayed from storage, and what storage lacks from the network.
 
 mod actor;
 mod convert;
@@ -32,7 +32,8 @@ use crate::metrics::Metrics;
 use crate::options::NodeOptions;
 use crate::{chain, network, store};
 
-/// How long a start waits for the first word of the execution client. One that is not there yet is no reason not to start.
+/// How long a start waits for the first word of the execution client. One that is not there yet is no reason not to
+/// start.
 const FIRST_WORD: Duration = Duration::from_secs(2);
 
 /// How to reach the execution client.
@@ -59,8 +60,9 @@ pub(crate) struct Beside {
     inbox: Inbox<Order>,
 }
 
-/// Looks for the execution client that the network needs. One that answers and will not do, because it does not trust us
-/// or runs another chain, is an operator's mistake and better found now; one that does not answer is waited for later.
+/// Looks for the execution client that the network needs. One that answers and will not do, because it does not trust
+/// us or runs another chain, is an operator's mistake and better found now; one that does not answer is waited for
+/// later.
 pub(crate) async fn prepare(options: &NodeOptions) -> Result<Option<Beside>, NodeError> {
     let (execution, genesis) = match (&options.execution, options.genesis.execution_genesis) {
         (None, None) => return Ok(None),

@@ -2,8 +2,8 @@
 //! over again.
 //!
 //! First the way back, from the head to the newest block that the client has on its own chain and has executed; then
-//! forward again, payload by payload. Handing over a payload twice does no harm. Each step is one call at most, so that the chain's
-//! orders get their turn between two.
+//! forward again, payload by payload. Handing over a payload twice does no harm. Each step is one call at most, so that
+//! the chain's orders get their turn between two.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! Which order comes next: a pure queue with the rules of the Engine API.
 //!
-//! Payloads and forkchoice updates keep their order, so that a head is known when it is named. Of forkchoice updates that
-//! only move the head the newest is enough. Fetching what is built waits for nothing but the order to build it.
+//! Payloads and forkchoice updates keep their order, so that a head is known when it is named. Of forkchoice updates
+//! that only move the head the newest is enough. Fetching what is built waits for nothing but the order to build it.
 
 use std::collections::VecDeque;
 

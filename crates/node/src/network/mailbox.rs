@@ -7,9 +7,9 @@ use lathe_engine::{FetchWhat, GossipVerdict, MessageId, Offence, Peer, Publicati
 use lathe_types::{Root, SignedBlock};
 use tokio::sync::oneshot;
 
-/// Orders, most of them from the chain, which bounds them itself: verdicts by what it received, requests and publications
-/// by what it has open; so none is ever refused, and the two actors never wait for each other. A replay looks up one block
-/// at a time.
+/// Orders, most of them from the chain, which bounds them itself: verdicts by what it received, requests and
+/// publications by what it has open; so none is ever refused, and the two actors never wait for each other. A replay
+/// looks up one block at a time.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Send our own message.
@@ -59,7 +59,8 @@ impl Mailbox {
         self.tell(Order::Fetch(request, peer, what));
     }
 
-    /// The block that some peer sends under this root, unchecked; `None` if it has none. Another call asks another peer.
+    /// The block that some peer sends under this root, unchecked; `None` if it has none. Another call asks another
+    /// peer.
     pub(crate) async fn look_up(&self, root: Root) -> Option<Arc<SignedBlock>> {
         let (answer, answered) = oneshot::channel();
         self.tell(Order::LookUp(root, answer));

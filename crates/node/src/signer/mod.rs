@@ -1,9 +1,9 @@
 //! The signer: a thread that owns keys and ledger.
 //!
 //! It records, syncs, and only then signs. What it cannot do in time it refuses: a missed duty is safe, a one-time leaf
-//! used twice is not. Preparing the next window of a key is work for the pool's idle moments; the clock asks for it slot
-//! by slot, so that keys are ready after a long synchronisation as well. When the ledger fails, nothing can be signed any
-//! more, and the node stops to say so.
+//! used twice is not. Preparing the next window of a key is work for the pool's idle moments; the clock asks for it
+//! slot by slot, so that keys are ready after a long synchronisation as well. When the ledger fails, nothing can be
+//! signed any more, and the node stops to say so.
 
 mod actor;
 mod mailbox;

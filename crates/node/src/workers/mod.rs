@@ -129,7 +129,8 @@ impl Workers {
         self.push(urgency, Job::Task(id, task)).map_err(|()| self.refuse(id, urgency.kind))
     }
 
-    /// Has votes proved, apart from the pool; the answer goes to `chain`. When it is refused, the answer comes back at once.
+    /// Has votes proved, apart from the pool; the answer goes to `chain`. When it is refused, the answer comes back at
+    /// once.
     pub(crate) fn prove(
         &self,
         job: JobId,
@@ -146,8 +147,8 @@ impl Workers {
         self.push(urgency, Job::Background(Box::new(work))).is_ok()
     }
 
-    /// Threads beyond those that the machine has work for: where proofs are dear, one waits for each of the jobs that may
-    /// take seconds at a time, which are an aggregation, a preparation and a seal.
+    /// Threads beyond those that the machine has work for: where proofs are dear, one waits for each of the jobs that
+    /// may take seconds at a time, which are an aggregation, a preparation and a seal.
     pub(crate) fn waiting_threads(&self) -> usize {
         if self.0.max_proving == usize::MAX { 0 } else { self.0.max_proving + 2 }
     }

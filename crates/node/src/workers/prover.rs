@@ -1,9 +1,9 @@
 //! The prover: makes proofs for blocks of ours, out of everybody's way.
 //!
 //! A proof keeps all cores busy for a second, so the pool, which verifies blocks, is no place for it. It has threads of
-//! its own that give way to all others. One proof is made at a time; a request that finds the prover busy, or that cannot
-//! be done in time, is refused at once, and what comes too late is dropped. Nobody waits for it, not even a stop of the
-//! node: its threads are not supervised and end with the process.
+//! its own that give way to all others. One proof is made at a time; a request that finds the prover busy, or that
+//! cannot be done in time, is refused at once, and what comes too late is dropped. Nobody waits for it, not even a stop
+//! of the node: its threads are not supervised and end with the process.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use crate::metrics::Metrics;
 
 /// Threads of one proof at most: more gain little at the sizes that fit in a slot, and each takes memory.
 const MAX_THREADS: usize = 8;
-/// How much the threads give way: a third of the weight of any other, so that votes and blocks go first and a proof still
-/// gets on beside other work on the machine.
+/// How much the threads give way: a third of the weight of any other, so that votes and blocks go first and a proof
+/// still gets on beside other work on the machine.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 5;
 

@@ -65,8 +65,8 @@ impl Kind {
         }
     }
 
-    /// Whether a backend with dear proofs keeps a job of this kind for seconds, and there may be many of them. At most one
-    /// proposal is under way, so there is no crowd of the other kinds.
+    /// Whether a backend with dear proofs keeps a job of this kind for seconds, and there may be many of them. At most
+    /// one proposal is under way, so there is no crowd of the other kinds.
     pub(crate) const fn is_proving(self) -> bool {
         matches!(self, Self::Aggregate | Self::Split)
     }

@@ -16,7 +16,8 @@ use super::{BlockTree, Fact, Invariant};
 
 #[derive(Default)]
 pub(super) struct Agreement {
-    /// By slot; all on one chain as long as the property holds, so a newcomer need only be compared with its neighbours.
+    /// By slot; all on one chain as long as the property holds, so a newcomer need only be compared with its
+    /// neighbours.
     finalized: BTreeSet<(Slot, Root)>,
 }
 

@@ -3,8 +3,8 @@
 //! *What.* Neither the parent of a block that an honest node proposes nor any block before it carries a payload that
 //! honest execution clients refuse.
 //!
-//! *Why a single look misses it.* A node may well have such a block as its head, as long as its client has not judged it;
-//! what counts is what it does then.
+//! *Why a single look misses it.* A node may well have such a block as its head, as long as its client has not judged
+//! it; what counts is what it does then.
 //!
 //! *Boundary.* Importing a bad block is no fault, nor is building on the block before it.
 

@@ -12,9 +12,9 @@ use crate::layout::{CHAINS, LEVELS};
 use crate::statement::Statement;
 use crate::system::F;
 
-// The columns of the verifier, in order: number of the slot, from 1, or 0 in padding, which therefore answers no lookup;
-// position on a chain, or `TREE` plus the level of a node; the tweak, two limbs; whether the path to the node comes from
-// its right child.
+// The columns of the verifier, in order: number of the slot, from 1, or 0 in padding, which therefore answers no
+// lookup; position on a chain, or `TREE` plus the level of a node; the tweak, two limbs; whether the path to the node
+// comes from its right child.
 /// Columns up to here are the verifier's own.
 pub const PUBLIC: usize = 5;
 /// How many lookups the row answers.

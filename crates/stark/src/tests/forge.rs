@@ -17,8 +17,8 @@ use crate::{Error, Statement, verify};
 pub struct Forgery {
     pub statement: Statement,
     pub trace: Trace,
-    /// Buses that the rows do not balance. The library's prover refuses to go on with such; this one claims that nothing
-    /// is on them at all, and the verifier, which knows what is, has to notice.
+    /// Buses that the rows do not balance. The library's prover refuses to go on with such; this one claims that
+    /// nothing is on them at all, and the verifier, which knows what is, has to notice.
     pub muted: &'static [&'static str],
 }
 

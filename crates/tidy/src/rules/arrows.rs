@@ -1,150 +1,118 @@
 //! Which crate may use which: pure never reaches shell, drivers never reach each other, only `node` knows all.
 //!
-//! The table is the one of `ARCHITECTURE.md`. Dependencies of tests alone are exempt.
+//! The table is the one of `ARCHITECTURE.md`, and says exactly what the manifests say: an arrow that is not in it is
+//! crossed, one that nobody uses is struck. Dependencies of tests alone are exempt.
 
 use crate::Violation;
+use crate::house::{House, PAGE, Row};
 use crate::workspace::Crate;
-
-/// Every crate with the crates that it may use. One that is not here is a violation itself: decide its place first.
-const ARROWS: &[(&str, &[&str])] = &[
-    ("types", &[]),
-    ("leansig", &[]),
-    ("stark", &["leansig"]),
-    ("aggregation", &["types", "leansig", "stark"]),
-    ("transition", &["types"]),
-    ("forkchoice", &["types", "transition"]),
-    ("engine", &["types", "transition", "forkchoice"]),
-    ("external", &["types", "aggregation"]),
-    ("storage", &["types"]),
-    ("signer", &["types", "leansig"]),
-    ("network", &["types"]),
-    ("execution", &["types"]),
-    ("http", &["types"]),
-    ("checkpoint", &["types"]),
-    ("config", &["types", "leansig"]),
-    ("actor", &[]),
-    (
-        "node",
-        &[
-            "types",
-            "leansig",
-            "aggregation",
-            "transition",
-            "forkchoice",
-            "engine",
-            "storage",
-            "signer",
-            "network",
-            "execution",
-            "external",
-            "http",
-            "checkpoint",
-            "config",
-            "actor",
-        ],
-    ),
-    ("sim", &["types", "leansig", "aggregation", "transition", "forkchoice", "engine"]),
-    (
-        "spec-tests",
-        // Of the node its metrics, which the fixtures of the API ask for.
-        &["types", "leansig", "aggregation", "transition", "forkchoice", "engine", "network", "http", "node"],
-    ),
-    (
-        "fuzzing",
-        &[
-            "types",
-            "leansig",
-            "aggregation",
-            "transition",
-            "signer",
-            "network",
-            "http",
-            "execution",
-            "config",
-        ],
-    ),
-    ("fuzz", &["fuzzing"]),
-    ("mutants", &[]),
-    ("tidy", &[]),
-    // An execution client to try Lathe on: a workspace of its own, which knows nothing of ours.
-    ("ethrex", &[]),
-];
-
-/// The command line is not a library, so nothing can use it. It runs the network through `node`; what else it uses, its
-/// subcommands read and write as files: keys, ledgers, databases, network directories, node records. The conformance
-/// suite is in it so that nobody needs the source to run fixtures, and the server to serve them to a simulator.
-const BINARY: (&str, &[&str]) = (
-    "lathe",
-    &[
-        "types",
-        "leansig",
-        "aggregation",
-        "transition",
-        "storage",
-        "signer",
-        "network",
-        "execution",
-        "external",
-        "http",
-        "config",
-        "node",
-        "spec-tests",
-    ],
-);
 
 /// Prefix of our own packages.
 const PREFIX: &str = "lathe-";
 
+/// Where the manifests and the table disagree.
+pub fn check(house: &House, crates: &[Crate]) -> Vec<Violation> {
+    let members = crates.iter().filter(|member| !member.stands_alone);
+    let mut violations: Vec<Violation> = members.flat_map(|member| check_manifest(house, member)).collect();
+    violations.extend(house.rows.iter().flat_map(|row| check_row(house, row, crates)));
+    violations
+}
+
 /// Arrows of a crate that the table does not have.
-pub fn check(member: &Crate) -> Vec<Violation> {
+fn check_manifest(house: &House, member: &Crate) -> Vec<Violation> {
     let violation = |line, detail| Violation { file: member.manifest.clone(), line, detail };
-    let Some((_, allowed)) = ARROWS.iter().chain([&BINARY]).find(|(name, _)| *name == member.name) else {
-        return vec![violation(
-            1,
-            format!("{} has no place among the crates yet: give it one in the table", member.name),
-        )];
+    let Some(row) = house.row(&member.name) else {
+        let detail = format!("{} has no place among the crates yet: give it one in {PAGE}", member.name);
+        return vec![violation(1, detail)];
     };
-    let ours =
-        member.dependencies.iter().filter_map(|(name, line)| Some((name.strip_prefix(PREFIX)?, *line)));
-    ours.filter(|(name, _)| !allowed.contains(name))
+    ours(member)
+        .filter(|(name, _)| !row.uses.iter().any(|used| used == name))
         .map(|(name, line)| violation(line, format!("{} may not use {name}", member.name)))
         .collect()
+}
+
+/// Arrows of the table that no manifest has, or that no table may have.
+fn check_row(house: &House, row: &Row, crates: &[Crate]) -> Vec<Violation> {
+    let violation = |detail| Violation { file: PAGE.into(), line: row.line, detail };
+    let Some(member) = crates.iter().find(|member| member.name == row.name) else {
+        return vec![violation(format!("there is no crate {}", row.name))];
+    };
+    let wrong = |used: &String| match house.row(used) {
+        None => Some(format!("{} uses {used}, which has no row", row.name)),
+        Some(other) if !row.group.may_reach(other.group) => {
+            Some(format!("{} is {:?} and {used} is {:?}", row.name, row.group, other.group))
+        }
+        Some(_) if !ours(member).any(|(name, _)| name == used) => {
+            Some(format!("{} does not use {used}", row.name))
+        }
+        Some(_) => None,
+    };
+    row.uses.iter().filter_map(wrong).map(violation).collect()
+}
+
+/// The crates of ours that a manifest names, with its lines.
+fn ours(member: &Crate) -> impl Iterator<Item = (&str, usize)> {
+    member.dependencies.iter().filter_map(|(name, line)| Some((name.strip_prefix(PREFIX)?, *line)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn found(name: &str, manifest: &str) -> Vec<String> {
-        check(&Crate::parse(name, "Cargo.toml", manifest)).iter().map(ToString::to_string).collect()
+    const TABLE: &str = "| crate | for what | may use |\n|---|---|---|\n| **pure** | | |\n| `types` | | |\n\
+                         | `engine` | | types |\n| **shell** | | |\n| `storage` | | types |\n";
+
+    fn member(name: &str, dependencies: &str) -> Crate {
+        let manifest = format!("crates/{name}/Cargo.toml");
+        Crate::parse(name, &manifest, &format!("[dependencies]\n{dependencies}\n"))
+    }
+
+    /// What is wrong if one crate's manifest is another than the table says, or one more line stands in the table.
+    fn found(changed: Crate, more_rows: &str) -> Vec<String> {
+        let types = "lathe-types.workspace = true";
+        let mut crates = vec![member("types", ""), member("engine", types), member("storage", types)];
+        crates.retain(|member| member.name != changed.name);
+        crates.push(changed);
+        let house = House::parse(&format!("{TABLE}{more_rows}")).unwrap();
+        check(&house, &crates).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn a_crossed_arrow_is_caught() {
-        let manifest = "[dependencies]\nlathe-types.workspace = true\nlathe-storage.workspace = true\n";
-        assert_eq!(found("engine", manifest), ["Cargo.toml:3: engine may not use storage"]);
-        assert_eq!(found("node", manifest), [""; 0]);
-        assert_eq!(found("types", "[dependencies.lathe-types]\n"), ["Cargo.toml:1: types may not use types"]);
+        assert_eq!(found(member("types", ""), ""), [""; 0]);
+        let crossed = member("engine", "lathe-types.workspace = true\nlathe-storage.workspace = true");
+        assert_eq!(found(crossed, ""), ["crates/engine/Cargo.toml:3: engine may not use storage"]);
+        let itself = Crate::parse("types", "a", "[dependencies.lathe-types]\n");
+        assert_eq!(found(itself, ""), ["a:1: types may not use types"]);
+    }
+
+    #[test]
+    fn an_arrow_that_nobody_uses_is_caught() {
+        assert_eq!(found(member("engine", ""), ""), ["ARCHITECTURE.md:5: engine does not use types"]);
     }
 
     #[test]
     fn tests_may_use_any_crate() {
-        assert_eq!(found("engine", "[dev-dependencies]\nlathe-storage.workspace = true\n"), [""; 0]);
+        let text = "[dependencies]\nlathe-types.workspace = true\n[dev-dependencies]\nlathe-storage.workspace = true\n";
+        assert_eq!(found(Crate::parse("engine", "a", text), ""), [""; 0]);
     }
 
     #[test]
-    fn a_crate_without_a_place_is_caught() {
-        assert!(found("attic", "")[0].contains("attic has no place"));
+    fn crates_and_rows_belong_together() {
+        assert!(found(member("attic", ""), "")[0].contains("attic has no place"));
+        let row = "| `cellar` | | |\n";
+        assert_eq!(found(member("types", ""), row), ["ARCHITECTURE.md:8: there is no crate cellar"]);
+        let alone = Crate::parse("attic", "a", "[workspace]\n[dependencies]\nlathe-types = \"1\"\n");
+        assert_eq!(found(alone, ""), [""; 0], "a workspace of its own");
     }
 
     #[test]
-    fn the_table_has_no_cycle() {
-        // Each crate uses only crates above it, once the order is that of the table.
-        for (index, (name, allowed)) in ARROWS.iter().enumerate() {
-            for used in *allowed {
-                let above = ARROWS.iter().position(|(other, _)| other == used).unwrap();
-                assert!(above < index, "{name} uses {used}");
-            }
-        }
+    fn the_table_itself_may_not_say_everything() {
+        let storage = member("network", "lathe-storage.workspace = true");
+        let row = "| `network` | | storage |\n";
+        assert_eq!(found(storage, row), ["ARCHITECTURE.md:8: network is Shell and storage is Shell"]);
+        let stranger = member("network", "lathe-attic.workspace = true");
+        let row = "| `network` | | attic |\n";
+        assert_eq!(found(stranger, row), ["ARCHITECTURE.md:8: network uses attic, which has no row"]);
     }
 }

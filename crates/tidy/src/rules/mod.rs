@@ -2,6 +2,6 @@
 
 pub mod arrows;
 pub mod lengths;
-pub mod panics;
 pub mod purity;
+pub mod width;
 pub mod words;

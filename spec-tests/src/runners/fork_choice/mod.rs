@@ -1,8 +1,8 @@
 //! `fork_choice` fixtures: steps driven through a store, which must look exactly as described after each.
 //!
 //! The fixtures come from a runner that builds blocks out of the store itself, and some of what it leaves behind shows
-//! in their snapshots: votes asked for in a block enter the counted pool as proofs before the block is imported, and every
-//! tick aggregates. This runner repeats that; a node must not.
+//! in their snapshots: votes asked for in a block enter the counted pool as proofs before the block is imported, and
+//! every tick aggregates. This runner repeats that; a node must not.
 
 mod checks;
 pub(crate) mod drive;

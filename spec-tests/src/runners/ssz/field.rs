@@ -1,5 +1,5 @@
-//! Field elements and the hash-tree types of the signature scheme. The client itself keeps them in a compact form of its
-//! own, so their SSZ shape is spelled out here.
+//! Field elements and the hash-tree types of the signature scheme. The client itself keeps them in a compact form of
+//! its own, so their SSZ shape is spelled out here.
 
 use serde_json::Value;
 use ssz::{Decode, DecodeError, Encode};

@@ -162,8 +162,8 @@ impl fmt::Display for ExecutionSummary {
 }
 
 impl ExecutionSummary {
-    /// What is wrong with the execution layer, if anything, after a run that could finalize: justified and finalized lag
-    /// by these numbers of slots.
+    /// What is wrong with the execution layer, if anything, after a run that could finalize: justified and finalized
+    /// lag by these numbers of slots.
     pub fn complaint(&self, justified_lag: u64, finalized_lag: u64) -> Option<String> {
         if !self.agreed {
             return Some(
