@@ -49,6 +49,10 @@ e2e: build ## A real 12-slot network on loopback, with one node killed and resta
 accept: build ## The long acceptance runs, on an otherwise idle machine
 	scripts/accept.sh full
 
+.PHONY: dashboards
+dashboards: build ## Prometheus with all panels, no Docker needed; starts a network if none runs
+	LATHE=$(LATHE) scripts/dashboards.sh $(ARGS)
+
 .PHONY: el
 el: ## Install the execution clients that tests and development networks pair with
 	@JOBS=$(JOBS) scripts/el.sh
