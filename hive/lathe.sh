@@ -21,7 +21,7 @@ fail() {
   exit 1
 }
 
-set -- node --node-id "${HIVE_NODE_ID:-lathe_0}" --http-address 0.0.0.0 --api-port 5052 --metrics-port 8080
+set -- node --node-id "${HIVE_NODE_ID:-lathe_0}" --http-address 0.0.0.0 --admin-unprotected --api-port 5052 --metrics-port 8080
 
 if [ "${HIVE_LEAN_TEST_DRIVER:-0}" = 1 ]; then
   exec lathe "$@" --network-dir "$assets"

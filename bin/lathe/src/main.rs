@@ -3,6 +3,7 @@
 
 mod aggregation;
 mod aggregation_worker;
+mod api;
 mod devnet;
 mod execution;
 mod genesis;

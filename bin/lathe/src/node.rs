@@ -14,6 +14,7 @@ use lathe_types::SubnetId;
 use tracing::{info, warn};
 
 use crate::aggregation::AggregationArgs;
+use crate::api::ApiArgs;
 use crate::execution::{self, ExecutionArgs};
 
 /// Default QUIC port.
@@ -101,6 +102,8 @@ pub struct NodeArgs {
     aggregation: AggregationArgs,
     #[command(flatten)]
     execution: ExecutionArgs,
+    #[command(flatten)]
+    access: ApiArgs,
     /// Stop when standard input closes, for a parent that must not leave nodes behind
     #[arg(long, hide = true)]
     stop_with_stdin: bool,
@@ -225,6 +228,7 @@ impl NodeArgs {
             peer_names: peer_names(&directory),
             api: Some(self.api(entry.as_ref())),
             metrics: Some(self.metrics_address(entry.as_ref())),
+            http: self.access.options()?,
             checkpoint_servers: self.checkpoint_sync_url.clone(),
             ledger_dir: self.ledger_dir.clone().unwrap_or_else(|| data_dir.join("ledger")),
             data_dir,

@@ -60,7 +60,7 @@ impl Container {
 
 const ALL: [&str; 5] =
     ["config.yaml", "annotated_validators.yaml", "nodes.yaml", "validator-config.yaml", "node.key"];
-const COMMON: &str = "--http-address 0.0.0.0 --api-port 5052 --metrics-port 8080";
+const COMMON: &str = "--http-address 0.0.0.0 --admin-unprotected --api-port 5052 --metrics-port 8080";
 
 #[test]
 fn a_plain_validator_takes_everything_from_the_files() {

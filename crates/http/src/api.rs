@@ -24,6 +24,9 @@ pub enum ApiError {
 /// Answers come from a view that the node keeps up to date. [`Self::finalized_state`] and [`Self::finalized_block`] may
 /// read a disk and are called on a blocking thread; all others must return at once.
 pub trait Api: Send + Sync + 'static {
+    /// Whether the node does its work; the error says what is wrong in one line.
+    fn health(&self) -> Result<(), String>;
+
     /// State after the finalized block.
     fn finalized_state(&self) -> Result<Arc<State>, ApiError>;
 
@@ -98,10 +101,12 @@ pub struct Syncing {
     pub is_syncing: bool,
     /// Slot of the head.
     pub head_slot: Slot,
-    /// Slots between the clock and the head.
+    /// Slots between the clock, now, and the head.
     pub sync_distance: u64,
     /// Finalized slot.
     pub finalized_slot: Slot,
+    /// Milliseconds since the chain last did something; it does so every interval. All else here is that old.
+    pub age_ms: u64,
     /// The execution client's part; only on a network that has an execution layer.
     #[serde(flatten)]
     pub execution: Option<ExecutionSync>,
@@ -160,9 +165,10 @@ mod tests {
             head_slot: Slot(3),
             sync_distance: 0,
             finalized_slot: Slot(1),
+            age_ms: 7,
             execution: None,
         };
-        let plain = r#"{"is_syncing":false,"head_slot":3,"sync_distance":0,"finalized_slot":1"#;
+        let plain = r#"{"is_syncing":false,"head_slot":3,"sync_distance":0,"finalized_slot":1,"age_ms":7"#;
         assert_eq!(serde_json::to_string(&syncing).ok(), Some(format!("{plain}}}")));
         syncing.execution = Some(ExecutionSync { is_optimistic: true, el_offline: false });
         let paired = format!(r#"{plain},"is_optimistic":true,"el_offline":false}}"#);

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
-use crate::routes::{JSON, bounded, failure, health};
+use crate::routes::{JSON, bounded, failure, healthy};
 
 /// Bytes of a request. The largest cases, with the states of full registries, take little more than a megabyte.
 const MAX_BODY_BYTES: usize = 16 << 20;
@@ -55,8 +55,8 @@ pub(crate) fn routes(driver: Arc<dyn TestDriver>) -> Router {
         .with_state(Shared { driver, calls: Arc::new(Semaphore::new(MAX_CALLS)) });
     let router = Router::new()
         .nest("/lean/v0/test_driver", calls)
-        .route("/lean/v0/health", get(health))
-        .route("/v0/health", get(health));
+        .route("/lean/v0/health", get(healthy))
+        .route("/v0/health", get(healthy));
     bounded(router, MAX_BODY_BYTES)
 }
 

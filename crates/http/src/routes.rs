@@ -7,14 +7,15 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use lathe_types::{
     Encode, HISTORICAL_ROOTS_LIMIT, INTERVALS_PER_SLOT, MILLISECONDS_PER_INTERVAL, MILLISECONDS_PER_SLOT,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use crate::admin::{Guard, Refusal};
 use crate::api::{Api, ApiError};
 use crate::encode;
 use crate::negotiate::wants_json;
@@ -25,26 +26,50 @@ const MAX_BODY_BYTES: usize = 4 << 10;
 /// more requests wait for their turn.
 const MAX_ENCODINGS: usize = 2;
 
+/// Where the aggregator role is read and switched.
+const AGGREGATOR: &str = "/lean/v0/admin/aggregator";
 const HEALTH: &str = r#"{"status":"healthy","service":"lean-rpc-api"}"#;
 pub(crate) const JSON: &str = "application/json";
 const SSZ: &str = "application/octet-stream";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// What an operator decides about the answers.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Who may change what the node does.
+    pub admin: Guard,
+    /// Origins, such as `https://board.example`, whose pages may read the API and change what the node does.
+    pub origins: Vec<String>,
+}
+
+/// Where the admin routes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admin {
+    /// With the API.
+    Here,
+    /// On an address of their own.
+    Elsewhere,
+}
+
 #[derive(Clone)]
 struct Shared {
     api: Arc<dyn Api>,
+    options: Arc<Options>,
     encodings: Arc<Semaphore>,
 }
 
+/// Whether a path is a health check's.
+pub(crate) fn is_health(path: &str) -> bool {
+    matches!(path, "/health" | "/v0/health" | "/lean/v0/health")
+}
+
 /// Everything: the API and the metrics.
-pub(crate) fn api(api: Arc<dyn Api>) -> Router {
+pub(crate) fn api(api: Arc<dyn Api>, options: &Options, admin: Admin) -> Router {
     let v0 = Router::new()
-        .route("/health", get(health))
         .route("/states/finalized", get(finalized_state))
         .route("/blocks/finalized", get(finalized_block))
         .route("/checkpoints/justified", get(justified_checkpoint))
         .route("/fork_choice", get(fork_choice))
-        .route("/admin/aggregator", get(aggregator).post(set_aggregator))
         .route("/node/syncing", get(syncing))
         .route("/node/identity", get(identity))
         .route("/node/version", get(version))
@@ -52,21 +77,39 @@ pub(crate) fn api(api: Arc<dyn Api>) -> Router {
         .route("/node/peer_count", get(peer_count))
         .route("/genesis", get(genesis))
         .route("/config/spec", get(spec));
-    let router = Router::new()
-        .nest("/lean/v0", v0)
-        // The path that some tools were written for.
+    let router = Router::new().nest("/lean/v0", v0).route("/metrics", get(metrics)).merge(health_checks());
+    let router = match admin {
+        Admin::Here => router.merge(admin_routes()),
+        Admin::Elsewhere => router.route(AGGREGATOR, any(elsewhere)),
+    };
+    finish(router, api, options)
+}
+
+/// The metrics, and health.
+pub(crate) fn metrics_only(api: Arc<dyn Api>, options: &Options) -> Router {
+    finish(health_checks().route("/metrics", get(metrics)), api, options)
+}
+
+/// What changes the node.
+pub(crate) fn admin_only(api: Arc<dyn Api>, options: &Options) -> Router {
+    finish(admin_routes(), api, options)
+}
+
+fn admin_routes() -> Router<Shared> {
+    Router::new().route(AGGREGATOR, get(aggregator).post(set_aggregator))
+}
+
+/// Health, under the paths that tools were written for.
+fn health_checks() -> Router<Shared> {
+    Router::new()
+        .route("/lean/v0/health", get(health))
         .route("/v0/health", get(health))
-        .route("/metrics", get(metrics));
-    finish(router, api)
+        .route("/health", get(health))
 }
 
-/// The metrics alone.
-pub(crate) fn metrics_only(api: Arc<dyn Api>) -> Router {
-    finish(Router::new().route("/metrics", get(metrics)), api)
-}
-
-fn finish(router: Router<Shared>, api: Arc<dyn Api>) -> Router {
-    let router = router.with_state(Shared { api, encodings: Arc::new(Semaphore::new(MAX_ENCODINGS)) });
+fn finish(router: Router<Shared>, api: Arc<dyn Api>, options: &Options) -> Router {
+    let encodings = Arc::new(Semaphore::new(MAX_ENCODINGS));
+    let router = router.with_state(Shared { api, options: Arc::new(options.clone()), encodings });
     bounded(router, MAX_BODY_BYTES)
 }
 
@@ -80,8 +123,19 @@ pub(crate) fn bounded(router: Router, max_body_bytes: usize) -> Router {
         .layer(DefaultBodyLimit::max(max_body_bytes))
 }
 
-/// Whether the server runs.
-pub(crate) async fn health() -> Response {
+/// Whether the node runs.
+async fn health(State(shared): State<Shared>) -> Response {
+    match shared.api.health() {
+        Ok(()) => healthy().await,
+        Err(reason) => {
+            let body =
+                json!({ "status": "unhealthy", "service": "lean-rpc-api", "reason": reason }).to_string();
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, JSON)], body).into_response()
+        }
+    }
+}
+
+pub(crate) async fn healthy() -> Response {
     ([(header::CONTENT_TYPE, JSON)], HEALTH).into_response()
 }
 
@@ -146,20 +200,38 @@ async fn aggregator(State(shared): State<Shared>) -> Response {
     answer(shared.api.is_aggregator().map(|is_aggregator| json!({ "is_aggregator": is_aggregator })))
 }
 
-async fn set_aggregator(State(shared): State<Shared>, body: Bytes) -> Response {
-    #[derive(Deserialize)]
-    struct Switch {
-        enabled: bool,
+async fn set_aggregator(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Err(Refusal(status, why)) = shared.options.admin.check(&headers, &shared.options.origins) {
+        return failure(status, why);
     }
-    // Parsed whatever the content type says; tools do not always set it.
-    let Ok(Switch { enabled }) = serde_json::from_slice(&body) else {
+    let Some(enabled) = switch(&body) else {
         return failure(
             StatusCode::BAD_REQUEST,
             "the body must be {\"enabled\": true} or {\"enabled\": false}",
         );
     };
+    if !is_json(&headers) {
+        return failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content type must be application/json");
+    }
     let previous = shared.api.set_aggregator(enabled);
     answer(previous.map(|previous| json!({ "is_aggregator": enabled, "previous": previous })))
+}
+
+/// The switch in a JSON object.
+fn switch(body: &[u8]) -> Option<bool> {
+    let body: serde_json::Map<String, Value> = serde_json::from_slice(body).ok()?;
+    body.get("enabled")?.as_bool()
+}
+
+/// Whether the body is said to be JSON. A web page cannot say so without asking first.
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case(JSON)
+}
+
+async fn elsewhere() -> Response {
+    failure(StatusCode::NOT_FOUND, "admin routes have an address of their own: see --admin-address")
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {

@@ -2,35 +2,40 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::api::Api;
 use crate::connection::{Limits, serve};
 use crate::driver::{self, TestDriver};
 use crate::error::HttpError;
-use crate::routes;
+use crate::places::Client;
+use crate::routes::{self, Admin, Options};
 
 /// How long requests in flight may take once the server is to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// Pause after an accept failed, as it does while file descriptors are used up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Pause between looks for clients that read too slowly.
+const SLOW_READER_PERIOD: Duration = Duration::from_secs(5);
 /// What a client hears that finds all places taken.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 36\r\n\r\n{\"error\":\"all connections are taken\"}";
 
 /// Where to listen. Port 0 lets the system choose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Addresses {
     /// The API and the metrics.
     pub api: Option<SocketAddr>,
-    /// The metrics alone; served by the API's listener if the ports are the same.
+    /// The metrics and health; served by the API's listener if that takes connections to this address too.
     pub metrics: Option<SocketAddr>,
+    /// What changes the node; with the API if there is none.
+    pub admin: Option<SocketAddr>,
 }
 
 /// A server that listens and does not answer yet.
@@ -38,25 +43,41 @@ pub struct Server {
     listeners: Vec<(TcpListener, Router)>,
     api_address: Option<SocketAddr>,
     metrics_address: Option<SocketAddr>,
+    admin_address: Option<SocketAddr>,
     limits: Limits,
 }
 
 impl Server {
+    fn empty(limits: Limits) -> Self {
+        let (api_address, metrics_address, admin_address) = (None, None, None);
+        Self { listeners: Vec::new(), api_address, metrics_address, admin_address, limits }
+    }
+
     /// Takes the ports.
-    pub async fn bind(addresses: Addresses, api: Arc<dyn Api>, limits: Limits) -> Result<Self, HttpError> {
-        let mut server = Self { listeners: Vec::new(), api_address: None, metrics_address: None, limits };
+    pub async fn bind(
+        addresses: Addresses,
+        api: Arc<dyn Api>,
+        limits: Limits,
+        options: Options,
+    ) -> Result<Self, HttpError> {
+        let mut server = Self::empty(limits);
         if let Some(address) = addresses.api {
-            server.api_address =
-                Some(server.listen(address, "API", "api-port", routes::api(api.clone())).await?);
+            let admin = if addresses.admin.is_some() { Admin::Elsewhere } else { Admin::Here };
+            let router = routes::api(api.clone(), &options, admin);
+            server.api_address = Some(server.listen(address, "API", "api-port", router).await?);
+        }
+        if let Some(address) = addresses.admin {
+            let router = routes::admin_only(api.clone(), &options);
+            server.admin_address =
+                Some(server.listen(address, "admin routes", "admin-address", router).await?);
         }
         if let Some(address) = addresses.metrics {
-            let is_merged =
-                addresses.api.is_some_and(|api| api.port() == address.port() && address.port() != 0);
-            server.metrics_address = if is_merged {
-                server.api_address
-            } else {
-                let router = routes::metrics_only(api);
-                Some(server.listen(address, "metrics", "metrics-port", router).await?)
+            server.metrics_address = match addresses.api.filter(|api| covers(*api, address)) {
+                Some(api) => Some(SocketAddr::new(address.ip(), api.port())),
+                None => {
+                    let router = routes::metrics_only(api, &options);
+                    Some(server.listen(address, "metrics", "metrics-port", router).await?)
+                }
             };
         }
         Ok(server)
@@ -68,7 +89,7 @@ impl Server {
         driver: Arc<dyn TestDriver>,
         limits: Limits,
     ) -> Result<Self, HttpError> {
-        let mut server = Self { listeners: Vec::new(), api_address: None, metrics_address: None, limits };
+        let mut server = Self::empty(limits);
         let router = driver::routes(driver);
         server.api_address = Some(server.listen(address, "test driver", "api-port", router).await?);
         Ok(server)
@@ -98,6 +119,11 @@ impl Server {
         self.metrics_address
     }
 
+    /// Where the admin routes are, if they have an address of their own.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
     /// Serves until `stop` ends, and then until requests in flight are answered or two seconds have passed. Returns
     /// before `stop` only if something broke.
     pub async fn run(self, stop: impl Future<Output = ()>) {
@@ -122,25 +148,26 @@ async fn accept_loop(
     limits: Limits,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(limits.max_connections));
+    let places = limits.places();
+    let mut slow_readers = interval(SLOW_READER_PERIOD);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            _ = slow_readers.tick() => {
+                places.cut_slow_readers(limits.answer_timeout, Instant::now());
+                continue;
+            }
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
         // Ended connections leave their result behind until somebody takes it.
         while connections.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, client)) => match places.clone().try_acquire_owned() {
-                Ok(place) => {
-                    let (router, stopping) = (router.clone(), stopping.clone());
-                    connections.spawn(async move {
-                        serve(stream, router, limits, stopping).await;
-                        drop(place);
-                    });
+            Ok((stream, client)) => match places.admit(Client::of(client.ip()), Instant::now()) {
+                Some(place) => {
+                    connections.spawn(serve(stream, router.clone(), limits, place, stopping.clone()));
                 }
-                Err(_) => {
+                None => {
                     debug!(%client, "all connections are taken");
                     turn_away(&stream);
                 }
@@ -157,6 +184,12 @@ async fn accept_loop(
         debug!(connections = connections.len(), "connections did not end in time");
         connections.shutdown().await;
     }
+}
+
+/// Whether a listener on `api` takes the connections to `address` too.
+fn covers(api: SocketAddr, address: SocketAddr) -> bool {
+    let is_any = api.ip().is_unspecified() && (api.is_ipv6() || address.is_ipv4());
+    address.port() != 0 && api.port() == address.port() && (api.ip() == address.ip() || is_any)
 }
 
 /// Says why, as far as the socket takes it at once; nothing is worth waiting for here.

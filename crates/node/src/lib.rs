@@ -23,5 +23,6 @@ pub use backend::AggregationBackend;
 pub use error::NodeError;
 pub use execution::{Endpoint, ExecutionOptions, JwtSecret, genesis_block_hash};
 pub use lathe_checkpoint::Server as CheckpointServer;
+pub use lathe_http::{MIN_TOKEN_LEN, Token};
 pub use node::{Node, Stopped, Stopper};
-pub use options::NodeOptions;
+pub use options::{HttpOptions, NodeOptions};

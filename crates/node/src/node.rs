@@ -1,5 +1,6 @@
 //! Putting a node together and taking it down.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -98,7 +99,9 @@ impl Node {
             network: network_mailbox.clone(),
             execution: execution.as_ref().map(execution::Beside::mailbox),
         };
-        let (chain, view) = Chain::new(engine, time.clone(), hands, metrics.clone(), options.committee_count);
+        let pulse = chain::Pulse::new();
+        let (chain, view) =
+            Chain::new(engine, time.clone(), hands, metrics.clone(), options.committee_count, pulse.clone());
         let reader = store::Reader::new(database.clone());
         let (network, peers) = Network::new(
             service,
@@ -114,6 +117,7 @@ impl Node {
             peers,
             reader: reader.clone(),
             chain: chain_mailbox.clone(),
+            pulse: pulse.clone(),
             time: time.clone(),
             metrics: metrics.clone(),
             identity: identity(&options),
@@ -133,6 +137,7 @@ impl Node {
         supervisor.spawn("network", network.run(network_inbox));
         let history = (reader, network_mailbox);
         execution::spawn(execution, &mut supervisor, &options, &chain_mailbox, history, &time, &metrics);
+        spawn_watchdog(&mut supervisor, pulse, &time, &metrics, &shutdown);
         spawn_clock(&mut supervisor, time, &chain_mailbox, signer_mailbox, &metrics, &shutdown);
         http::spawn(&mut supervisor, server, &shutdown);
         let threads = Threads { database, store: store_inbox, signer, orders: signer_inbox, pool };
@@ -236,6 +241,22 @@ struct Threads {
     signer: Arc<Signer>,
     orders: lathe_actor::Inbox<signer::Order>,
     pool: Workers,
+}
+
+fn spawn_watchdog(
+    supervisor: &mut Supervisor,
+    pulse: chain::Pulse,
+    time: &Time,
+    metrics: &Arc<Metrics>,
+    shutdown: &Shutdown,
+) {
+    let (running, stop) = std::sync::mpsc::channel();
+    shutdown.on_trigger(move || drop(running));
+    let (time, metrics) = (time.clone(), metrics.clone());
+    supervisor.spawn_thread("watchdog", move || {
+        chain::watch(&pulse, &time, &metrics, &stop);
+        Ok::<_, Infallible>(())
+    });
 }
 
 fn spawn_clock(

@@ -12,6 +12,19 @@ use lathe_types::{Genesis, SubnetId, ValidatorIndex};
 use crate::backend::AggregationBackend;
 use crate::execution::ExecutionOptions;
 
+/// What the API answers to whom. The default is for a node whose API is on loopback.
+#[derive(Clone, Debug, Default)]
+pub struct HttpOptions {
+    /// Secret that a request to change the node must show.
+    pub admin_token: Option<lathe_http::Token>,
+    /// Where such requests are taken, if not where the API is.
+    pub admin_address: Option<SocketAddr>,
+    /// Take them without a token although strangers can connect.
+    pub admin_unprotected: bool,
+    /// Origins whose pages may use the API.
+    pub origins: Vec<String>,
+}
+
 /// Everything that one node is started with. The command line, the files of a network directory and tests all end up
 /// here.
 #[derive(Debug)]
@@ -46,6 +59,8 @@ pub struct NodeOptions {
     pub api: Option<SocketAddr>,
     /// Where the metrics listen, if they do; may equal `api`.
     pub metrics: Option<SocketAddr>,
+    /// What the API answers to whom.
+    pub http: HttpOptions,
     /// Nodes that are asked for a finalized state to start from, in this order.
     pub checkpoint_servers: Vec<Server>,
     /// Directory of the chain database.

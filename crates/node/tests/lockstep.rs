@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lathe_config::{Environment, NetworkDirectory, NetworkPaths, NetworkPlan, create_network};
 use lathe_network::{Bootnode, NodeKey, NodeRecord, PeerId, quic_multiaddr};
-use lathe_node::{AggregationBackend, Node, NodeOptions, Stopped};
+use lathe_node::{AggregationBackend, HttpOptions, Node, NodeOptions, Stopped};
 use lathe_types::Root;
 
 const NODES: usize = 4;
@@ -72,6 +72,7 @@ fn options(dir: &Path, node: usize, running: &[Running]) -> NodeOptions {
         peer_names: peer_names.collect(),
         api: None,
         metrics: None,
+        http: HttpOptions::default(),
         checkpoint_servers: Vec::new(),
         ledger_dir: data_dir.join("ledger"),
         data_dir,

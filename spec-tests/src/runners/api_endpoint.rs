@@ -11,8 +11,8 @@ use std::{fs, io};
 
 use lathe_forkchoice::Store;
 use lathe_http::{
-    Addresses, Api, ApiError, ForkChoice, ForkChoiceNode, Identity, Limits, NetworkInfo, PeerInfo, Server,
-    Syncing,
+    Addresses, Api, ApiError, ForkChoice, ForkChoiceNode, Identity, Limits, NetworkInfo, Options, PeerInfo,
+    Server, Syncing,
 };
 use lathe_node::metrics::Metrics;
 use lathe_types::{Checkpoint, PublicKey, SignedBlock, Slot, State, Validator, ValidatorIndex, Validators};
@@ -156,6 +156,10 @@ struct Node {
 }
 
 impl Api for Node {
+    fn health(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     fn finalized_state(&self) -> Result<Arc<State>, ApiError> {
         self.store.state(&self.store.latest_finalized().root).cloned().ok_or(ApiError::NotFound)
     }
@@ -227,15 +231,16 @@ struct Answer {
 /// Starts a server for one request.
 fn ask(node: Node, method: &str, path: &str, body: &str) -> io::Result<Answer> {
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\ncontent-type: application/json\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let addresses = Addresses { api: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))), metrics: None };
-        let server =
-            Server::bind(addresses, Arc::new(node), Limits::default()).await.map_err(io::Error::other)?;
+        let api = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let addresses = Addresses { api, ..Addresses::default() };
+        let server = Server::bind(addresses, Arc::new(node), Limits::default(), Options::default()).await;
+        let server = server.map_err(io::Error::other)?;
         let address = server.api_address().ok_or_else(|| io::Error::other("no address"))?;
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(server.run(async { _ = stopped.await }));

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lathe_http::{
-    Addresses, Api, ApiError, ForkChoice, ForkChoiceNode, Identity, Limits, NetworkInfo, PeerInfo, Server,
-    Syncing,
+    Addresses, Api, ApiError, ForkChoice, ForkChoiceNode, Identity, Limits, NetworkInfo, Options, PeerInfo,
+    Server, Syncing,
 };
 use lathe_types::{
     BlockHeader, Checkpoint, GenesisConfig, HistoricalBlockHashes, JustificationRoots,
@@ -27,6 +27,7 @@ pub const PATIENCE: Duration = Duration::from_secs(15);
 pub struct Node {
     pub aggregator: AtomicBool,
     pub failure: Option<ApiError>,
+    pub ailment: Option<&'static str>,
     pub history: usize,
 }
 
@@ -54,6 +55,9 @@ impl Node {
 }
 
 impl Api for Node {
+    fn health(&self) -> Result<(), String> {
+        self.ailment.map_or(Ok(()), |ailment| Err(ailment.into()))
+    }
     fn finalized_state(&self) -> Result<Arc<State>, ApiError> {
         self.answer(Arc::new(self.state()))
     }
@@ -88,6 +92,7 @@ impl Api for Node {
             head_slot: Slot(3),
             sync_distance: 4,
             finalized_slot: Slot(1),
+            age_ms: 7,
         })
     }
     fn is_aggregator(&self) -> Result<bool, ApiError> {
@@ -127,8 +132,12 @@ pub fn loopback() -> SocketAddr {
 
 impl Running {
     pub async fn start(node: Node, limits: Limits) -> Self {
-        let addresses = Addresses { api: Some(loopback()), metrics: Some(loopback()) };
-        let server = Server::bind(addresses, Arc::new(node), limits).await.unwrap();
+        Self::start_with(node, limits, Options::default()).await
+    }
+
+    pub async fn start_with(node: Node, limits: Limits, options: Options) -> Self {
+        let addresses = Addresses { api: Some(loopback()), metrics: Some(loopback()), admin: None };
+        let server = Server::bind(addresses, Arc::new(node), limits, options).await.unwrap();
         let (api, metrics) = (server.api_address().unwrap(), server.metrics_address().unwrap());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run(async { _ = stopped.await }));
@@ -142,17 +151,21 @@ impl Running {
 
     /// Sends a request that closes its connection and returns status, content type and body.
     pub async fn get(&self, path: &str) -> (u16, String, Vec<u8>) {
-        request(self.api, &format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")).await
+        request(self.api, &format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"))
+            .await
     }
 
     pub async fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String, Vec<u8>) {
         let length = body.len();
         let text = format!(
-            "{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
         );
         request(self.api, &text).await
     }
 }
+
+/// Headers of a body in JSON.
+pub const AS_JSON: &str = "content-type: application/json\r\n";
 
 pub async fn request(address: SocketAddr, text: &str) -> (u16, String, Vec<u8>) {
     let mut stream = TcpStream::connect(address).await.unwrap();

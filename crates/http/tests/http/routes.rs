@@ -2,8 +2,8 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::common::{Node, Running};
-use lathe_http::{ApiError, Limits};
+use crate::common::{AS_JSON, Node, Running, request};
+use lathe_http::{ApiError, Guard, Limits, Options, Token};
 use lathe_types::{Encode, SignedBlock};
 
 const JSON: &str = "application/json";
@@ -31,7 +31,7 @@ async fn plain_answers() {
         r#"{{"nodes":[{{"root":"{one}","slot":0,"parent_root":"{zero}","proposer_index":0,"weight":3}}],"head":"{one}","justified":{{"root":"{one}","slot":0}},"finalized":{{"root":"{one}","slot":0}},"safe_target":"{one}","validator_count":4}}"#
     );
     assert_eq!(node.get("/lean/v0/fork_choice").await, json(&fork_choice));
-    let syncing = r#"{"is_syncing":true,"head_slot":3,"sync_distance":4,"finalized_slot":1}"#;
+    let syncing = r#"{"is_syncing":true,"head_slot":3,"sync_distance":4,"finalized_slot":1,"age_ms":7}"#;
     assert_eq!(node.get("/lean/v0/node/syncing").await, json(syncing));
     let identity = r#"{"version":"lathe/1","peer_id":"16Uiu2"}"#;
     assert_eq!(node.get("/lean/v0/node/identity").await, json(identity));
@@ -75,12 +75,13 @@ async fn the_aggregator_role_is_switched() {
     let node = node().await;
     let path = "/lean/v0/admin/aggregator";
     assert_eq!(node.get(path).await, json(r#"{"is_aggregator":false}"#));
-    let on = node.send("POST", path, "", r#"{"enabled": true}"#).await;
+    let on = node.send("POST", path, AS_JSON, r#"{"enabled": true}"#).await;
     assert_eq!(on, json(r#"{"is_aggregator":true,"previous":false}"#));
     assert_eq!(node.get(path).await, json(r#"{"is_aggregator":true}"#));
-    let again = node.send("POST", path, "content-type: text/plain\r\n", r#"{"enabled":true,"more":1}"#).await;
+    let charset = "content-type: Application/JSON; charset=utf-8\r\n";
+    let again = node.send("POST", path, charset, r#"{"enabled":true,"more":1}"#).await;
     assert_eq!(again, json(r#"{"is_aggregator":true,"previous":true}"#));
-    let off = node.send("POST", path, "content-type: application/json\r\n", r#"{"enabled":false}"#).await;
+    let off = node.send("POST", path, AS_JSON, r#"{"enabled":false}"#).await;
     assert_eq!(off, json(r#"{"is_aggregator":false,"previous":true}"#));
 }
 
@@ -96,29 +97,65 @@ async fn bad_switches_change_nothing() {
         "null",
         "[]",
         "true",
+        "[false]",
         "{}",
         r#"{"enabled":0}"#,
         r#"{"enabled":1}"#,
         r#"{"enabled":"true"}"#,
         r#"{"enabled":null}"#,
     ] {
-        let (status, content_type, _) = node.send("POST", path, "", body).await;
+        let (status, content_type, _) = node.send("POST", path, AS_JSON, body).await;
         assert_eq!((status, content_type.as_str()), (400, JSON), "{body}");
     }
+    let off = r#"{"enabled":false}"#;
+    for content_type in ["", "content-type: text/plain\r\n", "content-type: application/jsonp\r\n"] {
+        assert_eq!(node.send("POST", path, content_type, off).await.0, 415, "{content_type}");
+    }
+    let from = |origin: &str| format!("{AS_JSON}origin: {origin}\r\n");
+    for origin in ["null", "http://evil.example", "http://127.0.0.1:1"] {
+        assert_eq!(node.send("POST", path, &from(origin), off).await.0, 403, "{origin}");
+    }
     let large = format!(r#"{{"enabled":false,"pad":"{}"}}"#, "x".repeat(5000));
-    assert_eq!(node.send("POST", path, "", &large).await.0, 413);
+    assert_eq!(node.send("POST", path, AS_JSON, &large).await.0, 413);
     assert_eq!(node.get(path).await, json(r#"{"is_aggregator":true}"#));
+    assert_eq!(node.send("POST", path, &from("http://127.0.0.1"), off).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_public_api_is_switched_by_token_only() {
+    let (path, off) = ("/lean/v0/admin/aggregator", r#"{"enabled":false}"#);
+    let start = |admin| {
+        Running::start_with(Node::default(), Limits::default(), Options { admin, ..Options::default() })
+    };
+    let closed = start(Guard::Closed).await;
+    assert_eq!(closed.send("POST", path, AS_JSON, off).await.0, 403);
+    assert_eq!(closed.get(path).await.0, 200);
+    let guarded = start(Guard::Token(Token::new("0123456789abcdef").unwrap())).await;
+    assert_eq!(guarded.send("POST", path, AS_JSON, off).await.0, 401);
+    let with_token = format!("{AS_JSON}authorization: Bearer 0123456789abcdef\r\n");
+    assert_eq!(guarded.send("POST", path, &with_token, off).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_ill_node_says_so_on_both_ports() {
+    let ill = Node { ailment: Some("it stands still"), ..Node::default() };
+    let node = Running::start(ill, Limits::default()).await;
+    let said = r#"{"reason":"it stands still","service":"lean-rpc-api","status":"unhealthy"}"#;
+    for path in ["/lean/v0/health", "/v0/health", "/health", "/health/"] {
+        assert_eq!(node.get(path).await, (503, JSON.into(), said.into()), "{path}");
+    }
+    let of_metrics = "GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    assert_eq!(request(node.metrics, of_metrics).await, (503, JSON.into(), said.into()));
 }
 
 #[tokio::test]
 async fn unknown_routes_and_methods() {
     let node = node().await;
-    for path in
-        ["/", "/lean/v0", "/lean/v0/nothing", "/lean/v1/health", "/v0/fork_choice", "/lean/v0/health/"]
-    {
+    for path in ["/lean/v0", "/lean/v0/nothing", "/lean/v1/health", "/v0/fork_choice"] {
         let (status, content_type, _) = node.get(path).await;
         assert_eq!((status, content_type.as_str()), (404, JSON), "{path}");
     }
+    assert_eq!(node.get("/lean/v0/health/").await.0, 200, "a slash at the end is no other path");
     for (method, path) in [
         ("DELETE", "/lean/v0/admin/aggregator"),
         ("PUT", "/lean/v0/admin/aggregator"),
@@ -126,7 +163,8 @@ async fn unknown_routes_and_methods() {
         ("POST", "/lean/v0/states/finalized"),
         ("DELETE", "/metrics"),
     ] {
-        assert_eq!(node.send(method, path, "", "").await.0, 405, "{method} {path}");
+        let (status, content_type, _) = node.send(method, path, "", "").await;
+        assert_eq!((status, content_type.as_str()), (405, JSON), "{method} {path}");
     }
 }
 
@@ -149,7 +187,7 @@ async fn failures_have_their_status() {
         for path in paths {
             assert_eq!(node.get(path).await.0, expected, "{path}");
         }
-        let switched = node.send("POST", "/lean/v0/admin/aggregator", "", r#"{"enabled":true}"#).await;
+        let switched = node.send("POST", "/lean/v0/admin/aggregator", AS_JSON, r#"{"enabled":true}"#).await;
         assert_eq!(switched.0, expected);
         assert_eq!(node.get("/lean/v0/health").await.0, 200, "the server itself is healthy");
     }

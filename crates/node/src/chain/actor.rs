@@ -9,6 +9,7 @@ use lathe_engine::{Effect, Engine, Event, Input, Millis, Origin, SignFailure, Vi
 use tokio::sync::watch;
 
 use super::mailbox::{Letter, Mailbox};
+use super::pulse::Pulse;
 use super::report::Reporter;
 use super::state::{Arrivals, Outbox};
 use crate::clock::Time;
@@ -44,6 +45,7 @@ pub(crate) struct Chain {
     pub(super) arrivals: Arrivals,
     /// Answers that are known at once: a refusal at somebody's door.
     pub(super) immediate: VecDeque<Input>,
+    pub(super) pulse: Pulse,
 }
 
 impl Chain {
@@ -62,6 +64,7 @@ impl Chain {
 
     async fn turn(&mut self, input: Input) -> Result<(), ChainError> {
         let started = Instant::now();
+        self.pulse.turn_begins(&input);
         self.arrived(&input, started);
         self.engine.handle(self.time.now(), input);
         loop {
@@ -72,6 +75,7 @@ impl Chain {
             self.engine.handle(self.time.now(), input);
         }
         self.publish_view();
+        self.pulse.turn_ends();
         self.metrics.chain.turn.observe(started.elapsed().as_secs_f64());
         Ok(())
     }
@@ -115,6 +119,7 @@ impl Chain {
             // The store may make the chain wait, so that what is announced never runs away from what is kept.
             Effect::Persist { sequence, batch } => {
                 self.reporter.imported(&batch);
+                self.pulse.at("the store, which is behind");
                 self.hands.store.persist(sequence, batch).await.map_err(|_| ChainError::StoreGone)?;
             }
             Effect::Publish { message, after } => {

@@ -6,6 +6,7 @@
 mod actor;
 mod mailbox;
 mod observer;
+mod pulse;
 mod report;
 mod state;
 
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 
 pub(crate) use actor::{Chain, Hands};
 pub(crate) use mailbox::{Mailbox, NoRoom, open};
+pub(crate) use pulse::{HEALTHY_AGE, Pulse, watch};
 
 use crate::clock::Time;
 use crate::metrics::Metrics;
@@ -29,8 +31,9 @@ impl Chain {
         hands: Hands,
         metrics: Arc<Metrics>,
         committee_count: u64,
+        pulse: Pulse,
     ) -> (Self, watch::Receiver<Arc<View>>) {
-        engine.set_observer(Box::new(observer::StepTimer::new(metrics.clone())));
+        engine.set_observer(Box::new(observer::StepTimer::new(metrics.clone(), pulse.clone())));
         let (view, watched) = watch::channel(engine.view());
         let chain = Self {
             engine,
@@ -42,6 +45,7 @@ impl Chain {
             outbox: state::Outbox::default(),
             arrivals: state::Arrivals::default(),
             immediate: VecDeque::new(),
+            pulse,
         };
         (chain, watched)
     }

@@ -5,22 +5,25 @@ use std::time::Instant;
 
 use lathe_engine::{Observer, Step};
 
+use super::pulse::{Pulse, step_name};
 use crate::metrics::Metrics;
 
 /// Feeds the histograms of the steps. Steps nest, so the open ones form a stack.
 pub(super) struct StepTimer {
     metrics: Arc<Metrics>,
+    pulse: Pulse,
     open: Vec<(Step, Instant)>,
 }
 
 impl StepTimer {
-    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, open: Vec::new() }
+    pub(super) fn new(metrics: Arc<Metrics>, pulse: Pulse) -> Self {
+        Self { metrics, pulse, open: Vec::new() }
     }
 }
 
 impl Observer for StepTimer {
     fn enter(&mut self, step: Step) {
+        self.pulse.at(step_name(step));
         self.open.push((step, Instant::now()));
     }
 

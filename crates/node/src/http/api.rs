@@ -21,6 +21,7 @@ pub(crate) struct NodeApi {
     pub peers: watch::Receiver<Vec<PeerInfo>>,
     pub reader: store::Reader,
     pub chain: chain::Mailbox,
+    pub pulse: chain::Pulse,
     pub time: Time,
     pub metrics: Arc<Metrics>,
     pub identity: Identity,
@@ -38,6 +39,14 @@ impl NodeApi {
 }
 
 impl Api for NodeApi {
+    fn health(&self) -> Result<(), String> {
+        let age = self.pulse.age(self.time.now());
+        match age > chain::HEALTHY_AGE {
+            true => Err(format!("the chain has stood still for {} s", age.as_secs())),
+            false => Ok(()),
+        }
+    }
+
     fn finalized_state(&self) -> Result<Arc<State>, ApiError> {
         Ok(self.view().finalized_state.clone())
     }
@@ -78,15 +87,17 @@ impl Api for NodeApi {
 
     fn syncing(&self) -> Result<Syncing, ApiError> {
         let view = self.view();
-        let sync = view.sync;
+        let (sync, now) = (view.sync, self.time.now());
+        let age = self.pulse.age(now);
         let execution = self
             .is_paired
             .then_some(ExecutionSync { is_optimistic: sync.is_optimistic, el_offline: sync.el_offline });
         Ok(Syncing {
-            is_syncing: sync.is_syncing,
+            is_syncing: sync.is_syncing || age > chain::HEALTHY_AGE,
             head_slot: sync.head_slot,
-            sync_distance: sync.sync_distance,
+            sync_distance: now.slot().0.saturating_sub(sync.head_slot.0),
             finalized_slot: sync.finalized_slot,
+            age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
             execution,
         })
     }
@@ -102,7 +113,8 @@ impl Api for NodeApi {
     }
 
     fn metrics(&self) -> Result<String, ApiError> {
-        self.metrics.observe_view(&self.view(), self.time.now());
+        let now = self.time.now();
+        self.metrics.observe_view(&self.view(), now, self.pulse.age(now));
         self.metrics.render().map_err(|error| {
             error!(%error, "the metrics cannot be written");
             ApiError::Internal

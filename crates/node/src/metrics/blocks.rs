@@ -1,6 +1,6 @@
 //! Block production, and our own account of blocks and duties.
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::buckets;
 use super::registrar::Registrar;
@@ -63,6 +63,10 @@ pub struct ChainMetrics {
     pub missed_duties: IntCounterVec,
     /// Inputs refused by a rule, by kind and reason.
     pub rejected: IntCounterVec,
+    /// Times that the chain stood still for more than a slot.
+    pub stalls: IntCounter,
+    /// Seconds since the chain's last turn.
+    pub age: Gauge,
     /// Turns of the chain's loop that took longer than they should.
     pub turn: Histogram,
 }
@@ -97,6 +101,8 @@ impl ChainMetrics {
             )?,
             missed_duties: r.counters("lathe_missed_duties_total", "Duties not done", &["duty", "reason"])?,
             rejected: r.counters("lathe_rejected_total", "Inputs refused by a rule", &["kind", "reason"])?,
+            stalls: r.counter("lathe_chain_stalls_total", "Times that the chain stood still")?,
+            age: r.float_gauge("lathe_chain_age_seconds", "Time since the chain's last turn")?,
             turn: r.histogram(
                 "lathe_chain_turn_seconds",
                 "Time of one turn of the chain's loop",

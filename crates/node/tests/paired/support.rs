@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use lathe_config::{Environment, NetworkDirectory, NetworkPaths, NetworkPlan, create_network};
 use lathe_engine::View;
 use lathe_network::{Bootnode, NodeKey, NodeRecord, PeerId, quic_multiaddr};
-use lathe_node::{AggregationBackend, ExecutionOptions, JwtSecret, Node, NodeOptions, Stopped};
+use lathe_node::{AggregationBackend, ExecutionOptions, HttpOptions, JwtSecret, Node, NodeOptions, Stopped};
 use lathe_types::Root;
 
 const NODES: usize = 2;
@@ -63,6 +63,7 @@ pub fn options(
         peer_names: Default::default(),
         api: None,
         metrics: None,
+        http: HttpOptions::default(),
         checkpoint_servers: Vec::new(),
         ledger_dir: data_dir.join("ledger"),
         data_dir,
