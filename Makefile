@@ -6,6 +6,7 @@ JOBS ?= 2
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 LATHE := $(TARGET_DIR)/debug/lathe
 SEEDS ?= 1000
+STEPS ?= 100000
 FUZZ_SECONDS ?= 600
 # What tests and lints take. `build` makes the binaries alone.
 ALL := --workspace
@@ -76,6 +77,10 @@ portable: ## The signature scheme in every build that this machine can run: the 
 .PHONY: mutants
 mutants: deps ## Break one consensus rule at a time and see a test fail: make mutants RULES=target
 	$(CARGO) run -q -j $(JOBS) -p lathe-mutants -- $(RULES)
+
+.PHONY: differential
+differential: ## The store against a transcription of the specification, random steps: make differential STEPS=100000
+	LATHE_DIFFERENTIAL_STEPS=$(STEPS) $(CARGO) test -j $(JOBS) -p lathe-forkchoice --test specification -- --nocapture
 
 .PHONY: fuzz
 fuzz: deps ## Search inputs that break a decoder, ten minutes each: make fuzz FUZZ_SECONDS=60 TARGETS="ssz snappy"

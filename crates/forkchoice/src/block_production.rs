@@ -127,7 +127,7 @@ pub(crate) struct WholeProof {
 impl Chosen {
     /// Whether the target becomes justified if all the voters are counted. One that is its own source, as in the first
     /// votes after genesis, is justified before.
-    pub fn justifies(&self, num_validators: usize) -> bool {
+    pub(crate) fn justifies(&self, num_validators: usize) -> bool {
         self.data.target.slot > self.data.source.slot
             && 3 * (self.counted.len() + self.voters.count_beyond(&self.counted)) >= 2 * num_validators
     }

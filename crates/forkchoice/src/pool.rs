@@ -52,29 +52,29 @@ pub(crate) struct PayloadPool {
 }
 
 impl PayloadPool {
-    pub fn new(max_data: usize) -> Self {
+    pub(crate) fn new(max_data: usize) -> Self {
         Self { entries: BTreeMap::new(), bytes: 0, max_data, outlived: LatestVotes::default(), latest: None }
     }
 
     /// Entries by data root.
-    pub fn entries(&self) -> &BTreeMap<Root, Entry> {
+    pub(crate) fn entries(&self) -> &BTreeMap<Root, Entry> {
         &self.entries
     }
 
     /// The proofs of one data; none if it is unknown.
-    pub fn proofs(&self, data_root: &Root) -> &[Arc<SingleMessageAggregate>] {
+    pub(crate) fn proofs(&self, data_root: &Root) -> &[Arc<SingleMessageAggregate>] {
         self.entries.get(data_root).map_or(&[], |entry| &entry.proofs)
     }
 
     /// Notes that `data` exists, without any proof.
-    pub fn seed(&mut self, data: AttestationData) {
+    pub(crate) fn seed(&mut self, data: AttestationData) {
         let entry = Entry { data, proofs: Vec::new() };
         self.entries.entry(data.tree_hash_root()).or_insert(entry);
         self.evict();
     }
 
     /// Adds a proof, unless it is here already.
-    pub fn insert(&mut self, data: AttestationData, proof: Arc<SingleMessageAggregate>) {
+    pub(crate) fn insert(&mut self, data: AttestationData, proof: Arc<SingleMessageAggregate>) {
         self.insert_at(data.tree_hash_root(), data, proof);
         self.evict();
     }
@@ -105,7 +105,7 @@ impl PayloadPool {
     }
 
     /// Replaces the proofs of one data that `remove` accepts by `proof`.
-    pub fn absorb(
+    pub(crate) fn absorb(
         &mut self,
         data: AttestationData,
         proof: Arc<SingleMessageAggregate>,
@@ -123,7 +123,7 @@ impl PayloadPool {
     }
 
     /// Takes over everything that `other` holds and leaves it empty.
-    pub fn take_from(&mut self, other: &mut Self) {
+    pub(crate) fn take_from(&mut self, other: &mut Self) {
         let taken = std::mem::replace(other, Self::new(other.max_data));
         for (data_root, entry) in taken.entries {
             self.entries.entry(data_root).or_insert(Entry { data: entry.data, proofs: Vec::new() });
@@ -141,7 +141,7 @@ impl PayloadPool {
     }
 
     /// Keeps only votes whose head `keep` accepts.
-    pub fn retain(&mut self, keep: impl Fn(&Vote) -> bool) {
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Vote) -> bool) {
         self.entries.retain(|data_root, entry| keep(&Vote::new(*data_root, &entry.data)));
         self.bytes = self.entries.values().map(Entry::bytes).sum();
         self.outlived.retain(keep);
@@ -149,7 +149,7 @@ impl PayloadPool {
     }
 
     /// Each participant's latest vote among those whose head is after `finalized_slot`.
-    pub fn latest_votes(&self, finalized_slot: Slot) -> Cow<'_, LatestVotes> {
+    pub(crate) fn latest_votes(&self, finalized_slot: Slot) -> Cow<'_, LatestVotes> {
         if let Some((cutoff, latest)) = &self.latest
             && *cutoff == finalized_slot
         {
@@ -168,7 +168,7 @@ impl PayloadPool {
     }
 
     /// Makes the next [`Self::latest_votes`] for the same slot cheap.
-    pub fn refresh(&mut self, finalized_slot: Slot) {
+    pub(crate) fn refresh(&mut self, finalized_slot: Slot) {
         if let Cow::Owned(latest) = self.latest_votes(finalized_slot) {
             self.latest = Some((finalized_slot, latest));
         }

@@ -22,16 +22,16 @@ pub(crate) struct SignaturePool {
 }
 
 impl SignaturePool {
-    pub fn entries(&self) -> &BTreeMap<Root, SignatureEntry> {
+    pub(crate) fn entries(&self) -> &BTreeMap<Root, SignatureEntry> {
         &self.entries
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.count
     }
 
     /// Adds a signature; a validator's first one over the same data stays.
-    pub fn insert(&mut self, data: AttestationData, validator: ValidatorIndex, signature: Signature) {
+    pub(crate) fn insert(&mut self, data: AttestationData, validator: ValidatorIndex, signature: Signature) {
         let new = SignatureEntry { data, signatures: BTreeMap::new() };
         let signatures = &mut self.entries.entry(data.tree_hash_root()).or_insert(new).signatures;
         signatures.entry(validator).or_insert_with(|| {
@@ -42,13 +42,13 @@ impl SignaturePool {
     }
 
     /// Keeps only entries that `keep` accepts.
-    pub fn retain(&mut self, keep: impl Fn(&Root, &AttestationData) -> bool) {
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Root, &AttestationData) -> bool) {
         self.entries.retain(|data_root, entry| keep(data_root, &entry.data));
         self.count = self.entries.values().map(|entry| entry.signatures.len()).sum();
     }
 
     /// Drops the signatures over one data that `absorbed` accepts.
-    pub fn remove(&mut self, data_root: &Root, absorbed: impl Fn(ValidatorIndex) -> bool) {
+    pub(crate) fn remove(&mut self, data_root: &Root, absorbed: impl Fn(ValidatorIndex) -> bool) {
         let Some(entry) = self.entries.get_mut(data_root) else { return };
         let before = entry.signatures.len();
         entry.signatures.retain(|validator, _| !absorbed(*validator));

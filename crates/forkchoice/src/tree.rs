@@ -33,7 +33,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub fn checkpoint(&self) -> Checkpoint {
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
         Checkpoint { root: self.root, slot: self.slot }
     }
 }
@@ -47,7 +47,7 @@ pub(crate) struct Tree {
 
 impl Tree {
     /// Adds a block after its parent; the first block needs none.
-    pub fn insert(
+    pub(crate) fn insert(
         &mut self,
         block: Checkpoint,
         parent_root: Root,
@@ -77,31 +77,31 @@ impl Tree {
         });
     }
 
-    pub fn id(&self, root: &Root) -> Option<NodeId> {
+    pub(crate) fn id(&self, root: &Root) -> Option<NodeId> {
         self.by_root.get(root).copied()
     }
 
-    pub fn node(&self, id: NodeId) -> &Node {
+    pub(crate) fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id]
     }
 
     /// The payload of a block, to note what became of it.
-    pub fn payload_mut(&mut self, id: NodeId) -> Option<&mut Payload> {
+    pub(crate) fn payload_mut(&mut self, id: NodeId) -> Option<&mut Payload> {
         self.nodes[id].payload.as_mut()
     }
 
-    pub fn get(&self, root: &Root) -> Option<&Node> {
+    pub(crate) fn get(&self, root: &Root) -> Option<&Node> {
         self.id(root).map(|id| self.node(id))
     }
 
     /// Every block, parents before their children.
-    pub fn nodes(&self) -> &[Node] {
+    pub(crate) fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
     /// The block itself if it is at or before `slot`, else its nearest ancestor that is. Where the tree ends before
     /// that, the oldest block, whose slot is then later.
-    pub fn ancestor_at_or_before(&self, mut id: NodeId, slot: Slot) -> NodeId {
+    pub(crate) fn ancestor_at_or_before(&self, mut id: NodeId, slot: Slot) -> NodeId {
         while self.nodes[id].slot > slot {
             let node = &self.nodes[id];
             let skip = node.skip.filter(|skip| self.nodes[*skip].slot >= slot);
@@ -114,7 +114,7 @@ impl Tree {
     }
 
     /// Whether the block at `descendant` is, or descends from, the block at `ancestor`.
-    pub fn checkpoint_is_ancestor(&self, ancestor: Checkpoint, descendant: Checkpoint) -> bool {
+    pub(crate) fn checkpoint_is_ancestor(&self, ancestor: Checkpoint, descendant: Checkpoint) -> bool {
         // An ancestor is never later than its descendant.
         if ancestor.slot > descendant.slot {
             return false;
@@ -127,7 +127,11 @@ impl Tree {
 
     /// Keeps the blocks that `keep` accepts, and of those without `keep_state` only the place in the tree. Returns the
     /// roots of blocks that lost their state, in tree order.
-    pub fn prune(&mut self, keep: impl Fn(NodeId) -> bool, keep_state: impl Fn(NodeId) -> bool) -> Vec<Root> {
+    pub(crate) fn prune(
+        &mut self,
+        keep: impl Fn(NodeId) -> bool,
+        keep_state: impl Fn(NodeId) -> bool,
+    ) -> Vec<Root> {
         let kept: Vec<(bool, bool)> = (0..self.nodes.len()).map(|id| (keep(id), keep_state(id))).collect();
         let old = std::mem::take(self);
         let mut dropped = Vec::new();

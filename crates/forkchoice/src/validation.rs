@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use lathe_transition::check_execution_payload;
 use lathe_types::{
-    AggregationBits, AttestationData, Block, Checkpoint, GOSSIP_DISPARITY_INTERVALS, INTERVALS_PER_SLOT,
-    MAX_ATTESTATIONS_DATA, PublicKey, Rejection, RejectionReason, Root, Shaped, SignedAggregatedAttestation,
-    SignedAttestation, SignedBlock, Slot, State, TreeHash, ValidatorIndex,
+    AggregationBits, AttestationData, Block, Checkpoint, GOSSIP_DISPARITY_INTERVALS, HISTORICAL_ROOTS_LIMIT,
+    INTERVALS_PER_SLOT, MAX_ATTESTATIONS_DATA, PublicKey, Rejection, RejectionReason, Root, Shaped,
+    SignedAggregatedAttestation, SignedAttestation, SignedBlock, Slot, State, TreeHash, ValidatorIndex,
 };
 
 use crate::store::Store;
@@ -127,15 +127,22 @@ impl Store {
             return Ok(BlockCheck::Known);
         }
 
-        // Before anything is spent on it or waits for its parent.
+        let parent = self.tree.get(&block.parent_root).ok_or_else(|| {
+            Rejection::new(RejectionReason::UnknownParentBlock, format!("parent {}", block.parent_root))
+        })?;
+
+        // No state could remember the slots in between.
+        let gap = block.slot.0.saturating_sub(parent.slot.0);
+        require(gap <= HISTORICAL_ROOTS_LIMIT, RejectionReason::BlockSlotGapTooLarge, || {
+            format!("{gap} slots after the parent, at most {HISTORICAL_ROOTS_LIMIT}")
+        })?;
+
+        // Its slot has begun, or is the next one.
         let latest_slot = Slot(self.current_slot().0.saturating_add(MAX_BLOCK_SLOTS_AHEAD));
         require(block.slot <= latest_slot, RejectionReason::BlockTooFarInFuture, || {
             format!("block at {}, the latest admissible slot is {latest_slot}", block.slot)
         })?;
 
-        let parent = self.tree.get(&block.parent_root).ok_or_else(|| {
-            Rejection::new(RejectionReason::UnknownParentBlock, format!("parent {}", block.parent_root))
-        })?;
         let Some(parent_state) = &parent.state else { return Ok(BlockCheck::Obsolete) };
 
         parent_state

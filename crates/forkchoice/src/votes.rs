@@ -11,7 +11,7 @@ pub(crate) struct Vote {
 }
 
 impl Vote {
-    pub fn new(data_root: Root, data: &AttestationData) -> Self {
+    pub(crate) fn new(data_root: Root, data: &AttestationData) -> Self {
         Self { slot: data.slot, data_root, head: data.head }
     }
 
@@ -28,7 +28,7 @@ pub(crate) struct LatestVotes(Vec<Option<Vote>>);
 
 impl LatestVotes {
     /// Counts `vote` for every participant that has no later one. The order of calls does not matter.
-    pub fn count(&mut self, vote: Vote, participants: &AggregationBits) {
+    pub(crate) fn count(&mut self, vote: Vote, participants: &AggregationBits) {
         for validator in participants.indices() {
             self.count_one(vote, validator);
         }
@@ -47,21 +47,21 @@ impl LatestVotes {
     }
 
     /// Counts every vote of `other`.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for (validator, vote) in other.iter() {
             self.count_one(vote, validator);
         }
     }
 
     /// Forgets the votes that `keep` refuses.
-    pub fn retain(&mut self, keep: impl Fn(&Vote) -> bool) {
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Vote) -> bool) {
         for latest in &mut self.0 {
             *latest = latest.filter(&keep);
         }
     }
 
     /// Voters with their latest votes, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = (ValidatorIndex, Vote)> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ValidatorIndex, Vote)> + '_ {
         self.0
             .iter()
             .enumerate()

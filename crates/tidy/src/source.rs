@@ -61,17 +61,17 @@ pub struct TestModule {
 const TEST_ATTRIBUTE: &str = "#[cfg(test)]";
 
 /// Line of the byte at `position`, from 1.
-pub fn line_of(text: &str, position: usize) -> usize {
+pub(crate) fn line_of(text: &str, position: usize) -> usize {
     text.as_bytes()[..position].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
 /// Whether `letter` can be part of an identifier.
-pub fn is_word(letter: char) -> bool {
+pub(crate) fn is_word(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_'
 }
 
 /// Positions at which `word` stands alone, not as part of a longer identifier.
-pub fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
+pub(crate) fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     code.match_indices(word).map(|(at, _)| at).filter(move |at| {
         let before = code[..*at].chars().next_back();
         let after = code[at + word.len()..].chars().next();
@@ -80,7 +80,7 @@ pub fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 
 }
 
 /// Position just past the brace that closes the one at `open`, or the end of the text.
-pub fn end_of_block(code: &str, open: usize) -> usize {
+pub(crate) fn end_of_block(code: &str, open: usize) -> usize {
     let mut depth = 0_usize;
     for (offset, byte) in code.bytes().enumerate().skip(open) {
         match byte {

@@ -3,7 +3,12 @@
 //! `cargo bench -p lathe-transition --profile dev --bench transition`. The bound of a hash tree root is the number of
 //! two-to-one hashes that a tree of that shape needs, times the cost of one on this machine, measured in the same run.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a benchmark prints, and stops where it fails"
+)]
 
 use std::hint::black_box;
 use std::sync::Arc;

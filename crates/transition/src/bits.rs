@@ -6,7 +6,7 @@
 use lathe_types::{Decode, DecodeError};
 
 /// `len` bits of `bytes` from bit `start` on, moved to bit 0. Bits beyond `bytes` read as zero.
-pub fn slice(bytes: &[u8], start: usize, len: usize) -> Vec<u8> {
+pub(crate) fn slice(bytes: &[u8], start: usize, len: usize) -> Vec<u8> {
     let (first, shift) = (start / 8, start % 8);
     let byte = |index: usize| u16::from(bytes.get(index).copied().unwrap_or_default());
     let mut out: Vec<u8> = (first..first + len.div_ceil(8))
@@ -24,19 +24,19 @@ fn clear_beyond(bytes: &mut [u8], len: usize) {
 
 /// Joins runs of bits into one bitlist.
 #[derive(Default)]
-pub struct BitWriter {
+pub(crate) struct BitWriter {
     bytes: Vec<u8>,
     len: usize,
 }
 
 impl BitWriter {
     /// A writer with room for `bits`.
-    pub fn with_capacity(bits: usize) -> Self {
+    pub(crate) fn with_capacity(bits: usize) -> Self {
         Self { bytes: Vec::with_capacity(bits / 8 + 1), len: 0 }
     }
 
     /// Appends the first `count` bits of `bits`, whose higher bits are zero.
-    pub fn extend(&mut self, bits: &[u8], count: usize) {
+    pub(crate) fn extend(&mut self, bits: &[u8], count: usize) {
         let shift = self.len % 8;
         for byte in bits {
             if shift == 0 {
@@ -53,7 +53,7 @@ impl BitWriter {
     }
 
     /// The bitlist; fails if it is longer than its type allows.
-    pub fn finish<L: Decode>(mut self) -> Result<L, DecodeError> {
+    pub(crate) fn finish<L: Decode>(mut self) -> Result<L, DecodeError> {
         // SSZ marks the end of a bitlist with one bit more.
         self.extend(&[1], 1);
         L::from_ssz_bytes(&self.bytes)
@@ -61,7 +61,7 @@ impl BitWriter {
 }
 
 /// The bitlist of `len` bits that starts at bit `start` of `bytes`, with zeros where `bytes` end early.
-pub fn window<L: Decode>(bytes: &[u8], start: usize, len: usize) -> Result<L, DecodeError> {
+pub(crate) fn window<L: Decode>(bytes: &[u8], start: usize, len: usize) -> Result<L, DecodeError> {
     let mut writer = BitWriter::with_capacity(len);
     writer.extend(&slice(bytes, start, len), len);
     writer.finish()

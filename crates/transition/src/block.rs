@@ -97,7 +97,7 @@ pub fn process_block_header(state: &mut State, block: &Block) -> Result<(), Reje
 /// Appends to the history, refusing what it cannot hold before it allocates anything.
 fn push_history(state: &mut State, parent_root: Root, num_empty_slots: u64) -> Result<(), Rejection> {
     let history = &mut state.historical_block_hashes;
-    let too_far = |detail: String| Rejection::new(RejectionReason::BlockTooFarInFuture, detail);
+    let too_far = |detail: String| Rejection::new(RejectionReason::BlockSlotGapTooLarge, detail);
     let room = HISTORICAL_ROOTS_LIMIT.saturating_sub(history.len() as u64);
     if num_empty_slots >= room {
         return Err(too_far(format!(
@@ -194,7 +194,7 @@ pub fn state_root(state: &State) -> Root {
 }
 
 /// Writes pending updates into the trees of the state's lists.
-pub fn apply_updates(state: &mut State) {
+pub(crate) fn apply_updates(state: &mut State) {
     // A list checks its limit when an element is pushed, so writing what was accepted cannot fail.
     let _ = state.historical_block_hashes.apply_updates();
     let _ = state.validators.apply_updates();

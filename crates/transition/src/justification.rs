@@ -50,13 +50,13 @@ pub fn extend_to_slot(
             format!("slot {target_slot} is too far after the finalized slot {finalized_slot}"),
         ));
     }
-    window(justified_slots.as_slice(), 0, required_capacity).map(Some).map_err(does_not_fit)
+    window(justified_slots.as_slice(), 0, required_capacity).map(Some).map_err(flags_do_not_fit)
 }
 
 /// Moves the flags forward by `delta` slots, forgetting those at the front.
 pub(crate) fn rebase(justified_slots: &JustifiedSlots, delta: usize) -> Result<JustifiedSlots, Rejection> {
     let rest = justified_slots.len().saturating_sub(delta);
-    window(justified_slots.as_slice(), delta, rest).map_err(does_not_fit)
+    window(justified_slots.as_slice(), delta, rest).map_err(flags_do_not_fit)
 }
 
 /// Whether source, target and head all name the chain's own blocks. Empty slots hold the zero hash, which names none.
@@ -94,28 +94,38 @@ pub(crate) struct Justifications {
 
 impl Justifications {
     /// Takes the bookkeeping apart; a state whose bookkeeping is inconsistent is refused.
-    pub fn unpack(state: &State) -> Result<Self, Rejection> {
+    pub(crate) fn unpack(state: &State) -> Result<Self, Rejection> {
         let validator_count = state.validators.len();
         let (roots, flat) = (&state.justifications_roots, &state.justifications_validators);
+
+        // Without validators there are no segments to cut.
+        if validator_count == 0 {
+            return Err(Rejection::new(RejectionReason::EmptyValidatorRegistry, "nobody can vote"));
+        }
+
+        // One segment of registry length per pending target.
         if roots.len().checked_mul(validator_count) != Some(flat.len()) {
-            return Err(malformed(format!(
-                "{} votes for {} targets and {validator_count} validators",
-                flat.len(),
-                roots.len()
-            )));
+            return Err(Rejection::new(
+                RejectionReason::JustificationVotesLengthMismatch,
+                format!("{} votes for {} targets and {validator_count} validators", flat.len(), roots.len()),
+            ));
         }
-        let mut votes = BTreeMap::new();
-        for (segment, root) in roots.iter().enumerate() {
-            if *root == Root::ZERO {
-                return Err(malformed("the zero hash is a pending target"));
-            }
-            votes.insert(*root, slice(flat.as_slice(), segment * validator_count, validator_count));
+
+        // The zero hash stands for slots without a block.
+        if roots.iter().any(|root| *root == Root::ZERO) {
+            return Err(Rejection::new(
+                RejectionReason::ZeroHashJustificationRoot,
+                "the zero hash is a pending target",
+            ));
         }
+
+        let segment = |segment: usize| slice(flat.as_slice(), segment * validator_count, validator_count);
+        let votes = roots.iter().enumerate().map(|(index, root)| (*root, segment(index))).collect();
         Ok(Self { votes, validator_count })
     }
 
     /// Marks the voters, all of them within the registry, and returns how many validators have now voted for `target`.
-    pub fn mark(&mut self, target: Root, voters: &AggregationBits) -> usize {
+    pub(crate) fn mark(&mut self, target: Root, voters: &AggregationBits) -> usize {
         let length = self.validator_count.div_ceil(8);
         let tally = self.votes.entry(target).or_insert_with(|| vec![0; length]);
         for voter in voters.indices() {
@@ -127,12 +137,13 @@ impl Justifications {
     }
 
     /// Forgets the votes for a target that is justified now.
-    pub fn remove(&mut self, target: &Root) {
+    pub(crate) fn remove(&mut self, target: &Root) {
         self.votes.remove(target);
     }
 
-    /// Keeps only targets later than `finalized_slot`. Every target must stand in `history` after `start_slot`.
-    pub fn retain_after(
+    /// Keeps only targets that stand in `history` after `finalized_slot`. A target that the chain does not have after
+    /// `start_slot` goes as well: no vote can lead to it any more.
+    pub(crate) fn retain_after(
         &mut self,
         finalized_slot: Slot,
         history: &HistoricalBlockHashes,
@@ -148,18 +159,13 @@ impl Justifications {
             .filter(|(root, _)| self.votes.contains_key(*root))
             .map(|(root, slot)| (*root, slot))
             .collect();
-        if let Some(root) = self.votes.keys().find(|root| !root_to_slot.contains_key(*root)) {
-            return Err(malformed(format!(
-                "the pending target {root} is not an unfinalized block of this chain"
-            )));
-        }
         self.votes
             .retain(|root, _| root_to_slot.get(root).is_some_and(|slot| *slot as u64 > finalized_slot.0));
         Ok(())
     }
 
     /// Puts the bookkeeping back, targets in ascending order.
-    pub fn pack_into(self, state: &mut State) -> Result<(), Rejection> {
+    pub(crate) fn pack_into(self, state: &mut State) -> Result<(), Rejection> {
         let mut flat = BitWriter::with_capacity(self.votes.len() * self.validator_count);
         for tally in self.votes.values() {
             flat.extend(tally, self.validator_count);
@@ -176,9 +182,10 @@ impl Justifications {
 
 /// For errors of the containers' own limits, which well-formed bookkeeping never meets.
 fn does_not_fit(error: impl std::fmt::Debug) -> Rejection {
-    malformed(format!("{error:?}"))
+    Rejection::new(RejectionReason::JustificationVotesLengthMismatch, format!("{error:?}"))
 }
 
-fn malformed(detail: impl Into<String>) -> Rejection {
-    Rejection::new(RejectionReason::MalformedJustifications, detail)
+/// The same for the flags, which were no longer than their type allows before either.
+fn flags_do_not_fit(error: impl std::fmt::Debug) -> Rejection {
+    Rejection::new(RejectionReason::JustifiedSlotOutOfRange, format!("{error:?}"))
 }

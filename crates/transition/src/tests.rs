@@ -125,15 +125,18 @@ fn a_slot_beyond_the_history_is_refused_on_both_sides_of_the_limit() {
 
     for slot in [HISTORICAL_ROOTS_LIMIT + 1, u64::MAX] {
         let block = unsealed(&state, slot, vec![]);
-        assert_eq!(reason(state_transition(&state, &block)), RejectionReason::BlockTooFarInFuture);
+        assert_eq!(reason(state_transition(&state, &block)), RejectionReason::BlockSlotGapTooLarge);
         // Nothing is written for slots that have no room.
         let mut advanced = state.clone();
         process_slots(&mut advanced, block.slot).unwrap();
-        assert_eq!(reason(process_block_header(&mut advanced, &block)), RejectionReason::BlockTooFarInFuture);
+        assert_eq!(
+            reason(process_block_header(&mut advanced, &block)),
+            RejectionReason::BlockSlotGapTooLarge
+        );
         assert_eq!(advanced.historical_block_hashes, state.historical_block_hashes);
     }
     let next = unsealed(&post, HISTORICAL_ROOTS_LIMIT + 1, vec![]);
-    assert_eq!(reason(state_transition(&post, &next)), RejectionReason::BlockTooFarInFuture);
+    assert_eq!(reason(state_transition(&post, &next)), RejectionReason::BlockSlotGapTooLarge);
 }
 
 #[test]
@@ -263,25 +266,56 @@ fn inconsistent_bookkeeping_is_refused_not_asserted() {
     let s0 = genesis();
     let b0 = genesis_block(&s0);
     let (b1, s1) = extend(&s0, 1, vec![]);
-    let (b2, s2) = extend(&s1, 2, vec![vote(&[0], checkpoint(&b0), checkpoint(&b1))]);
+    let (_, s2) = extend(&s1, 2, vec![vote(&[0], checkpoint(&b0), checkpoint(&b1))]);
     let check = |state: &State, attestations: &[AggregatedAttestation]| {
         reason(process_attestations(&mut state.clone(), attestations))
     };
 
+    let mut nobody = s2.clone();
+    nobody.validators = Validators::empty();
+    nobody.justifications_roots = JustificationRoots::try_from_iter([Root::ZERO]).unwrap();
+    assert_eq!(check(&nobody, &[]), RejectionReason::EmptyValidatorRegistry);
     let mut short = s2.clone();
-    short.justifications_roots = JustificationRoots::empty();
-    assert_eq!(check(&short, &[]), RejectionReason::MalformedJustifications);
+    short.justifications_roots = JustificationRoots::try_from_iter([Root::ZERO, Root::ZERO]).unwrap();
+    assert_eq!(check(&short, &[]), RejectionReason::JustificationVotesLengthMismatch);
     let mut zero = s2.clone();
     zero.justifications_roots = JustificationRoots::try_from_iter([Root::ZERO]).unwrap();
-    assert_eq!(check(&zero, &[]), RejectionReason::MalformedJustifications);
+    assert_eq!(check(&zero, &[]), RejectionReason::ZeroHashJustificationRoot);
 
-    // A pending target that no slot holds shows when finalization sorts the pending targets by slot.
-    let (_, s3) = extend(&s2, 3, vec![vote(&[1, 2, 3], checkpoint(&b0), checkpoint(&b1))]);
-    let (_, mut s4) = extend(&s3, 4, vec![vote(&[0], checkpoint(&b1), checkpoint(&b2))]);
-    let finalizing = vote(&[0, 1, 2], checkpoint(&b1), checkpoint(&b2));
-    process_attestations(&mut s4.clone(), std::slice::from_ref(&finalizing)).unwrap();
-    s4.justifications_roots = JustificationRoots::try_from_iter([Root::repeat_byte(7)]).unwrap();
-    assert_eq!(check(&s4, &[finalizing]), RejectionReason::MalformedJustifications);
+    // The number of data is looked at first.
+    let data = |slot| AttestationData { slot: Slot(slot), ..AttestationData::default() };
+    let crowd: Vec<_> = (0..9)
+        .map(|slot| AggregatedAttestation {
+            data: data(slot),
+            ..vote(&[0], Checkpoint::default(), Checkpoint::default())
+        })
+        .collect();
+    assert_eq!(check(&nobody, &crowd), RejectionReason::TooManyAttestationData);
+}
+
+#[test]
+fn finality_drops_pending_targets_that_are_not_on_the_chain() {
+    let s0 = genesis();
+    let b0 = genesis_block(&s0);
+    let (b1, s1) = extend(&s0, 1, vec![]);
+    let (b2, s2) = extend(&s1, 2, vec![vote(&[0], checkpoint(&b0), checkpoint(&b1))]);
+    let (b3, s3) = extend(&s2, 3, vec![vote(&[1, 2, 3], checkpoint(&b0), checkpoint(&b1))]);
+    let (_, s4) = extend(&s3, 4, vec![vote(&[0], checkpoint(&b1), checkpoint(&b2))]);
+    let (_, mut s5) = extend(&s4, 5, vec![vote(&[3], checkpoint(&b1), checkpoint(&b3))]);
+    let mut pending = [b2.tree_hash_root(), b3.tree_hash_root()];
+    pending.sort_unstable();
+    assert_eq!(s5.justifications_roots.to_vec(), pending);
+
+    // A target of no slot takes the place of the one that stays: only the segments are the same.
+    let stranger = Root::repeat_byte(7);
+    let segments = pending.map(|root| if root == b3.tree_hash_root() { stranger } else { root });
+    s5.justifications_roots = JustificationRoots::try_from_iter(segments).unwrap();
+    process_attestations(&mut s5, &[]).unwrap();
+    assert!(s5.justifications_roots.iter().any(|root| *root == stranger), "without finality it stays");
+    process_attestations(&mut s5, &[vote(&[0, 1, 2], checkpoint(&b1), checkpoint(&b2))]).unwrap();
+    assert_eq!(s5.latest_finalized, checkpoint(&b1));
+    assert_eq!(s5.justifications_roots.to_vec(), [] as [Root; 0]);
+    assert_eq!(s5.justifications_validators.len(), 0);
 }
 
 #[test]

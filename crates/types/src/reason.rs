@@ -2,9 +2,14 @@
 
 use std::fmt;
 
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 /// Language-neutral reason for a rejection (leanSpec `spec/forks/lstar/errors.py`; the last five are those of the
 /// execution-paired chain, which the specification does not have).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EnumString, IntoStaticStr, VariantArray,
+)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum RejectionReason {
     /// The slot to advance to is not after the state's slot.
     BlockSlotNotInFuture,
@@ -72,8 +77,12 @@ pub enum RejectionReason {
     HeadNotDescendantOfFinalized,
     /// The block is more than one slot ahead of the store's clock (leanSpec#1182).
     BlockTooFarInFuture,
-    /// The vote bookkeeping inside a state is inconsistent (leanSpec#1178).
-    MalformedJustifications,
+    /// The block is further from its parent than a state can remember (leanSpec#1182).
+    BlockSlotGapTooLarge,
+    /// A state's flat vote list is not one segment of registry length per pending target (leanSpec#1178).
+    JustificationVotesLengthMismatch,
+    /// The zero hash, which names no block, is among a state's pending targets (leanSpec#1178).
+    ZeroHashJustificationRoot,
     /// The container is of another chain variant than the network's.
     WrongChainVariant,
     /// The payload does not build on the parent block's.
@@ -87,97 +96,17 @@ pub enum RejectionReason {
 }
 
 impl RejectionReason {
-    /// Every reason: the specification's, in its order, then those of the execution-paired chain.
-    pub const ALL: &[Self] = &[
-        Self::BlockSlotNotInFuture,
-        Self::BlockOlderThanLatestHeader,
-        Self::BlockSlotMismatch,
-        Self::ParentRootMismatch,
-        Self::StateRootMismatch,
-        Self::UnknownParentBlock,
-        Self::ProposerIndexOutOfRange,
-        Self::EmptyValidatorRegistry,
-        Self::WrongProposer,
-        Self::TooManyAttestationData,
-        Self::DuplicateAttestationData,
-        Self::EmptyAggregationBits,
-        Self::UnknownSourceBlock,
-        Self::UnknownTargetBlock,
-        Self::UnknownHeadBlock,
-        Self::SourceAfterTarget,
-        Self::HeadOlderThanTarget,
-        Self::SourceSlotMismatch,
-        Self::TargetSlotMismatch,
-        Self::HeadSlotMismatch,
-        Self::SourceNotAncestorOfTarget,
-        Self::TargetNotAncestorOfHead,
-        Self::AttestationTooFarInFuture,
-        Self::AttestationSlotBeforeHead,
-        Self::ValidatorNotInState,
-        Self::ValidatorIndexOutOfRange,
-        Self::JustifiedSlotOutOfRange,
-        Self::InvalidSignature,
-        Self::InvalidBlockProof,
-        Self::AnchorStateRootMismatch,
-        Self::DecodeError,
-        Self::HeadNotDescendantOfFinalized,
-        Self::BlockTooFarInFuture,
-        Self::MalformedJustifications,
-        Self::WrongChainVariant,
-        Self::ExecutionParentHashMismatch,
-        Self::ExecutionTimestampMismatch,
-        Self::ExecutionPrevRandaoNotZero,
-        Self::ExecutionWithdrawalsNotEmpty,
-    ];
+    /// Every reason: the specification's, then those of the execution-paired chain.
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The specification's name, such as `WRONG_PROPOSER`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::BlockSlotNotInFuture => "BLOCK_SLOT_NOT_IN_FUTURE",
-            Self::BlockOlderThanLatestHeader => "BLOCK_OLDER_THAN_LATEST_HEADER",
-            Self::BlockSlotMismatch => "BLOCK_SLOT_MISMATCH",
-            Self::ParentRootMismatch => "PARENT_ROOT_MISMATCH",
-            Self::StateRootMismatch => "STATE_ROOT_MISMATCH",
-            Self::UnknownParentBlock => "UNKNOWN_PARENT_BLOCK",
-            Self::ProposerIndexOutOfRange => "PROPOSER_INDEX_OUT_OF_RANGE",
-            Self::EmptyValidatorRegistry => "EMPTY_VALIDATOR_REGISTRY",
-            Self::WrongProposer => "WRONG_PROPOSER",
-            Self::TooManyAttestationData => "TOO_MANY_ATTESTATION_DATA",
-            Self::DuplicateAttestationData => "DUPLICATE_ATTESTATION_DATA",
-            Self::EmptyAggregationBits => "EMPTY_AGGREGATION_BITS",
-            Self::UnknownSourceBlock => "UNKNOWN_SOURCE_BLOCK",
-            Self::UnknownTargetBlock => "UNKNOWN_TARGET_BLOCK",
-            Self::UnknownHeadBlock => "UNKNOWN_HEAD_BLOCK",
-            Self::SourceAfterTarget => "SOURCE_AFTER_TARGET",
-            Self::HeadOlderThanTarget => "HEAD_OLDER_THAN_TARGET",
-            Self::SourceSlotMismatch => "SOURCE_SLOT_MISMATCH",
-            Self::TargetSlotMismatch => "TARGET_SLOT_MISMATCH",
-            Self::HeadSlotMismatch => "HEAD_SLOT_MISMATCH",
-            Self::SourceNotAncestorOfTarget => "SOURCE_NOT_ANCESTOR_OF_TARGET",
-            Self::TargetNotAncestorOfHead => "TARGET_NOT_ANCESTOR_OF_HEAD",
-            Self::AttestationTooFarInFuture => "ATTESTATION_TOO_FAR_IN_FUTURE",
-            Self::AttestationSlotBeforeHead => "ATTESTATION_SLOT_BEFORE_HEAD",
-            Self::ValidatorNotInState => "VALIDATOR_NOT_IN_STATE",
-            Self::ValidatorIndexOutOfRange => "VALIDATOR_INDEX_OUT_OF_RANGE",
-            Self::JustifiedSlotOutOfRange => "JUSTIFIED_SLOT_OUT_OF_RANGE",
-            Self::InvalidSignature => "INVALID_SIGNATURE",
-            Self::InvalidBlockProof => "INVALID_BLOCK_PROOF",
-            Self::AnchorStateRootMismatch => "ANCHOR_STATE_ROOT_MISMATCH",
-            Self::DecodeError => "DECODE_ERROR",
-            Self::HeadNotDescendantOfFinalized => "HEAD_NOT_DESCENDANT_OF_FINALIZED",
-            Self::BlockTooFarInFuture => "BLOCK_TOO_FAR_IN_FUTURE",
-            Self::MalformedJustifications => "MALFORMED_JUSTIFICATIONS",
-            Self::WrongChainVariant => "WRONG_CHAIN_VARIANT",
-            Self::ExecutionParentHashMismatch => "EXECUTION_PARENT_HASH_MISMATCH",
-            Self::ExecutionTimestampMismatch => "EXECUTION_TIMESTAMP_MISMATCH",
-            Self::ExecutionPrevRandaoNotZero => "EXECUTION_PREV_RANDAO_NOT_ZERO",
-            Self::ExecutionWithdrawalsNotEmpty => "EXECUTION_WITHDRAWALS_NOT_EMPTY",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// The reason of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|reason| reason.name() == name)
+        name.parse().ok()
     }
 }
 

@@ -1,3 +1,5 @@
+use lathe_types::HISTORICAL_ROOTS_LIMIT;
+
 use super::*;
 use crate::BlockCheck;
 
@@ -140,9 +142,21 @@ fn a_block_may_be_one_slot_early() {
     assert_eq!(reason(check(&store, 7)), RejectionReason::BlockTooFarInFuture);
     store.time = Interval(6 * 5);
     assert!(matches!(check(&store, 7), Ok(BlockCheck::New { .. })));
-    // Before its parent is asked for, so that nobody waits for the parent of a block that nobody can want yet.
-    let far = Block { slot: Slot(u64::MAX), parent_root: Root::repeat_byte(1), ..Block::default() };
-    assert_eq!(reason(store.check_block(&signed(far))), RejectionReason::BlockTooFarInFuture);
+}
+
+#[test]
+fn a_block_is_no_further_from_its_parent_than_a_state_remembers() {
+    let (store, _, chain, _) = forked();
+    let parent_root = chain[2].root;
+    let at = |slot| Block { slot: Slot(slot), parent_root, ..Block::default() };
+    let check = |block| reason(store.check_block(&signed(block)));
+    assert_eq!(chain[2].slot, Slot(3));
+    // Looked at before the clock, and after the parent.
+    assert_eq!(check(at(3 + HISTORICAL_ROOTS_LIMIT)), RejectionReason::BlockTooFarInFuture);
+    assert_eq!(check(at(4 + HISTORICAL_ROOTS_LIMIT)), RejectionReason::BlockSlotGapTooLarge);
+    assert_eq!(check(at(u64::MAX)), RejectionReason::BlockSlotGapTooLarge);
+    let orphan = Block { parent_root: Root::repeat_byte(1), ..at(u64::MAX) };
+    assert_eq!(check(orphan), RejectionReason::UnknownParentBlock);
 }
 
 #[test]

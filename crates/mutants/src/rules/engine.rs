@@ -2,7 +2,7 @@
 
 use crate::{File, Flip};
 
-pub const FILES: &[File] = &[File {
+pub(super) const FILES: &[File] = &[File {
     path: "crates/engine/src/gate.rs",
     flips: &[
         Flip {

@@ -2,7 +2,7 @@
 
 use crate::{File, Flip};
 
-pub const FILES: &[File] = &[
+pub(super) const FILES: &[File] = &[
     File {
         path: "crates/forkchoice/src/validation.rs",
         flips: &[
@@ -76,6 +76,11 @@ pub const FILES: &[File] = &[
                 rule: "a block is at most one slot ahead of the clock",
                 old: "MAX_BLOCK_SLOTS_AHEAD: u64 = 1;",
                 new: "MAX_BLOCK_SLOTS_AHEAD: u64 = 2;",
+            },
+            Flip {
+                rule: "a block is no further from its parent than a state remembers",
+                old: "require(gap <= HISTORICAL_ROOTS_LIMIT,",
+                new: "require(gap < HISTORICAL_ROOTS_LIMIT,",
             },
             Flip {
                 rule: "a block's data stand in it once each",

@@ -2,7 +2,7 @@
 
 use crate::{File, Flip};
 
-pub const FILES: &[File] = &[
+pub(super) const FILES: &[File] = &[
     File {
         path: "crates/forkchoice/src/votes.rs",
         flips: &[

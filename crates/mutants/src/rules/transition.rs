@@ -2,7 +2,7 @@
 
 use crate::{File, Flip};
 
-pub const FILES: &[File] = &[
+pub(super) const FILES: &[File] = &[
     File {
         path: "crates/transition/src/block.rs",
         flips: &[
@@ -214,8 +214,18 @@ pub const FILES: &[File] = &[
             },
             Flip {
                 rule: "the zero hash is no pending target",
-                old: "if *root == Root::ZERO {",
+                old: "if roots.iter().any(|root| *root == Root::ZERO) {",
                 new: "if false {",
+            },
+            Flip {
+                rule: "without validators nobody votes",
+                old: "if validator_count == 0 {",
+                new: "if false {",
+            },
+            Flip {
+                rule: "a pending target that is not on the chain is forgotten",
+                old: "root_to_slot.get(root).is_some_and(",
+                new: "root_to_slot.get(root).is_none_or(",
             },
             Flip {
                 rule: "flags reach no further than their limit",

@@ -13,7 +13,7 @@ use crate::mirror::{self, Bytes32, Mirrored};
 use crate::random::Random;
 
 #[derive(Default, SimpleSerialize)]
-pub struct Withdrawal {
+pub(crate) struct Withdrawal {
     index: u64,
     validator_index: u64,
     address: Vector<u8, 20>,
@@ -21,7 +21,7 @@ pub struct Withdrawal {
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct ExecutionPayloadV3 {
+pub(crate) struct ExecutionPayloadV3 {
     parent_hash: Bytes32,
     fee_recipient: Vector<u8, 20>,
     state_root: Bytes32,
@@ -42,7 +42,7 @@ pub struct ExecutionPayloadV3 {
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct ExecutionPayloadHeader {
+pub(crate) struct ExecutionPayloadHeader {
     parent_hash: Bytes32,
     fee_recipient: Vector<u8, 20>,
     state_root: Bytes32,

@@ -6,25 +6,25 @@
 use lathe_types as ours;
 use ssz_rs::prelude::*;
 
-pub type Bytes32 = [u8; 32];
-pub type Bytes52 = Vector<u8, 52>;
-pub type AggregationBits = Bitlist<4096>;
-pub type ByteList512KiB = List<u8, 524288>;
+pub(crate) type Bytes32 = [u8; 32];
+pub(crate) type Bytes52 = Vector<u8, 52>;
+pub(crate) type AggregationBits = Bitlist<4096>;
+pub(crate) type ByteList512KiB = List<u8, 524288>;
 
 /// What a container of ours looks like over there.
-pub trait Mirrored {
+pub(crate) trait Mirrored {
     type Mirror: SimpleSerialize;
     fn mirror(&self) -> Self::Mirror;
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct Checkpoint {
+pub(crate) struct Checkpoint {
     pub root: Bytes32,
     pub slot: u64,
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct AttestationData {
+pub(crate) struct AttestationData {
     pub slot: u64,
     pub head: Checkpoint,
     pub target: Checkpoint,
@@ -32,41 +32,41 @@ pub struct AttestationData {
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct Attestation {
+pub(crate) struct Attestation {
     pub validator_index: u64,
     pub data: AttestationData,
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct AggregatedAttestation {
+pub(crate) struct AggregatedAttestation {
     pub aggregation_bits: AggregationBits,
     pub data: AttestationData,
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct SingleMessageAggregate {
+pub(crate) struct SingleMessageAggregate {
     pub participants: AggregationBits,
     pub proof: ByteList512KiB,
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct MultiMessageAggregate {
+pub(crate) struct MultiMessageAggregate {
     pub proof: ByteList512KiB,
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct SignedAggregatedAttestation {
+pub(crate) struct SignedAggregatedAttestation {
     pub data: AttestationData,
     pub proof: SingleMessageAggregate,
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct BlockBody {
+pub(crate) struct BlockBody {
     pub attestations: List<AggregatedAttestation, 4096>,
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct Block {
+pub(crate) struct Block {
     pub slot: u64,
     pub proposer_index: u64,
     pub parent_root: Bytes32,
@@ -75,7 +75,7 @@ pub struct Block {
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct BlockHeader {
+pub(crate) struct BlockHeader {
     pub slot: u64,
     pub proposer_index: u64,
     pub parent_root: Bytes32,
@@ -84,25 +84,25 @@ pub struct BlockHeader {
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct SignedBlock {
+pub(crate) struct SignedBlock {
     pub block: Block,
     pub proof: MultiMessageAggregate,
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct GenesisConfig {
+pub(crate) struct GenesisConfig {
     pub genesis_time: u64,
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct Validator {
+pub(crate) struct Validator {
     pub attestation_public_key: Bytes52,
     pub proposal_public_key: Bytes52,
     pub index: u64,
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct State {
+pub(crate) struct State {
     pub config: GenesisConfig,
     pub slot: u64,
     pub latest_block_header: BlockHeader,
@@ -116,18 +116,18 @@ pub struct State {
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct Status {
+pub(crate) struct Status {
     pub finalized: Checkpoint,
     pub head: Checkpoint,
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct BlocksByRootRequest {
+pub(crate) struct BlocksByRootRequest {
     pub roots: List<Bytes32, 1024>,
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct BlocksByRangeRequest {
+pub(crate) struct BlocksByRangeRequest {
     pub start_slot: u64,
     pub count: u64,
 }
@@ -165,12 +165,12 @@ mirrored! {
 
 /// The Merkle path of a signature; `N` is the scheme's limit of nodes in a layer.
 #[derive(Default, SimpleSerialize)]
-pub struct HashTreeOpening<const N: usize> {
+pub(crate) struct HashTreeOpening<const N: usize> {
     pub siblings: List<Vector<u32, 8>, N>,
 }
 
 #[derive(Default, SimpleSerialize)]
-pub struct Signature<const N: usize> {
+pub(crate) struct Signature<const N: usize> {
     pub path: HashTreeOpening<N>,
     pub rho: Vector<u32, 7>,
     pub hashes: List<Vector<u32, 8>, N>,
@@ -178,7 +178,7 @@ pub struct Signature<const N: usize> {
 
 /// Only its root is comparable: on the wire the specification gives the signature a fixed size.
 #[derive(Default, SimpleSerialize)]
-pub struct SignedAttestation<const N: usize> {
+pub(crate) struct SignedAttestation<const N: usize> {
     pub validator_index: u64,
     pub data: AttestationData,
     pub signature: Signature<N>,
@@ -186,7 +186,7 @@ pub struct SignedAttestation<const N: usize> {
 
 impl<const N: usize> Signature<N> {
     /// From all field elements in wire order: the randomness first, then siblings and chain hashes.
-    pub fn of(elements: &[u32], siblings: usize) -> Self {
+    pub(crate) fn of(elements: &[u32], siblings: usize) -> Self {
         let (rho, digests) = elements.split_at(7);
         let digest = |words: &[u32]| Vector::try_from(words.to_vec()).unwrap();
         let mut digests: Vec<_> = digests.chunks_exact(8).map(digest).collect();

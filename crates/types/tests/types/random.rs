@@ -11,18 +11,18 @@ use typenum::Unsigned;
 const PRIME: u32 = (1 << 31) - (1 << 24) + 1;
 
 /// Draws values; the same seed draws the same ones.
-pub struct Random(ChaCha8Rng);
+pub(crate) struct Random(ChaCha8Rng);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0.random_range(0..end)
     }
 
-    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
         (0..len).map(|_| self.0.random()).collect()
     }
 
@@ -57,12 +57,12 @@ impl Random {
         bits
     }
 
-    pub fn field_elements(&mut self, count: usize) -> Vec<u32> {
+    pub(crate) fn field_elements(&mut self, count: usize) -> Vec<u32> {
         (0..count).map(|_| self.0.random_range(0..PRIME)).collect()
     }
 
     /// A signature of the shape, with random field elements.
-    pub fn signature(&mut self, shape: SignatureShape) -> Signature {
+    pub(crate) fn signature(&mut self, shape: SignatureShape) -> Signature {
         let elements = self.field_elements(7 + 8 * (shape.siblings + shape.chains));
         let (rho, digests) = elements.split_at(7);
         let words =
@@ -72,11 +72,11 @@ impl Random {
         Signature::from_ssz_bytes(&bytes).unwrap()
     }
 
-    pub fn checkpoint(&mut self) -> Checkpoint {
+    pub(crate) fn checkpoint(&mut self) -> Checkpoint {
         Checkpoint { root: self.root(), slot: self.slot() }
     }
 
-    pub fn attestation_data(&mut self) -> AttestationData {
+    pub(crate) fn attestation_data(&mut self) -> AttestationData {
         AttestationData {
             slot: self.slot(),
             head: self.checkpoint(),
@@ -85,11 +85,11 @@ impl Random {
         }
     }
 
-    pub fn attestation(&mut self) -> Attestation {
+    pub(crate) fn attestation(&mut self) -> Attestation {
         Attestation { validator_index: ValidatorIndex(self.number()), data: self.attestation_data() }
     }
 
-    pub fn signed_attestation(&mut self, shape: SignatureShape) -> SignedAttestation {
+    pub(crate) fn signed_attestation(&mut self, shape: SignatureShape) -> SignedAttestation {
         let Attestation { validator_index, data } = self.attestation();
         SignedAttestation { validator_index, data, signature: self.signature(shape) }
     }
@@ -99,23 +99,23 @@ impl Random {
         VariableList::new(self.bytes(len)).unwrap()
     }
 
-    pub fn single_message_aggregate(&mut self) -> SingleMessageAggregate {
+    pub(crate) fn single_message_aggregate(&mut self) -> SingleMessageAggregate {
         SingleMessageAggregate { participants: self.bits(600), proof: self.proof() }
     }
 
-    pub fn multi_message_aggregate(&mut self) -> MultiMessageAggregate {
+    pub(crate) fn multi_message_aggregate(&mut self) -> MultiMessageAggregate {
         MultiMessageAggregate { proof: self.proof() }
     }
 
-    pub fn aggregated_attestation(&mut self) -> AggregatedAttestation {
+    pub(crate) fn aggregated_attestation(&mut self) -> AggregatedAttestation {
         AggregatedAttestation { aggregation_bits: self.bits(600), data: self.attestation_data() }
     }
 
-    pub fn signed_aggregated_attestation(&mut self) -> SignedAggregatedAttestation {
+    pub(crate) fn signed_aggregated_attestation(&mut self) -> SignedAggregatedAttestation {
         SignedAggregatedAttestation { data: self.attestation_data(), proof: self.single_message_aggregate() }
     }
 
-    pub fn block(&mut self) -> Block {
+    pub(crate) fn block(&mut self) -> Block {
         let attestations = self.many(10, Self::aggregated_attestation);
         Block {
             slot: self.slot(),
@@ -126,7 +126,7 @@ impl Random {
         }
     }
 
-    pub fn execution_requests(&mut self) -> ExecutionRequests {
+    pub(crate) fn execution_requests(&mut self) -> ExecutionRequests {
         let requests = self.many(4, |random| {
             let len = random.below(100);
             VariableList::new(random.bytes(len)).unwrap()
@@ -134,7 +134,7 @@ impl Random {
         VariableList::new(requests).unwrap()
     }
 
-    pub fn execution_payload(&mut self) -> ExecutionPayloadV3 {
+    pub(crate) fn execution_payload(&mut self) -> ExecutionPayloadV3 {
         let transactions = self.many(5, |random| {
             let len = random.below(300);
             VariableList::new(random.bytes(len)).unwrap()
@@ -167,27 +167,27 @@ impl Random {
         }
     }
 
-    pub fn paired_block(&mut self) -> Block {
+    pub(crate) fn paired_block(&mut self) -> Block {
         let execution = ExecutionBody::new(self.execution_payload(), self.execution_requests());
         let mut block = self.block();
         block.body.execution = Some(Arc::new(execution));
         block
     }
 
-    pub fn paired_state(&mut self) -> State {
+    pub(crate) fn paired_state(&mut self) -> State {
         let header = Arc::new(self.execution_payload().header());
         State { latest_execution_payload_header: Some(header), ..self.state() }
     }
 
-    pub fn block_header(&mut self) -> BlockHeader {
+    pub(crate) fn block_header(&mut self) -> BlockHeader {
         BlockHeader { body_root: self.root(), ..self.block().header() }
     }
 
-    pub fn signed_block(&mut self) -> SignedBlock {
+    pub(crate) fn signed_block(&mut self) -> SignedBlock {
         SignedBlock { block: self.block(), proof: self.multi_message_aggregate() }
     }
 
-    pub fn validator(&mut self) -> Validator {
+    pub(crate) fn validator(&mut self) -> Validator {
         Validator {
             attestation_public_key: self.public_key(),
             proposal_public_key: self.public_key(),
@@ -204,7 +204,7 @@ impl Random {
         Validators::new(validators).unwrap()
     }
 
-    pub fn state(&mut self) -> State {
+    pub(crate) fn state(&mut self) -> State {
         State {
             config: GenesisConfig { genesis_time: self.number() },
             slot: self.slot(),
@@ -220,15 +220,15 @@ impl Random {
         }
     }
 
-    pub fn status(&mut self) -> Status {
+    pub(crate) fn status(&mut self) -> Status {
         Status { finalized: self.checkpoint(), head: self.checkpoint() }
     }
 
-    pub fn blocks_by_root_request(&mut self) -> BlocksByRootRequest {
+    pub(crate) fn blocks_by_root_request(&mut self) -> BlocksByRootRequest {
         BlocksByRootRequest { roots: VariableList::new(self.many(1025, Self::root)).unwrap() }
     }
 
-    pub fn blocks_by_range_request(&mut self) -> BlocksByRangeRequest {
+    pub(crate) fn blocks_by_range_request(&mut self) -> BlocksByRangeRequest {
         BlocksByRangeRequest { start_slot: self.slot(), count: self.number() }
     }
 }
