@@ -53,6 +53,9 @@ pub struct NodeArgs {
     /// Directory of the signing ledger; default: ledger in the data directory
     #[arg(long, value_name = "DIR")]
     ledger_dir: Option<PathBuf>,
+    /// Let keys sign again what they have signed for another genesis: gives them away, only for throw-away networks
+    #[arg(long)]
+    allow_key_reuse: bool,
     /// Name of this node, such as lathe_0
     #[arg(long, value_name = "NAME")]
     node_id: String,
@@ -219,6 +222,7 @@ impl NodeArgs {
             committee_count,
             fork_digest: directory.config.fork_digest().to_owned(),
             keys: directory.duties.keys.clone(),
+            allow_key_reuse: self.allow_key_reuse,
             is_aggregator: self.is_aggregator || entry.as_ref().is_some_and(|entry| entry.is_aggregator),
             aggregate_subnets: self.aggregate_subnet_ids.iter().copied().map(SubnetId).collect(),
             node_key: NodeKey::from_bytes(directory.node_key.secret())

@@ -4,10 +4,10 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use lathe_leansig::{SecretKey, Test};
+use lathe_ledger::{Entry, KeyId};
 use lathe_network::reqresp::codec::{encode_error, encode_request, encode_response, encode_varint};
 use lathe_network::snappy::{compress_block, compress_frames};
 use lathe_network::{NodeKey, NodeRecord, Request, ResponseCode};
-use lathe_signer::{Entry, KeyId, Ledger};
 use lathe_types::{
     Encode, ExecutionBody, ExecutionPayloadV3, ExecutionRequests, Genesis, Root, SignedBlock, Slot, Status,
     Transaction, TreeHash, ValidatorIndex,
@@ -17,7 +17,7 @@ use rand_chacha::rand_core::SeedableRng;
 use serde_json::json;
 
 use crate::execution::ID;
-use crate::key_files::{GENESIS_TIME, KEY_CHECKSUM_LEN, Memory};
+use crate::key_files::{GENESIS_TIME, KEY_CHECKSUM_LEN, open};
 use crate::proofs::WORLD;
 
 /// An input of a target.
@@ -81,7 +81,7 @@ fn key_files() -> Vec<Seed> {
             seeds.push(chosen(0, &theirs));
         }
     }
-    if let Ok(ledger) = Ledger::open_file(Memory(None), GENESIS_TIME, Some(1)) {
+    if let Ok(mut ledger) = open(None, Some(1)) {
         let entry =
             |slot| Entry { key: KeyId([slot as u8 % 2; 32]), slot, root: Root::repeat_byte(slot as u8) };
         ledger.record_all(&(3..9).map(entry).collect::<Vec<_>>());

@@ -14,7 +14,7 @@ use lathe_http::{Identity, NetworkInfo};
 use lathe_leansig::Prod;
 use lathe_signer::Signer;
 use lathe_storage::{Database, DiskDb};
-use lathe_types::MAX_ATTESTATIONS_DATA;
+use lathe_types::{MAX_ATTESTATIONS_DATA, Slot};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::info;
@@ -79,8 +79,9 @@ impl Node {
 
         // Files first, then sockets: whatever is taken by another process is found before anything is spawned.
         create_dirs(&options)?;
-        let signer = signer::load(&options, time.now())?;
-        let (database, engine) = open_chain(&options, &*backend, &time).await?;
+        let locked = signer::lock(&options)?;
+        let (database, engine, newest_block) = open_chain(&options, &*backend, &time).await?;
+        let signer = signer::load(locked, &options, &metrics, time.now(), newest_block)?;
         let (service, address) = network::listen(&options).await?;
         let quic = network::socket(&address).unwrap_or(options.listen);
 
@@ -201,12 +202,12 @@ impl fmt::Debug for Node {
     }
 }
 
-/// Opens the chain database and takes the chain up where it stands.
+/// Opens the chain database and takes the chain up where it stands. The slot is that of the newest block.
 async fn open_chain(
     options: &NodeOptions,
     backend: &dyn Backend,
     time: &Time,
-) -> Result<(Arc<dyn Database>, Engine), NodeError> {
+) -> Result<(Arc<dyn Database>, Engine, Slot), NodeError> {
     let origin = store::Origin::new(&options.genesis);
     let path = options.data_dir.join(CHAIN_DIR);
     let database: Arc<dyn Database> = Arc::new(DiskDb::open(&path, &origin.network(backend.id()))?);
@@ -218,8 +219,10 @@ async fn open_chain(
         genesis_time = options.genesis.genesis_time,
         "chain opened"
     );
+    let later = anchor.later.iter().map(|(block, _)| block.block.slot);
+    let newest_block = later.fold(anchor.header.slot, Slot::max);
     let engine = Engine::new(engine_config(options, backend, time), anchor)?;
-    Ok((database, engine))
+    Ok((database, engine, newest_block))
 }
 
 fn identity(options: &NodeOptions) -> Identity {

@@ -43,6 +43,8 @@ pub struct NodeOptions {
     pub max_raw_bytes: Option<usize>,
     /// Secret keys of the local validators; none for an observer.
     pub keys: Vec<KeyFile>,
+    /// Whether keys may sign again what they have signed for a network with another genesis.
+    pub allow_key_reuse: bool,
     /// Whether the node aggregates.
     pub is_aggregator: bool,
     /// Subnets that it aggregates beside those of its validators.

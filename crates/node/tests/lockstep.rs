@@ -64,6 +64,7 @@ fn options(dir: &Path, node: usize, running: &[Running]) -> NodeOptions {
         backend: AggregationBackend::default(),
         max_raw_bytes: None,
         keys: network.duties.keys.clone(),
+        allow_key_reuse: false,
         is_aggregator: network.validator_config.node(&name(node)).unwrap().is_aggregator,
         aggregate_subnets: Vec::new(),
         node_key: NodeKey::from_bytes(network.node_key.secret()).unwrap(),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use lathe_leansig::{Prod, SecretKey};
-use lathe_signer::{KeyStore, Ledger, SignRequest, Signer};
+use lathe_signer::{KeyStore, Locked, SignRequest, Signer};
 use lathe_types::{KeyRole, Root, Slot, ValidatorIndex};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
@@ -31,7 +31,7 @@ fn signer(ledger: &Path) -> Signer {
         let key = SecretKey::<Prod>::generate(&mut rng, 0..SLOTS, |_, _| ()).unwrap();
         keys.insert(ValidatorIndex(index), KeyRole::Attestation, key).unwrap();
     }
-    Signer::new(keys, Ledger::open(ledger, 0, None).unwrap())
+    Locked::take(keys, ledger, 0).unwrap().open(None, false).unwrap()
 }
 
 fn main() {

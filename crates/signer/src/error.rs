@@ -3,59 +3,51 @@
 use std::io;
 use std::path::PathBuf;
 
+use lathe_ledger::Refusal;
 use lathe_types::{KeyRole, PublicKey, ValidatorIndex};
+
+use crate::lock::Holder;
 
 /// Why the signer does not start. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process holds the ledger.
     #[error(
-        "the signing ledger in {directory} is in use by another process: two signers with the same keys destroy them, stop one"
+        "the signing ledger {} is in use by {holder}: two signers with the same keys destroy them, stop one",
+        path.display()
     )]
     Locked {
-        /// The ledger's directory.
-        directory: PathBuf,
-    },
-    /// The ledger could not be read or written.
-    #[error("the signing ledger {location}: {source}")]
-    Io {
         /// The ledger.
-        location: String,
+        path: PathBuf,
+        /// Who has it.
+        holder: Holder,
+    },
+    /// Another process holds a key.
+    #[error(
+        "the key file {} is in use by {holder}: two signers with the same keys destroy them, stop one",
+        path.display()
+    )]
+    KeyInUse {
+        /// The file.
+        path: PathBuf,
+        /// Who has it.
+        holder: Holder,
+    },
+    /// A key file cannot be locked, so nothing would keep a second process from using it.
+    #[error(
+        "the key file {} cannot be locked ({source}), so nothing would keep a second node from signing with it: put the \
+         keys on a local file system",
+        path.display()
+    )]
+    NotLockable {
+        /// The file.
+        path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
-    /// Bytes of the ledger are damaged beyond what a lost write explains.
-    #[error(
-        "the signing ledger {location} is corrupt ({what}): refusing to sign; restore the file from its disk, or move \
-         it away and keep these keys idle for a few slots"
-    )]
-    Corrupt {
-        /// The ledger.
-        location: String,
-        /// What is wrong.
-        what: String,
-    },
-    /// The ledger was started for a chain with another genesis.
-    #[error(
-        "the signing ledger {location} belongs to the network with genesis time {found}, this one starts at \
-         {expected}: slots begin anew with a genesis, so make new keys and choose another ledger directory"
-    )]
-    OtherGenesis {
-        /// The ledger.
-        location: String,
-        /// Its genesis time.
-        found: u64,
-        /// Ours.
-        expected: u64,
-    },
-    /// An interchange file does not make sense.
-    #[error("the interchange file is not usable, line {line}: {what}")]
-    Interchange {
-        /// Line, from one.
-        line: usize,
-        /// What is wrong.
-        what: String,
-    },
+    /// The ledger's rules, or its bytes.
+    #[error(transparent)]
+    Ledger(#[from] lathe_ledger::Error),
     /// A key file could not be read.
     #[error("cannot read the key file {path}: {source}")]
     KeyFile {
@@ -106,9 +98,27 @@ pub enum Error {
         /// The role.
         role: KeyRole,
     },
+    /// One key serves twice.
+    #[error(
+        "one key serves as the {} key of validator {} and as the {} key of validator {}: a key signs one message per \
+         slot, so one of them would lose its duties; give each a key of its own",
+        role_name(first.1), first.0, role_name(second.1), second.0
+    )]
+    SharedKey {
+        /// One use of it.
+        first: (ValidatorIndex, KeyRole),
+        /// The other one.
+        second: (ValidatorIndex, KeyRole),
+    },
 }
 
-fn role_name(role: KeyRole) -> &'static str {
+impl Error {
+    pub(crate) fn ledger(location: String, source: io::Error) -> Self {
+        Self::Ledger(lathe_ledger::Error::Io { location, source })
+    }
+}
+
+pub(crate) fn role_name(role: KeyRole) -> &'static str {
     match role {
         KeyRole::Attestation => "attestation",
         KeyRole::Proposal => "proposal",
@@ -118,20 +128,9 @@ fn role_name(role: KeyRole) -> &'static str {
 /// Why one signature was not made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
-    /// The key has signed another message at this slot.
-    #[error("the key has signed another message at slot {slot}")]
-    AlreadySigned {
-        /// The slot.
-        slot: u64,
-    },
-    /// The ledger does not know any more, or never knew, what was signed at this slot.
-    #[error("slot {slot} is below {watermark}, from where the ledger vouches for the key")]
-    BelowWatermark {
-        /// The slot.
-        slot: u64,
-        /// The lowest slot that may be signed.
-        watermark: u64,
-    },
+    /// The ledger does not allow it, or failed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The slot lies outside the key's range.
     #[error("slot {slot} is outside the range of the key")]
     KeyExhausted {
@@ -147,9 +146,6 @@ pub enum SignError {
     /// There is no such key here.
     #[error("no such key")]
     UnknownKey,
-    /// The ledger failed; nothing is signed until it is opened again.
-    #[error("the signing ledger failed: {0}")]
-    Ledger(String),
     /// The scheme failed.
     #[error(transparent)]
     Scheme(#[from] lathe_leansig::Error),

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lathe_leansig::{Prod, Scheme, SecretKey};
+use lathe_ledger::KeyId;
 use lathe_types::{KeyRole, PublicKey, ValidatorIndex};
 use parking_lot::RwLock;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::record::KeyId;
+use crate::lock::{LockFailure, lock};
 
 /// Larger than any key file: leanSig's take 8.4 MB, ours some tens of KiB.
 const MAX_KEY_FILE_BYTES: u64 = 32 << 20;
@@ -37,6 +38,14 @@ pub(crate) struct Slotted<S: Scheme> {
     pub(crate) id: KeyId,
     pub(crate) key: RwLock<SecretKey<S>>,
     busy: Arc<AtomicBool>,
+    /// Where it came from.
+    origin: Option<Origin>,
+}
+
+/// The file of a key. Its lock lives as long as it is open.
+struct Origin {
+    directory: PathBuf,
+    _locked: File,
 }
 
 /// A claim to prepare a key; gives it up when dropped, so that lost work is handed out again.
@@ -61,15 +70,16 @@ pub struct KeyStore<S: Scheme = Prod> {
 }
 
 impl<S: Scheme> KeyStore<S> {
-    /// Reads the assigned key files, each recognised by its content, and checks that each holds the secret of the
-    /// assigned public key.
+    /// Reads and locks the assigned key files, each recognised by its content, and checks that each holds the secret of
+    /// the assigned public key, and that no key serves twice.
     pub fn load(assignments: &[KeyAssignment]) -> Result<Self, Error> {
+        refuse_shared(assignments)?;
         let keys = assignments.par_iter().map(|assignment| {
-            let key = read_key(&assignment.path)?;
-            Ok((assignment, key))
+            let (key, file) = read_key(&assignment.path)?;
+            Ok((assignment, key, file))
         });
         let mut store = Self::default();
-        for (KeyAssignment { validator, role, path, public_key }, key) in
+        for (KeyAssignment { validator, role, path, public_key }, key, file) in
             keys.collect::<Result<Vec<_>, Error>>()?
         {
             let (validator, role) = (*validator, *role);
@@ -78,7 +88,8 @@ impl<S: Scheme> KeyStore<S> {
                 let (found, expected) = (found.into(), (*public_key).into());
                 return Err(Error::OtherKey { path: path.clone(), validator, role, found, expected });
             }
-            store.insert(validator, role, key)?;
+            let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+            store.put(validator, role, key, Some(Origin { directory, _locked: file }))?;
         }
         Ok(store)
     }
@@ -90,12 +101,32 @@ impl<S: Scheme> KeyStore<S> {
         role: KeyRole,
         key: SecretKey<S>,
     ) -> Result<(), Error> {
+        self.put(validator, role, key, None)
+    }
+
+    fn put(
+        &mut self,
+        validator: ValidatorIndex,
+        role: KeyRole,
+        key: SecretKey<S>,
+        origin: Option<Origin>,
+    ) -> Result<(), Error> {
         let id = KeyId::of(&PublicKey(key.public_key().encode()));
-        let slotted = Slotted { id, key: RwLock::new(key), busy: Arc::default() };
+        let slotted = Slotted { id, key: RwLock::new(key), busy: Arc::default(), origin };
         match self.keys.insert((validator, role), slotted) {
             None => Ok(()),
             Some(_) => Err(Error::AssignedTwice { validator, role }),
         }
+    }
+
+    /// The keys that come from files, each with the directory of its file.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (KeyId, PathBuf)> {
+        self.keys.values().filter_map(|key| Some((key.id, key.origin.as_ref()?.directory.clone())))
+    }
+
+    /// Whose a key is.
+    pub fn owner_of(&self, id: KeyId) -> Option<(ValidatorIndex, KeyRole)> {
+        self.keys.iter().find(|(_, key)| key.id == id).map(|(owner, _)| *owner)
     }
 
     /// Number of keys.
@@ -129,9 +160,30 @@ impl<S: Scheme> std::fmt::Debug for KeyStore<S> {
     }
 }
 
-fn read_key<S: Scheme>(path: &Path) -> Result<SecretKey<S>, Error> {
+/// Refuses a public key that is assigned twice.
+fn refuse_shared(assignments: &[KeyAssignment]) -> Result<(), Error> {
+    let mut uses = HashMap::new();
+    for KeyAssignment { validator, role, public_key, .. } in assignments {
+        let second = (*validator, *role);
+        match uses.insert(public_key.0, second) {
+            Some(first) if first == second => {
+                return Err(Error::AssignedTwice { validator: *validator, role: *role });
+            }
+            Some(first) => return Err(Error::SharedKey { first, second }),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Reads a key, and locks its file before that.
+fn read_key<S: Scheme>(path: &Path) -> Result<(SecretKey<S>, File), Error> {
     let failed = |source| Error::KeyFile { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(failed)?;
+    lock(&file).map_err(|failure| match failure {
+        LockFailure::Held(holder) => Error::KeyInUse { path: path.to_owned(), holder },
+        LockFailure::Impossible(source) => Error::NotLockable { path: path.to_owned(), source },
+    })?;
     let bytes = file.metadata().map_err(failed)?.len();
     if bytes > MAX_KEY_FILE_BYTES {
         return Err(Error::KeyFileSize { path: path.to_owned(), bytes });
@@ -139,5 +191,6 @@ fn read_key<S: Scheme>(path: &Path) -> Result<SecretKey<S>, Error> {
     // Of the right size from the start: a vector that grows leaves copies of the secret behind.
     let mut secret = Zeroizing::new(vec![0; usize::try_from(bytes).unwrap_or_default()]);
     file.read_exact(&mut secret).map_err(failed)?;
-    SecretKey::decode(&secret).map_err(|source| Error::Key { path: path.to_owned(), source })
+    let key = SecretKey::decode(&secret).map_err(|source| Error::Key { path: path.to_owned(), source })?;
+    Ok((key, file))
 }

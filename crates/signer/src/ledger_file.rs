@@ -1,42 +1,31 @@
-//! The file under the ledger, as a trait so that tests can take the power away.
+//! The ledger's file, in a directory of its own.
+//!
+//! Its lock is on the file itself, so a directory under another name, a hard link or a lock file that was deleted do
+//! not let a second process in. Before every write the file must still be the one that its path leads to, and have no
+//! other name: what is written to a file that nobody finds again is not on record.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use lathe_ledger::Medium;
+
 use crate::error::Error;
+use crate::lock::{LockFailure, check_identity, lock};
 
-/// What the ledger asks of its file.
-pub trait LedgerFile: Send {
-    /// Where the file is, for messages.
-    fn location(&self) -> String;
-
-    /// The whole file; `None` if there is none.
-    fn read(&mut self) -> io::Result<Option<Vec<u8>>>;
-
-    /// Puts another file in its place: after a crash there is the old one or the new one, and once this returned, the
-    /// new one.
-    fn replace(&mut self, contents: &[u8]) -> io::Result<()>;
-
-    /// Writes bytes at an offset, extending the file if need be. Not durable before [`LedgerFile::sync`].
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
-
-    /// Returns once all that was written survives a power loss.
-    fn sync(&mut self) -> io::Result<()>;
-}
-
-const FILE_NAME: &str = "signing.ledger";
+pub(crate) const FILE_NAME: &str = "signing.ledger";
 const NEW_FILE_NAME: &str = "signing.ledger.new";
-/// The lock is on a file of its own, which is never replaced.
+/// Keeps two processes from making the first ledger of a directory at once.
 const LOCK_NAME: &str = "signing.lock";
 /// A ledger is compacted long before this; more is not a ledger and would only fill the memory.
 const MAX_FILE_BYTES: u64 = 512 << 20;
 
-/// A file in a directory of its own, under an exclusive lock.
+/// The ledger's file, under an exclusive lock.
 #[derive(Debug)]
 pub struct DiskFile {
     directory: PathBuf,
+    /// Locked. `None` until there is a ledger.
     file: Option<File>,
     /// Held, not used: the lock lives as long as the file is open.
     _lock: File,
@@ -45,65 +34,86 @@ pub struct DiskFile {
 impl DiskFile {
     /// Takes the lock, making the directory if need be.
     pub fn lock(directory: &Path) -> Result<Self, Error> {
-        let failed = |source| Error::Io { location: directory.display().to_string(), source };
+        let failed = |source| Error::ledger(directory.display().to_string(), source);
         fs::create_dir_all(directory).map_err(failed)?;
-        let lock =
+        let guard =
             File::options().create(true).append(true).open(directory.join(LOCK_NAME)).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { directory: directory.to_owned(), file: None, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(Error::Locked { directory: directory.to_owned() }),
-            Err(TryLockError::Error(source)) => Err(failed(source)),
-        }
+        let taken = |file: &File| {
+            lock(file).map_err(|failure| match failure {
+                LockFailure::Held(holder) => Error::Locked { path: directory.join(FILE_NAME), holder },
+                LockFailure::Impossible(source) => failed(source),
+            })
+        };
+        taken(&guard)?;
+        let path = directory.join(FILE_NAME);
+        let file = match File::options().read(true).write(true).open(&path) {
+            Ok(file) => {
+                taken(&file)?;
+                check_identity(&path, &file, true)
+                    .map_err(|source| Error::ledger(path.display().to_string(), source))?;
+                Some(file)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Error::ledger(path.display().to_string(), error)),
+        };
+        Ok(Self { directory: directory.to_owned(), file, _lock: guard })
     }
 
     fn path(&self) -> PathBuf {
         self.directory.join(FILE_NAME)
     }
 
-    fn opened(&mut self) -> io::Result<&File> {
-        let path = self.path();
-        match &mut self.file {
-            Some(file) => Ok(file),
-            none => Ok(none.insert(File::options().read(true).write(true).open(path)?)),
-        }
+    /// The file, if it is still the one that everybody finds.
+    fn checked(&self) -> io::Result<&File> {
+        let file = self.file.as_ref().ok_or_else(|| io::Error::other("it was never written"))?;
+        check_identity(&self.path(), file, true)?;
+        Ok(file)
     }
 }
 
-impl LedgerFile for DiskFile {
+impl Medium for DiskFile {
     fn location(&self) -> String {
         self.path().display().to_string()
     }
 
     fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let path = self.path();
-        match fs::metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-            Ok(metadata) if metadata.len() > MAX_FILE_BYTES => {
-                return Err(io::Error::new(
-                    io::ErrorKind::FileTooLarge,
-                    "far larger than any signing ledger",
-                ));
-            }
-            Ok(_) => {}
-        }
-        fs::read(path).map(Some)
+        self.file.as_ref().map(read_bounded).transpose()
     }
 
     fn replace(&mut self, contents: &[u8]) -> io::Result<()> {
-        self.file = None;
-        let new = self.directory.join(NEW_FILE_NAME);
-        fs::write(&new, contents)?;
-        File::open(&new)?.sync_all()?;
-        fs::rename(&new, self.path())?;
-        File::open(&self.directory)?.sync_all()
+        match &self.file {
+            Some(_) => self.checked().map(|_| ())?,
+            None if self.path().exists() => return Err(io::Error::other("another file has taken its place")),
+            None => {}
+        }
+        let new_path = self.directory.join(NEW_FILE_NAME);
+        let new = File::options().read(true).write(true).create(true).truncate(true).open(&new_path)?;
+        // Locked before it gets its name, so there is no moment at which the ledger is free.
+        new.try_lock().map_err(io::Error::from)?;
+        new.write_all_at(contents, 0)?;
+        new.sync_all()?;
+        fs::rename(&new_path, self.path())?;
+        File::open(&self.directory)?.sync_all()?;
+        self.file = Some(new);
+        Ok(())
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.opened()?.write_all_at(bytes, offset)
+        self.checked()?.write_all_at(bytes, offset)
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.opened()?.sync_data()
+        self.file.as_ref().map_or(Ok(()), File::sync_data)
     }
+}
+
+/// All of a file, unless it is far larger than any ledger.
+pub(crate) fn read_bounded(file: &File) -> io::Result<Vec<u8>> {
+    let bytes = file.metadata()?.len();
+    if bytes > MAX_FILE_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "far larger than any signing ledger"));
+    }
+    let mut contents = vec![0; usize::try_from(bytes).unwrap_or_default()];
+    file.read_exact_at(&mut contents, 0)?;
+    Ok(contents)
 }

@@ -1,15 +1,19 @@
 //! Signs: checks the key, records, syncs, and only then signs.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
+use std::thread;
 
 use lathe_leansig::{Prod, Scheme, Subtree, Task};
+use lathe_ledger::{Entry, Ledger, Mark, Opened, Refusal, Terms};
 use lathe_types::{Decode as _, KeyRole, Root, Signature, Slot, ValidatorIndex};
+use parking_lot::Mutex;
 use rayon::prelude::*;
 
-use crate::error::SignError;
+use crate::error::{Error, SignError};
 use crate::key_store::{Claim, KeyStore, Slotted};
-use crate::ledger::{Entry, Ledger};
-use crate::ledger_file::{DiskFile, LedgerFile};
+use crate::ledger_file::DiskFile;
+use crate::mark_files::MarkFiles;
 
 /// One signature wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,26 +28,66 @@ pub struct SignRequest {
     pub message: Root,
 }
 
-/// Keys and ledger of a node. All methods may be called from any thread.
-pub struct Signer<S: Scheme = Prod, F: LedgerFile = DiskFile> {
+/// Keys, ledger and marks that no other process can take any more, and that nothing was signed with yet.
+#[derive(Debug)]
+pub struct Locked<S: Scheme = Prod> {
     keys: KeyStore<S>,
-    ledger: Ledger<F>,
+    file: DiskFile,
+    marks: MarkFiles,
+    genesis_time: u64,
 }
 
-impl<S: Scheme, F: LedgerFile> Signer<S, F> {
-    /// A signer that records in `ledger`.
-    pub fn new(keys: KeyStore<S>, ledger: Ledger<F>) -> Self {
-        Self { keys, ledger }
+impl<S: Scheme> Locked<S> {
+    /// Takes the ledger in `ledger_dir`, and the marks beside the keys, which are locked already.
+    pub fn take(keys: KeyStore<S>, ledger_dir: &Path, genesis_time: u64) -> Result<Self, Error> {
+        let file = DiskFile::lock(ledger_dir)?;
+        let marks = MarkFiles::open(keys.places(), ledger_dir, genesis_time)?;
+        Ok(Self { keys, file, marks, genesis_time })
     }
 
-    /// The ledger.
-    pub fn ledger(&self) -> &Ledger<F> {
-        &self.ledger
+    /// Opens the ledger. `current_slot` is the latest slot that anything says it may be, the clock or a stored block,
+    /// and `None` before genesis. [`Signer::opened`] says what was found.
+    pub fn open(self, current_slot: Option<Slot>, allow_key_reuse: bool) -> Result<Signer<S>, Error> {
+        let Self { keys, file, mut marks, genesis_time } = self;
+        let terms = Terms {
+            genesis_time,
+            current_slot: current_slot.map(|slot| slot.0),
+            marks: marks.found(),
+            allow_key_reuse,
+        };
+        let ledger = Ledger::open(file, &terms)?;
+        let known: Vec<Mark> = keys.iter().map(|(.., key)| ledger.mark(key.id)).collect();
+        marks.write(&known).map_err(|why| Error::ledger(why, std::io::Error::other("not written")))?;
+        Ok(Signer { keys, ledger: Mutex::new(ledger), marks: Mutex::new(marks) })
     }
+}
 
+/// Keys and ledger of a node. All methods may be called from any thread.
+pub struct Signer<S: Scheme = Prod> {
+    keys: KeyStore<S>,
+    ledger: Mutex<Ledger<DiskFile>>,
+    marks: Mutex<MarkFiles>,
+}
+
+impl<S: Scheme> Signer<S> {
     /// The keys.
     pub fn keys(&self) -> &KeyStore<S> {
         &self.keys
+    }
+
+    /// What was found when the ledger was opened.
+    pub fn opened(&self) -> Opened {
+        *self.ledger.lock().opened()
+    }
+
+    /// Below this slot no key signs.
+    pub fn watermark(&self) -> Slot {
+        Slot(self.ledger.lock().watermark())
+    }
+
+    /// Key directories that cannot be written, so that no mark is kept beside their keys.
+    pub fn unmarked(&self) -> Vec<PathBuf> {
+        self.marks.lock().read_only().to_vec()
     }
 
     /// Signs what may be signed, with one outcome per request, in order. All requests share one write to the ledger,
@@ -60,13 +104,49 @@ impl<S: Scheme, F: LedgerFile> Signer<S, F> {
                 Some(Entry { key, slot: request.slot.0, root: request.message })
             })
             .collect();
-        let recorded = self.ledger.record_all(&entries);
+        let (recorded, marks) = self.record(&entries);
         for (outcome, recorded) in outcomes.iter_mut().filter(|outcome| outcome.is_ok()).zip(recorded) {
             if let Err(refused) = recorded {
-                *outcome = Err(refused);
+                *outcome = Err(refused.into());
             }
         }
-        requests.par_iter().zip(outcomes).map(|(request, key)| sign(key?, request)).collect()
+        // The marks become durable while the signatures are made; no signature leaves before both are done.
+        thread::scope(|scope| {
+            let marking = scope.spawn(|| self.marks.lock().write(&marks));
+            let signed =
+                requests.par_iter().zip(outcomes).map(|(request, key)| sign(key?, request)).collect();
+            let marked = marking.join().unwrap_or_else(|_| Err("writing a mark panicked".into()));
+            match marked {
+                Ok(()) => signed,
+                Err(why) => withhold(signed, &why),
+            }
+        })
+    }
+
+    /// Puts entries on record, and says what their keys' marks have to become.
+    fn record(&self, entries: &[Entry]) -> (Vec<Result<(), Refusal>>, Vec<Mark>) {
+        let mut ledger = self.ledger.lock();
+        let recorded = ledger.record_all(entries);
+        let allowed = entries.iter().zip(&recorded).filter(|(_, outcome)| outcome.is_ok());
+        let marks = allowed.map(|(entry, _)| ledger.mark(entry.key)).collect();
+        (recorded, marks)
+    }
+
+    /// A valid signature by one of our keys was seen. If it was made elsewhere the key signs nothing any more, until an
+    /// operator resumes it. True if this stopped it.
+    pub fn seen(&self, request: &SignRequest) -> Result<bool, SignError> {
+        let key = self.keys.get(request.validator, request.role).ok_or(SignError::UnknownKey)?;
+        let entry = Entry { key: key.id, slot: request.slot.0, root: request.message };
+        Ok(self.ledger.lock().seen(entry)?)
+    }
+
+    /// Keys that rest because somebody else signs with them, each with the slot where that was seen.
+    pub fn stopped(&self) -> Vec<(ValidatorIndex, KeyRole, Slot)> {
+        let ledger = self.ledger.lock();
+        let of = |(validator, role, key): (ValidatorIndex, KeyRole, &Slotted<S>)| {
+            Some((validator, role, Slot(ledger.stopped(key.id)?)))
+        };
+        self.keys.iter().filter_map(of).collect()
     }
 
     fn ready(&self, request: &SignRequest) -> Result<&Slotted<S>, SignError> {
@@ -130,10 +210,18 @@ impl<S: Scheme, F: LedgerFile> Signer<S, F> {
     }
 }
 
-impl<S: Scheme, F: LedgerFile> fmt::Debug for Signer<S, F> {
+impl<S: Scheme> fmt::Debug for Signer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signer").field("keys", &self.keys).field("ledger", &self.ledger).finish()
+        f.debug_struct("Signer").field("keys", &self.keys).field("ledger", &*self.ledger.lock()).finish()
     }
+}
+
+/// Nothing leaves: a ledger that was lost now could not be told from one that is complete.
+fn withhold(signed: Vec<Result<Signature, SignError>>, why: &str) -> Vec<Result<Signature, SignError>> {
+    signed
+        .into_iter()
+        .map(|outcome| outcome.and_then(|_| Err(Refusal::Failed(why.to_owned()).into())))
+        .collect()
 }
 
 fn sign<S: Scheme>(slotted: &Slotted<S>, request: &SignRequest) -> Result<Signature, SignError> {

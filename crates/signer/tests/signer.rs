@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use lathe_leansig::{
     PublicKey as XmssPublicKey, Scheme, SecretKey, Signature as XmssSignature, Test, verify,
 };
-use lathe_signer::{Error, Exhaustion, KeyAssignment, KeyStore, Ledger, SignError, SignRequest, Signer};
+use lathe_ledger::Refusal;
+use lathe_signer::{Error, Exhaustion, KeyAssignment, KeyStore, Locked, SignError, SignRequest, Signer};
 use lathe_types::{KeyRole, PublicKey, Root, Slot, ValidatorIndex};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
@@ -20,6 +21,14 @@ const VALIDATOR: ValidatorIndex = ValidatorIndex(3);
 
 fn key(seed: u64, slots: Range<u64>) -> SecretKey<Test> {
     SecretKey::generate(&mut ChaCha20Rng::seed_from_u64(seed), slots, |_, _| ()).unwrap()
+}
+
+fn opened(keys: KeyStore<Test>, ledger: &Path) -> Signer<Test> {
+    Locked::take(keys, ledger, GENESIS_TIME).unwrap().open(None, false).unwrap()
+}
+
+fn already_signed(slot: u64) -> SignError {
+    Refusal::AlreadySigned { slot }.into()
 }
 
 fn public_key(key: &SecretKey<Test>) -> PublicKey {
@@ -41,7 +50,7 @@ fn signer(directory: &Path) -> (Signer<Test>, [XmssPublicKey; 2]) {
     let mut keys = KeyStore::default();
     keys.insert(VALIDATOR, KeyRole::Attestation, attestation).unwrap();
     keys.insert(VALIDATOR, KeyRole::Proposal, proposal).unwrap();
-    (Signer::new(keys, Ledger::open(directory, GENESIS_TIME, None).unwrap()), public_keys)
+    (opened(keys, directory), public_keys)
 }
 
 #[test]
@@ -65,14 +74,11 @@ fn a_slot_is_signed_once_and_the_same_message_gives_the_same_bytes() {
     let first = signer.sign_all(&[vote(5, 1)]);
     assert!(first[0].is_ok());
     assert_eq!(signer.sign_all(&[vote(5, 1)]), first);
-    assert_eq!(signer.sign_all(&[vote(5, 2)]), [Err(SignError::AlreadySigned { slot: 5 })]);
+    assert_eq!(signer.sign_all(&[vote(5, 2)]), [Err(already_signed(5))]);
     drop(signer);
     let signer = self::signer(dir.path()).0;
     signer.prepare_now(Slot(5)).unwrap();
-    assert_eq!(
-        signer.sign_all(&[vote(5, 2), vote(5, 1)]),
-        [Err(SignError::AlreadySigned { slot: 5 }), first[0].clone()]
-    );
+    assert_eq!(signer.sign_all(&[vote(5, 2), vote(5, 1)]), [Err(already_signed(5)), first[0].clone()]);
 }
 
 #[test]
@@ -99,7 +105,7 @@ fn refusals_and_signatures_come_in_the_order_of_the_requests() {
     let stranger = SignRequest { validator: ValidatorIndex(9), ..vote(6, 1) };
     let outcomes = signer.sign_all(&[stranger, vote(5, 2), vote(6, 1), vote(5, 1)]);
     assert_eq!(outcomes[0], Err(SignError::UnknownKey));
-    assert_eq!(outcomes[1], Err(SignError::AlreadySigned { slot: 5 }));
+    assert_eq!(outcomes[1], Err(already_signed(5)));
     assert!(outcomes[2].is_ok() && outcomes[3].is_ok());
     assert_ne!(outcomes[2], outcomes[3]);
 }
@@ -153,7 +159,7 @@ fn keys_that_end_soon_are_announced() {
     let mut keys = KeyStore::default();
     keys.insert(VALIDATOR, KeyRole::Attestation, key(1, 0..100)).unwrap();
     keys.insert(VALIDATOR, KeyRole::Proposal, key(2, 0..40)).unwrap();
-    let signer = Signer::new(keys, Ledger::open(dir.path(), GENESIS_TIME, None).unwrap());
+    let signer = opened(keys, dir.path());
     let ending = |role, end| Exhaustion { validator: VALIDATOR, role, end: Slot(end) };
     assert_eq!(signer.exhausts_within(Slot(10), 29), []);
     assert_eq!(signer.exhausts_within(Slot(10), 30), [ending(KeyRole::Proposal, 40)]);
@@ -197,7 +203,7 @@ fn key_files_of_both_formats_are_recognised_by_content() {
     ];
     let keys = KeyStore::<Test>::load(&assignments).unwrap();
     assert_eq!(keys.len(), 2);
-    let signer = Signer::new(keys, Ledger::open(&dir.path().join("ledger"), GENESIS_TIME, None).unwrap());
+    let signer = opened(keys, &dir.path().join("ledger"));
     signer.prepare_now(Slot(3)).unwrap();
     assert!(signer.sign_all(&[vote(3, 1), request(KeyRole::Proposal, 3, 1)]).iter().all(Result::is_ok));
 }

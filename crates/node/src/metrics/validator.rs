@@ -38,6 +38,8 @@ pub struct ValidatorMetrics {
     pub count: IntGauge,
     /// 1 when this node aggregates.
     pub is_aggregator: IntGauge,
+    /// 1 when keys may sign again what they have signed for another genesis.
+    pub key_reuse_allowed: IntGauge,
     /// Seconds from the decision to vote to the vote's publication.
     pub attestation_production: Histogram,
     /// Aggregations that were due and not done, by reason.
@@ -56,6 +58,10 @@ impl ValidatorMetrics {
         Ok(Self {
             count: r.gauge("lean_validators_count", "Validators of this node")?,
             is_aggregator: r.gauge("lean_is_aggregator", "1 when the node aggregates")?,
+            key_reuse_allowed: r.gauge(
+                "lathe_key_reuse_allowed",
+                "1 when keys may sign again what they have signed for another genesis",
+            )?,
             attestation_production: r.histogram(
                 "lean_attestations_production_time_seconds",
                 "Time to produce an attestation",

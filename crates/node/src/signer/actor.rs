@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use lathe_actor::Inbox;
 use lathe_engine::{Input, KeyRole};
+use lathe_ledger::Refusal;
 use lathe_signer::{SignError, SignRequest, Signer};
 use lathe_types::{Signature, Slot};
 use tracing::{error, warn};
@@ -47,7 +48,7 @@ pub(crate) fn run(
         let outcomes = signer.sign_all(&requests);
         measure(metrics, &requests, &outcomes, started.elapsed().as_secs_f64());
         let fatal = outcomes.iter().find_map(|outcome| match outcome {
-            Err(error @ SignError::Ledger(_)) => Some(error.clone()),
+            Err(error @ SignError::Refused(Refusal::Failed(_))) => Some(error.clone()),
             _ => None,
         });
         let signatures = outcomes

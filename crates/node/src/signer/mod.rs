@@ -12,7 +12,7 @@ mod state;
 use std::sync::Arc;
 
 use lathe_engine::Millis;
-use lathe_signer::{KeyAssignment, KeyStore, Ledger, Signer};
+use lathe_signer::{KeyAssignment, KeyStore, Locked, Signer};
 use lathe_types::{MILLISECONDS_PER_SLOT, Slot};
 use tracing::{info, warn};
 
@@ -20,13 +20,14 @@ pub(crate) use actor::run;
 pub(crate) use mailbox::{Mailbox, Order, open};
 
 use crate::error::NodeError;
+use crate::metrics::Metrics;
 use crate::options::NodeOptions;
 
 /// Slots of a day: a key that ends within them is worth a warning.
 const SLOTS_PER_DAY: u64 = 21_600;
 
-/// Loads the keys, takes the ledger, and prepares the keys for the current slot.
-pub(crate) fn load(options: &NodeOptions, now: Millis) -> Result<Arc<Signer>, NodeError> {
+/// Loads the keys and takes the ledger, so that no other process signs with them any more.
+pub(crate) fn lock(options: &NodeOptions) -> Result<Locked, NodeError> {
     let assignments = options.keys.iter().map(|key| KeyAssignment {
         validator: key.validator,
         role: key.role,
@@ -34,11 +35,53 @@ pub(crate) fn load(options: &NodeOptions, now: Millis) -> Result<Arc<Signer>, No
         public_key: key.public_key,
     });
     let keys = KeyStore::load(&assignments.collect::<Vec<_>>())?;
-    let slot = slot_at(now);
-    let ledger = Ledger::open(&options.ledger_dir, options.genesis.genesis_time, slot.map(|slot| slot.0))?;
-    let signer = Signer::new(keys, ledger);
+    Ok(Locked::take(keys, &options.ledger_dir, options.genesis.genesis_time)?)
+}
+
+/// Opens the ledger for what the clock or the stored chain says is the current slot, whichever is later, and prepares
+/// the keys for it.
+pub(crate) fn load(
+    locked: Locked,
+    options: &NodeOptions,
+    metrics: &Metrics,
+    now: Millis,
+    newest_block: Slot,
+) -> Result<Arc<Signer>, NodeError> {
+    let clock = slot_at(now);
+    if newest_block > Slot(clock.unwrap_or_default().0 + 1) {
+        warn!(
+            clock_slot = clock.map(|slot| slot.0),
+            newest_block = newest_block.0,
+            "the system clock is behind the stored chain: set it; nothing is signed before the slots that have passed"
+        );
+    }
+    let slot = clock.max((newest_block > Slot(0)).then_some(newest_block));
+    if options.allow_key_reuse {
+        warn!(
+            "--allow-key-reuse: keys may sign again what they have signed for another genesis, which gives them away; \
+             only for throw-away networks"
+        );
+        metrics.validator.key_reuse_allowed.set(1);
+    }
+    let signer = locked.open(slot, options.allow_key_reuse)?;
+    if !signer.opened().is_clean() {
+        warn!(
+            from_slot = signer.watermark().0,
+            "the signing ledger in {} does not vouch for every slot: {}; duties rest until then",
+            options.ledger_dir.display(),
+            signer.opened()
+        );
+    }
+    for directory in signer.unmarked() {
+        warn!(
+            "{} cannot be written, so what its keys have signed is only known to the ledger directory: never wipe {} \
+             while these keys are in use",
+            directory.display(),
+            options.ledger_dir.display()
+        );
+    }
     signer.prepare_now(slot.unwrap_or_default()).map_err(NodeError::Keys)?;
-    info!(keys = signer.keys().len(), watermark = signer.ledger().watermark(), "signer ready");
+    info!(keys = signer.keys().len(), watermark = signer.watermark().0, "signer ready");
     warn_of_ending_keys(&signer, slot.unwrap_or_default());
     Ok(Arc::new(signer))
 }

@@ -1,17 +1,19 @@
 //! The ledger's and the scheme's errors in the engine's words.
 
 use lathe_engine::SignFailure;
+use lathe_ledger::Refusal;
 use lathe_signer::SignError;
 
 /// What the engine is told of a signature that was not made.
 pub(super) fn failure(error: &SignError) -> SignFailure {
     match error {
-        SignError::AlreadySigned { .. } | SignError::BelowWatermark { .. } => SignFailure::Refused,
+        SignError::Refused(Refusal::Failed(_)) => SignFailure::Ledger,
+        SignError::Refused(_) => SignFailure::Refused,
         SignError::KeyExhausted { .. } => SignFailure::KeyExhausted,
         SignError::NotPrepared { .. } => SignFailure::NotPrepared,
         SignError::UnknownKey => SignFailure::UnknownKey,
         // A key that does not sign although it is prepared is damaged; its slot is on record and stays unused.
-        SignError::Ledger(_) | SignError::Scheme(_) => SignFailure::Ledger,
+        SignError::Scheme(_) => SignFailure::Ledger,
     }
 }
 
@@ -21,9 +23,11 @@ mod tests {
 
     #[test]
     fn what_the_ledger_forbids_is_refused() {
-        assert_eq!(failure(&SignError::AlreadySigned { slot: 1 }), SignFailure::Refused);
-        assert_eq!(failure(&SignError::BelowWatermark { slot: 1, watermark: 3 }), SignFailure::Refused);
+        let refused = |refusal: Refusal| failure(&refusal.into());
+        assert_eq!(refused(Refusal::AlreadySigned { slot: 1 }), SignFailure::Refused);
+        assert_eq!(refused(Refusal::BelowWatermark { slot: 1, watermark: 3 }), SignFailure::Refused);
+        assert_eq!(refused(Refusal::Stopped { slot: 1 }), SignFailure::Refused);
         assert_eq!(failure(&SignError::KeyExhausted { slot: 9 }), SignFailure::KeyExhausted);
-        assert_eq!(failure(&SignError::Ledger("disk full".into())), SignFailure::Ledger);
+        assert_eq!(refused(Refusal::Failed("disk full".into())), SignFailure::Ledger);
     }
 }

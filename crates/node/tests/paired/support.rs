@@ -55,6 +55,7 @@ pub fn options(
         backend: AggregationBackend::default(),
         max_raw_bytes: None,
         keys: network.duties.keys.clone(),
+        allow_key_reuse: false,
         is_aggregator: true,
         aggregate_subnets: Vec::new(),
         node_key: NodeKey::from_bytes(network.node_key.secret()).unwrap(),

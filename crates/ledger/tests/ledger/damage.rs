@@ -1,7 +1,7 @@
 //! Truncation and bit flips at every place of a small ledger: it opens with all it held, or signs nothing that it may
 //! have signed before, or refuses with a named error.
 
-use lathe_signer::{Entry, Error, Ledger, SignError};
+use lathe_ledger::{Entry, Error, Ledger, Refusal};
 use lathe_types::Root;
 
 use crate::disk::{Disk, entry};
@@ -29,7 +29,7 @@ enum Opened {
 
 /// Opens the bytes and tries to sign another message at every used slot.
 fn open(bytes: Vec<u8>, current_slot: Option<u64>) -> Opened {
-    let ledger = match Disk::holding(Some(bytes)).open(current_slot) {
+    let mut ledger = match Disk::holding(Some(bytes)).open(current_slot) {
         Ok(ledger) => ledger,
         Err(Error::Corrupt { .. } | Error::OtherGenesis { .. }) => return Opened::Refused,
         Err(error) => panic!("unexpected: {error}"),
@@ -38,17 +38,17 @@ fn open(bytes: Vec<u8>, current_slot: Option<u64>) -> Opened {
     for (outcome, entry) in ledger.record_all(&others).iter().zip(&others) {
         assert!(outcome.is_err(), "signed another message at slot {}", entry.slot);
     }
-    classify(&ledger)
+    classify(&mut ledger)
 }
 
-fn classify(ledger: &Ledger<Disk>) -> Opened {
+fn classify(ledger: &mut Ledger<Disk>) -> Opened {
     if ledger.watermark() == 0 {
         assert!(ledger.record_all(&signed()).iter().all(Result::is_ok), "a record is missing");
         return Opened::WithEverything;
     }
     assert!(ledger.watermark() > NEWEST);
     for outcome in ledger.record_all(&signed()) {
-        assert!(matches!(outcome, Ok(()) | Err(SignError::BelowWatermark { .. })));
+        assert!(matches!(outcome, Ok(()) | Err(Refusal::BelowWatermark { .. })));
     }
     Opened::AboveEverything
 }
@@ -115,7 +115,7 @@ fn what_was_recovered_is_sound_from_then_on() {
     torn[HEADER_LEN + 4 * RECORD_LEN + 50] ^= 1;
     let disk = Disk::holding(Some(torn));
     assert_eq!(disk.open(Some(20)).unwrap().watermark(), 22);
-    let ledger = disk.open(Some(99)).unwrap();
+    let mut ledger = disk.open(Some(22)).unwrap();
     assert_eq!(ledger.watermark(), 22, "opened without another loss");
     assert_eq!(ledger.record_all(&[entry(1, 22, 1)]), [Ok(())]);
 }

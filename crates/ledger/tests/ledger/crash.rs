@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use lathe_signer::{Entry, KeyId, Ledger, SignError};
+use lathe_ledger::{Entry, KeyId, Ledger, Refusal};
 use lathe_types::Root;
 
 use crate::disk::{Disk, Fault, entry};
@@ -23,7 +23,7 @@ fn script() -> Vec<Vec<Entry>> {
 
 const NEWEST: u64 = 3;
 
-fn run(ledger: &Ledger<Disk>, script: &[Vec<Entry>], released: &mut Released) {
+fn run(ledger: &mut Ledger<Disk>, script: &[Vec<Entry>], released: &mut Released) {
     for group in script {
         for (outcome, entry) in ledger.record_all(group).into_iter().zip(group) {
             if outcome.is_ok() {
@@ -55,8 +55,8 @@ fn no_crash_lets_a_key_sign_twice() {
             let disk = Disk::default();
             let mut released = Released::new();
             disk.fail_after(call, fault);
-            if let Ok(ledger) = disk.open(None) {
-                run(&ledger, &script(), &mut released);
+            if let Ok(mut ledger) = disk.open(None) {
+                run(&mut ledger, &script(), &mut released);
             }
             if disk.calls() <= call {
                 // The whole script has run without reaching the failing call.
@@ -66,8 +66,8 @@ fn no_crash_lets_a_key_sign_twice() {
             for (remainder, bytes) in disk.after_power_loss().into_iter().enumerate() {
                 let context = format!("{fault:?} at call {call}, remainder {remainder}");
                 let mut released = released.clone();
-                let restarted = Disk::holding(bytes).open(Some(NEWEST)).expect(&context);
-                run(&restarted, &others(), &mut released);
+                let mut restarted = Disk::holding(bytes).open(Some(NEWEST)).expect(&context);
+                run(&mut restarted, &others(), &mut released);
                 assert_no_slot_has_two(&released, &context);
             }
         }
@@ -80,14 +80,16 @@ fn a_killed_process_loses_nothing_that_it_wrote() {
     for groups in 0..=script().len() {
         let disk = Disk::default();
         let mut released = Released::new();
-        run(&disk.open(None).unwrap(), &script()[..groups], &mut released);
-        let ledger = disk.open(Some(NEWEST)).unwrap();
+        run(&mut disk.open(None).unwrap(), &script()[..groups], &mut released);
+        // A slot later than the last one that was signed at.
+        let slot = released.keys().map(|(_, slot)| slot + 1).max();
+        let mut ledger = disk.open(slot).unwrap();
         assert_eq!(ledger.watermark(), 0, "duties go on at once");
         for ((key, slot), roots) in &released {
             let root = *roots.iter().next().unwrap();
             assert_eq!(ledger.record_all(&[Entry { key: *key, slot: *slot, root }]), [Ok(())]);
         }
-        run(&ledger, &others(), &mut released);
+        run(&mut ledger, &others(), &mut released);
         assert_no_slot_has_two(&released, "after a kill");
     }
 }
@@ -98,16 +100,16 @@ fn after_a_failed_write_nothing_is_signed_until_the_ledger_is_opened_anew() {
         // The write, then the sync.
         for call in 0..2 {
             let disk = Disk::default();
-            let ledger = disk.open(None).unwrap();
+            let mut ledger = disk.open(None).unwrap();
             assert_eq!(ledger.record_all(&[entry(1, 1, 1)]), [Ok(())]);
             disk.fail_after(call, fault);
             let outcomes = ledger.record_all(&[entry(1, 2, 1), entry(2, 2, 1), entry(1, 1, 2)]);
-            assert!(matches!(outcomes[0], Err(SignError::Ledger(_))));
+            assert!(matches!(outcomes[0], Err(Refusal::Failed(_))));
             assert_eq!(outcomes[0], outcomes[1]);
-            assert_eq!(outcomes[2], Err(SignError::AlreadySigned { slot: 1 }));
-            assert!(matches!(ledger.record_all(&[entry(1, 1, 1)])[0], Err(SignError::Ledger(_))));
+            assert_eq!(outcomes[2], Err(Refusal::AlreadySigned { slot: 1 }));
+            assert!(matches!(ledger.record_all(&[entry(1, 1, 1)])[0], Err(Refusal::Failed(_))));
             drop(ledger);
-            let ledger = disk.open(Some(2)).unwrap();
+            let mut ledger = disk.open(Some(2)).unwrap();
             assert_eq!(ledger.record_all(&[entry(1, 9, 1)]), [Ok(())], "space has returned");
         }
     }

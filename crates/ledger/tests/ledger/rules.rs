@@ -2,29 +2,29 @@
 
 use std::collections::BTreeSet;
 
-use lathe_signer::{Entry, Error, RETAINED_SLOTS, SAFETY_SLOTS, SignError};
+use lathe_ledger::{Entry, Error, Ledger, Opened, RETAINED_SLOTS, Refusal, SAFETY_SLOTS, Terms};
 
 use crate::disk::{Disk, GENESIS_TIME, entry};
 
-fn below(slot: u64, watermark: u64) -> Result<(), SignError> {
-    Err(SignError::BelowWatermark { slot, watermark })
+fn below(slot: u64, watermark: u64) -> Result<(), Refusal> {
+    Err(Refusal::BelowWatermark { slot, watermark })
 }
 
-fn taken(slot: u64) -> Result<(), SignError> {
-    Err(SignError::AlreadySigned { slot })
+fn taken(slot: u64) -> Result<(), Refusal> {
+    Err(Refusal::AlreadySigned { slot })
 }
 
 #[test]
 fn the_same_message_again_is_allowed_and_another_is_refused() {
     let disk = Disk::default();
-    let ledger = disk.open(None).unwrap();
+    let mut ledger = disk.open(None).unwrap();
     assert_eq!(ledger.record_all(&[entry(1, 5, 7)]), [Ok(())]);
     assert_eq!(
         ledger.record_all(&[entry(1, 5, 7), entry(1, 5, 8), entry(2, 5, 8)]),
         [Ok(()), taken(5), Ok(())]
     );
     drop(ledger);
-    let ledger = disk.open(Some(5)).unwrap();
+    let mut ledger = disk.open(Some(5)).unwrap();
     assert_eq!(
         ledger.record_all(&[entry(1, 5, 7), entry(1, 5, 8), entry(2, 5, 7)]),
         [Ok(()), taken(5), taken(5)]
@@ -33,7 +33,7 @@ fn the_same_message_again_is_allowed_and_another_is_refused() {
 
 #[test]
 fn two_messages_for_one_slot_in_one_call_are_not_both_allowed() {
-    let ledger = Disk::default().open(None).unwrap();
+    let mut ledger = Disk::default().open(None).unwrap();
     let outcomes = ledger.record_all(&[entry(1, 5, 7), entry(1, 5, 8), entry(1, 5, 7)]);
     assert_eq!(outcomes, [Ok(()), taken(5), Ok(())]);
 }
@@ -41,7 +41,7 @@ fn two_messages_for_one_slot_in_one_call_are_not_both_allowed() {
 #[test]
 fn all_keys_of_a_slot_share_one_sync_and_what_is_on_record_needs_none() {
     let disk = Disk::default();
-    let ledger = disk.open(None).unwrap();
+    let mut ledger = disk.open(None).unwrap();
     let slot: Vec<_> = (0..200).map(|key| entry(key, 5, 7)).collect();
     let before = disk.syncs();
     assert!(ledger.record_all(&slot).iter().all(Result::is_ok));
@@ -64,7 +64,7 @@ fn a_call_larger_than_one_append_is_recorded_whole() {
 
 #[test]
 fn before_genesis_a_new_ledger_allows_every_slot() {
-    let ledger = Disk::default().open(None).unwrap();
+    let mut ledger = Disk::default().open(None).unwrap();
     assert_eq!(ledger.watermark(), 0);
     assert_eq!(ledger.record_all(&[entry(1, 0, 7)]), [Ok(())]);
 }
@@ -72,14 +72,41 @@ fn before_genesis_a_new_ledger_allows_every_slot() {
 #[test]
 fn after_genesis_a_new_ledger_refuses_what_an_old_one_may_have_allowed() {
     let disk = Disk::default();
-    let ledger = disk.open(Some(100)).unwrap();
+    let mut ledger = disk.open(Some(100)).unwrap();
     assert_eq!(ledger.watermark(), 100 + SAFETY_SLOTS);
     let attempts = [entry(1, 0, 7), entry(1, 101, 7), entry(1, 102, 7)];
     assert_eq!(ledger.record_all(&attempts), [below(0, 102), below(101, 102), Ok(())]);
     drop(ledger);
-    let ledger = disk.open(Some(500)).unwrap();
+    let mut ledger = disk.open(Some(103)).unwrap();
     assert_eq!(ledger.watermark(), 102, "a ledger that is there vouches for itself");
     assert_eq!(ledger.record_all(&attempts), [below(0, 102), below(101, 102), Ok(())]);
+}
+
+#[test]
+fn a_ledger_that_ends_before_the_last_slot_is_a_missing_one() {
+    for (current, watermark) in [(10, 0), (11, 0), (12, 14), (500, 502)] {
+        let disk = Disk::default();
+        let mut ledger = disk.open(None).unwrap();
+        assert_eq!(ledger.record_all(&[entry(1, 9, 7), entry(1, 10, 7)]), [Ok(()), Ok(())]);
+        drop(ledger);
+        let mut ledger = disk.open(Some(current)).unwrap();
+        assert_eq!(ledger.watermark(), watermark, "opened in slot {current}");
+        let expected = if watermark == 0 { Opened::Whole } else { Opened::Old { end: 11 } };
+        assert_eq!(*ledger.opened(), expected);
+        // What is on record can be signed again, and what is not, cannot.
+        let next = if watermark == 0 { Ok(()) } else { below(11, watermark) };
+        assert_eq!(
+            ledger.record_all(&[entry(1, 10, 7), entry(1, 10, 8), entry(1, 11, 8)]),
+            [Ok(()), taken(10), next]
+        );
+        drop(ledger);
+        let again = disk.open(Some(current + 1)).unwrap();
+        assert_eq!((again.watermark(), *again.opened()), (watermark, Opened::Whole), "and so it stays");
+    }
+    let unused = Disk::default();
+    drop(unused.open(None).unwrap());
+    assert_eq!(unused.open(Some(0)).unwrap().watermark(), 0);
+    assert_eq!(unused.open(Some(1)).unwrap().watermark(), 3, "slot 0 may have been signed at");
 }
 
 #[test]
@@ -87,7 +114,8 @@ fn a_ledger_of_another_genesis_is_refused() {
     let disk = Disk::default();
     disk.open(None).unwrap();
     let before = disk.contents();
-    let error = lathe_signer::Ledger::open_file(disk.clone(), GENESIS_TIME + 60, None).unwrap_err();
+    let error = Ledger::open(disk.clone(), &Terms { genesis_time: GENESIS_TIME + 60, ..Terms::default() })
+        .unwrap_err();
     assert!(matches!(error, Error::OtherGenesis { found: GENESIS_TIME, .. }));
     assert!(error.to_string().contains("make new keys"));
     assert_eq!(disk.contents(), before);
@@ -96,7 +124,7 @@ fn a_ledger_of_another_genesis_is_refused() {
 #[test]
 fn slots_below_those_remembered_are_refused_now_and_after_a_restart() {
     let disk = Disk::default();
-    let ledger = disk.open(None).unwrap();
+    let mut ledger = disk.open(None).unwrap();
     let last = RETAINED_SLOTS as u64 + 10;
     for slot in 0..last {
         assert_eq!(ledger.record_all(&[entry(1, slot, 7)]), [Ok(())]);
@@ -113,7 +141,7 @@ fn slots_below_those_remembered_are_refused_now_and_after_a_restart() {
 #[test]
 fn months_of_duties_leave_the_file_small_and_every_rule_in_force() {
     let disk = Disk::default();
-    let ledger = disk.open(None).unwrap();
+    let mut ledger = disk.open(None).unwrap();
     let slots = 150_000;
     for first in (0..slots).step_by(500) {
         let entries: Vec<_> = (first..first + 500).map(|slot| entry(1, slot, 7)).collect();
@@ -122,7 +150,7 @@ fn months_of_duties_leave_the_file_small_and_every_rule_in_force() {
     let bytes = disk.contents().len();
     assert!(bytes < 6 << 20, "{bytes} bytes");
     drop(ledger);
-    let ledger = disk.open(Some(slots)).unwrap();
+    let mut ledger = disk.open(Some(slots)).unwrap();
     let floor = slots - RETAINED_SLOTS as u64;
     let attempts = [entry(1, 7, 8), entry(1, slots - 1, 8), entry(1, slots - 1, 7), entry(1, slots, 8)];
     assert_eq!(ledger.record_all(&attempts), [below(7, floor), taken(slots - 1), Ok(()), Ok(())]);

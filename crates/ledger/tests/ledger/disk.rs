@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use lathe_signer::{Entry, Error, KeyId, Ledger, LedgerFile};
+use lathe_ledger::{Entry, Error, KeyId, Ledger, Mark, Medium, Terms};
 use lathe_types::Root;
 
 pub const GENESIS_TIME: u64 = 1_700_000_000;
@@ -41,7 +41,12 @@ impl Disk {
     }
 
     pub fn open(&self, current_slot: Option<u64>) -> Result<Ledger<Disk>, Error> {
-        Ledger::open_file(self.clone(), GENESIS_TIME, current_slot)
+        self.open_with(current_slot, &[])
+    }
+
+    pub fn open_with(&self, current_slot: Option<u64>, marks: &[Mark]) -> Result<Ledger<Disk>, Error> {
+        let terms = Terms { genesis_time: GENESIS_TIME, current_slot, marks, allow_key_reuse: false };
+        Ledger::open(self.clone(), &terms)
     }
 
     pub fn contents(&self) -> Vec<u8> {
@@ -104,7 +109,7 @@ fn outcome(fault: Option<Fault>) -> io::Result<()> {
     fault.map_or(Ok(()), |_| Err(io::ErrorKind::StorageFull.into()))
 }
 
-impl LedgerFile for Disk {
+impl Medium for Disk {
     fn location(&self) -> String {
         "test disk".into()
     }
@@ -134,7 +139,7 @@ impl LedgerFile for Disk {
             Some(Fault::Everything) | None => bytes.len(),
         };
         let (offset, bytes) = (offset as usize, &bytes[..written]);
-        put(state.visible.as_mut().unwrap(), offset, bytes);
+        put(state.visible.get_or_insert_default(), offset, bytes);
         state.unsynced.push((offset, bytes.to_vec()));
         outcome(fault)
     }

@@ -4,6 +4,15 @@
 //! header   "LATHELGR" | version u32 | genesis time u64 | watermark u64 | check 8
 //! record   kind u8 | key id 32 | slot u64 | message root 32 | check 8
 //! ```
+//! The kinds are:
+//!
+//! | kind | slot | message root |
+//! |---|---|---|
+//! | 1 | signed at this slot | what was signed |
+//! | 2 | nothing is signed below it | number of signatures that are not listed, in its last eight bytes |
+//! | 3 | a signature that is not ours was seen there: the key rests | what was signed |
+//! | 4 | the key signs again, from there on | zero |
+//!
 //! Integers are big-endian; a check is the start of the SHA-256 of what precedes it in the header or record. After the
 //! last record comes blank (zero) space, never less than one record. So a file that was cut short shows it: it does not
 //! end in blank space. Space is added before it is used, which also spares each append a change of the file's length.
@@ -15,7 +24,7 @@ use sha2::{Digest, Sha256};
 
 const MAGIC: &[u8; 8] = b"LATHELGR";
 const VERSION: u32 = 1;
-const CHECK_LEN: usize = 8;
+pub(crate) const CHECK_LEN: usize = 8;
 pub(crate) const HEADER_LEN: usize = 8 + 4 + 8 + 8 + CHECK_LEN;
 pub(crate) const RECORD_LEN: usize = 1 + 32 + 8 + 32 + CHECK_LEN;
 
@@ -25,6 +34,8 @@ pub(crate) const GROUP_RECORDS: usize = 512;
 
 const SIGNED: u8 = 1;
 const BELOW: u8 = 2;
+const STOPPED: u8 = 3;
+const RESUMED: u8 = 4;
 
 /// Names a key in the ledger: the SHA-256 of its public key. A validator's two keys have two ids, so a record needs no
 /// role.
@@ -35,6 +46,11 @@ impl KeyId {
     /// The id of a key.
     pub fn of(key: &PublicKey) -> Self {
         Self(Sha256::digest(key.0).into())
+    }
+
+    /// Its beginning, for messages.
+    pub fn short(&self) -> String {
+        format!("0x{}..", hex::encode(&self.0[..6]))
     }
 }
 
@@ -55,8 +71,23 @@ pub(crate) struct Header {
 pub(crate) enum Record {
     /// The key has signed `root` at `slot`.
     Signed { key: KeyId, slot: u64, root: Root },
-    /// The key signs nothing below `slot`: what it signed there is not listed any more.
-    Below { key: KeyId, slot: u64 },
+    /// The key signs nothing below `slot`. Of what it has ever signed, `unlisted` signatures are not listed.
+    Below { key: KeyId, slot: u64, unlisted: u64 },
+    /// Somebody else signed `root` at `slot` with the key, so it rests.
+    Stopped { key: KeyId, slot: u64, root: Root },
+    /// The key rests no more, and signs nothing below `slot`.
+    Resumed { key: KeyId, slot: u64 },
+}
+
+impl Record {
+    pub(crate) fn key(&self) -> KeyId {
+        match *self {
+            Self::Signed { key, .. }
+            | Self::Below { key, .. }
+            | Self::Stopped { key, .. }
+            | Self::Resumed { key, .. } => key,
+        }
+    }
 }
 
 /// What a file holds.
@@ -102,7 +133,9 @@ impl Record {
     pub(crate) fn encode(&self) -> [u8; RECORD_LEN] {
         let (kind, key, slot, root) = match self {
             Self::Signed { key, slot, root } => (SIGNED, key, slot, *root),
-            Self::Below { key, slot } => (BELOW, key, slot, Root::ZERO),
+            Self::Below { key, slot, unlisted } => (BELOW, key, slot, number_root(*unlisted)),
+            Self::Stopped { key, slot, root } => (STOPPED, key, slot, *root),
+            Self::Resumed { key, slot } => (RESUMED, key, slot, Root::ZERO),
         };
         let mut bytes = [0; RECORD_LEN];
         bytes[0] = kind;
@@ -122,9 +155,12 @@ impl Record {
         }
         let key = KeyId(body.get(1..33)?.try_into().ok()?);
         let slot = read_u64(body, 33);
-        match body.first() {
-            Some(&SIGNED) => Some(Self::Signed { key, slot, root: Root::from_slice(body.get(41..73)?) }),
-            Some(&BELOW) => Some(Self::Below { key, slot }),
+        let root = Root::from_slice(body.get(41..73)?);
+        match *body.first()? {
+            SIGNED => Some(Self::Signed { key, slot, root }),
+            BELOW => Some(Self::Below { key, slot, unlisted: read_u64(body, 65) }),
+            STOPPED => Some(Self::Stopped { key, slot, root }),
+            RESUMED => Some(Self::Resumed { key, slot }),
             _ => None,
         }
     }
@@ -171,7 +207,14 @@ pub(crate) fn decode_file(bytes: &[u8]) -> Result<Contents, String> {
     Ok(Contents { header, records, torn: first_flaw.is_some() || blank_at_end < RECORD_LEN })
 }
 
-fn check(bytes: &[u8]) -> [u8; CHECK_LEN] {
+fn number_root(number: u64) -> Root {
+    let mut root = Root::ZERO;
+    root.0[24..].copy_from_slice(&number.to_be_bytes());
+    root
+}
+
+/// The start of the SHA-256 of `bytes`.
+pub(crate) fn check(bytes: &[u8]) -> [u8; CHECK_LEN] {
     let digest: [u8; 32] = Sha256::digest(bytes).into();
     let mut check = [0; CHECK_LEN];
     check.copy_from_slice(&digest[..CHECK_LEN]);
@@ -179,7 +222,7 @@ fn check(bytes: &[u8]) -> [u8; CHECK_LEN] {
 }
 
 /// Eight big-endian bytes at `at`; zero beyond the end, which callers have ruled out.
-fn read_u64(bytes: &[u8], at: usize) -> u64 {
+pub(crate) fn read_u64(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
 }
 
@@ -193,7 +236,7 @@ mod tests {
     fn golden_bytes() {
         let header = Header { genesis_time: 0x0102, watermark: 0x0304 };
         let signed = Record::Signed { key: KEY, slot: 5, root: Root::repeat_byte(0x22) };
-        let below = Record::Below { key: KEY, slot: 6 };
+        let below = Record::Below { key: KEY, slot: 6, unlisted: 0 };
         let bytes = encode_file(&header, &[signed, below], 3);
         let expected = concat!(
             "4c415448454c47520000000100000000000001020000000000000304",
@@ -217,7 +260,7 @@ mod tests {
     #[test]
     fn a_record_may_be_missing_wherever_the_file_does_not_end_in_blank_space() {
         let header = Header { genesis_time: 1, watermark: 0 };
-        let records: Vec<_> = (0..3).map(|slot| Record::Below { key: KEY, slot }).collect();
+        let records: Vec<_> = (0..3).map(|slot| Record::Below { key: KEY, slot, unlisted: 0 }).collect();
         let whole = encode_file(&header, &records, 5);
         for length in HEADER_LEN..whole.len() {
             let contents = decode_file(&whole[..length]).unwrap();
@@ -234,7 +277,8 @@ mod tests {
     fn damage_farther_from_the_end_than_one_append_is_an_error() {
         let header = Header { genesis_time: 1, watermark: 0 };
         let count = GROUP_RECORDS + 2;
-        let records: Vec<_> = (0..count as u64).map(|slot| Record::Below { key: KEY, slot }).collect();
+        let records: Vec<_> =
+            (0..count as u64).map(|slot| Record::Below { key: KEY, slot, unlisted: 0 }).collect();
         let file = encode_file(&header, &records, count + 1);
         for (place, outcome) in [(0, None), (1, None), (2, Some(count - 1)), (count - 1, Some(count - 1))] {
             let at = HEADER_LEN + place * RECORD_LEN;
