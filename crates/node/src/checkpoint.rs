@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use lathe_checkpoint::{Limits, Network, fetch};
+use lathe_checkpoint::{Anchor, Limits, Network, fetch};
+use lathe_driver::{GenesisBlock, begin_at};
 use lathe_storage::{Database, StorageError};
 use lathe_types::Slot;
 use tracing::{info, warn};
@@ -14,14 +15,13 @@ use tracing::{info, warn};
 use crate::clock::Time;
 use crate::error::NodeError;
 use crate::options::NodeOptions;
-use crate::store::{self, Origin};
 
 /// Lets the stored chain begin at the newest finalized block that the servers in the options have, if they should be
 /// asked at all and know a newer one.
 pub(crate) async fn synchronise(
     options: &NodeOptions,
     database: &Arc<dyn Database>,
-    origin: &Origin,
+    genesis: &GenesisBlock,
     time: &Time,
 ) -> Result<(), NodeError> {
     if options.checkpoint_servers.is_empty() {
@@ -30,7 +30,7 @@ pub(crate) async fn synchronise(
     let servers = options.checkpoint_servers.clone();
     let network = Network {
         genesis_time: options.genesis.genesis_time,
-        genesis_root: origin.root,
+        genesis_root: genesis.root,
         variant: options.genesis.variant(),
         validators: options.genesis.validators.clone(),
     };
@@ -46,7 +46,7 @@ pub(crate) async fn synchronise(
 /// Chooses between the stored chain and what was fetched.
 fn settle(
     database: &dyn Database,
-    fetched: Result<lathe_checkpoint::Anchor, lathe_checkpoint::Error>,
+    fetched: Result<Anchor, lathe_checkpoint::Error>,
 ) -> Result<(), NodeError> {
     let stored = database.checkpoints()?.map(|checkpoints| checkpoints.head.slot);
     match (stored, fetched) {
@@ -61,9 +61,9 @@ fn settle(
         }
         // Genesis is made here, whatever others say of it.
         (None, Ok(anchor)) if anchor.header.slot == Slot(0) => Ok(()),
-        (_, Ok(anchor)) => {
-            info!(slot = anchor.header.slot.0, "the chain begins at a checkpoint");
-            Ok(store::begin_at(database, anchor)?)
+        (_, Ok(Anchor { header, block, state })) => {
+            info!(slot = header.slot.0, "the chain begins at a checkpoint");
+            Ok(begin_at(database, header, block, state)?)
         }
     }
 }

@@ -1,19 +1,20 @@
 use super::*;
 
-use lathe_checkpoint::{Anchor, Error};
+use lathe_checkpoint::Error;
+use lathe_driver::resume;
 use lathe_storage::MemoryDb;
 use lathe_types::{
     Block, BlockBody, Checkpoint, Genesis, MultiMessageAggregate, ProofBytes, PublicKey, Root, SignedBlock,
     TreeHash as _, Validator, ValidatorIndex, Validators,
 };
 
-fn origin() -> Origin {
+fn genesis() -> GenesisBlock {
     let validators = (0..3).map(|index| Validator {
         attestation_public_key: PublicKey([1; 52]),
         proposal_public_key: PublicKey([2; 52]),
         index: ValidatorIndex(index),
     });
-    Origin::new(&Genesis {
+    GenesisBlock::new(&Genesis {
         genesis_time: 7,
         validators: Validators::try_from_iter(validators).unwrap(),
         execution_genesis: None,
@@ -21,12 +22,12 @@ fn origin() -> Origin {
 }
 
 fn empty_database() -> MemoryDb {
-    MemoryDb::new(&origin().network("raw")).unwrap()
+    MemoryDb::new(&genesis().network("raw")).unwrap()
 }
 
 /// A chain of empty blocks at these slots, and what a server that calls the last of them final sends.
 fn anchor_after(slots: &[u64]) -> Anchor {
-    let mut state = (*origin().state).clone();
+    let mut state = (*genesis().state).clone();
     let mut block = Block::default();
     for &slot in slots {
         let parent = state.clone();
@@ -63,7 +64,7 @@ fn an_empty_database_begins_at_the_checkpoint() {
     assert_eq!(finalized(&database), Some(checkpoint(&anchor)));
     assert_eq!(database.earliest_slot().unwrap(), Slot(4), "nothing before it is offered to peers");
     assert_eq!(database.canonical_root(Slot(4)).unwrap(), Some(checkpoint(&anchor).root));
-    let resumed = store::resume(&database, &origin()).unwrap();
+    let resumed = resume(&database, &genesis()).unwrap();
     assert_eq!((resumed.header, resumed.later.len()), (anchor.header.clone(), 0));
     assert_eq!(resumed.state.tree_hash_root(), anchor.state.tree_hash_root());
     assert_eq!(database.block(checkpoint(&anchor).root).unwrap().map(Arc::new), anchor.block);
@@ -75,7 +76,7 @@ fn a_checkpoint_without_its_block_is_resumed_from_its_state() {
     let anchor = Anchor { block: None, ..anchor_after(&[1, 4]) };
     settle(&database, Ok(anchor.clone())).unwrap();
     assert_eq!(database.earliest_slot().unwrap(), Slot(5), "the block itself cannot be offered");
-    let resumed = store::resume(&database, &origin()).unwrap();
+    let resumed = resume(&database, &genesis()).unwrap();
     assert_eq!((resumed.header, resumed.later.len()), (anchor.header.clone(), 0));
     assert_eq!(resumed.state.tree_hash_root(), anchor.state.tree_hash_root());
 
@@ -87,12 +88,12 @@ fn a_checkpoint_without_its_block_is_resumed_from_its_state() {
     let head = Some(checkpoint(&next));
     let batch = lathe_storage::Batch { blocks: vec![imported], head, ..Default::default() };
     database.write(&batch).unwrap();
-    let resumed = store::resume(&database, &origin()).unwrap();
+    let resumed = resume(&database, &genesis()).unwrap();
     assert_eq!((resumed.header, resumed.later.len(), resumed.head), (anchor.header, 1, Some(root)));
     assert_eq!(resumed.later[0].0, block);
     let batch = lathe_storage::Batch { finalized: head, ..Default::default() };
     database.write(&batch).unwrap();
-    let resumed = store::resume(&database, &origin()).unwrap();
+    let resumed = resume(&database, &genesis()).unwrap();
     assert_eq!((resumed.header, resumed.later.len()), (next.header, 0));
 }
 
@@ -112,7 +113,7 @@ fn a_stored_chain_that_is_as_new_is_kept() {
         Some(checkpoint(&newer)),
         "also one that does not descend from the stored one"
     );
-    assert_eq!(store::resume(&database, &origin()).unwrap().header, newer.header);
+    assert_eq!(resume(&database, &genesis()).unwrap().header, newer.header);
     assert_eq!(database.block(checkpoint(&stored).root).unwrap(), None, "what it replaces is gone");
 }
 
@@ -129,8 +130,8 @@ fn without_a_server_only_a_stored_chain_goes_on() {
 #[test]
 fn genesis_is_made_here() {
     let database = empty_database();
-    let origin = origin();
-    let genesis = Anchor { header: origin.block.block.header(), block: None, state: origin.state.clone() };
+    let GenesisBlock { block, state, .. } = genesis();
+    let genesis = Anchor { header: block.block.header(), block: None, state };
     settle(&database, Ok(genesis)).unwrap();
     assert_eq!(finalized(&database), None, "left to the usual start");
 }

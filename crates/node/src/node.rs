@@ -5,21 +5,21 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lathe_actor::{Failure, Reason, Shutdown, Supervisor};
-use lathe_aggregation::{Backend, Leansig};
+use lathe_aggregation::Leansig;
+use lathe_driver::{GenesisBlock, Kit, resume};
 use lathe_engine::{DEFAULT_SIGN_LEAD_MS, Engine, EngineConfig, View};
 use lathe_http::{Identity, NetworkInfo};
 use lathe_leansig::Prod;
 use lathe_signer::Signer;
-use lathe_storage::{Database, DiskDb};
-use lathe_types::{MAX_ATTESTATIONS_DATA, Slot};
+use lathe_storage::Database;
+use lathe_types::Slot;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::info;
 
-use crate::chain::{Chain, Hands};
+use crate::chain::{Actors, Chain};
 use crate::clock::{self, Time};
 use crate::error::NodeError;
 use crate::metrics::Metrics;
@@ -30,8 +30,6 @@ use crate::{chain, checkpoint, execution, http, network, signer, store, workers}
 
 /// Directory of the chain database inside the data directory.
 const CHAIN_DIR: &str = "chain";
-/// Votes that may be split out of an imported block when each costs a proof.
-const DEAR_SPLITS_PER_BLOCK: usize = 4;
 /// Worker threads at most: the largest burst, a block of eight attestations, keeps no more busy.
 const MAX_WORKERS: usize = 8;
 
@@ -76,11 +74,13 @@ impl Node {
         let metrics = describe(&options)?;
         let time = Time::new(options.genesis.genesis_time, options.clock_speed);
         let backend = options.backend.open(options.max_raw_bytes, &metrics)?;
+        let verifier = Arc::new(Leansig::<Prod>::default());
+        let kit = Kit { pace: time.speed(), ..Kit::new(backend, verifier) };
 
         // Files first, then sockets: whatever is taken by another process is found before anything is spawned.
         create_dirs(&options)?;
         let locked = signer::lock(&options)?;
-        let (database, engine, newest_block) = open_chain(&options, &*backend, &time).await?;
+        let (database, engine, newest_block) = open_chain(&options, &kit, &time).await?;
         let signer = signer::load(locked, &options, &metrics, time.now(), newest_block)?;
         let (service, address) = network::listen(&options).await?;
         let quic = network::socket(&address).unwrap_or(options.listen);
@@ -91,8 +91,8 @@ impl Node {
         let (store, store_inbox) = store::open();
         let (network_mailbox, network_inbox) = network::open();
         let (signer_mailbox, signer_inbox) = signer::open();
-        let pool = Workers::new(backend, Arc::new(Leansig::<Prod>::default()), time.clone(), metrics.clone());
-        let hands = Hands {
+        let pool = Workers::new(kit, time.clone(), metrics.clone());
+        let actors = Actors {
             workers: pool.clone(),
             answers: chain_mailbox.clone(),
             signer: signer_mailbox.clone(),
@@ -102,7 +102,7 @@ impl Node {
         };
         let pulse = chain::Pulse::new();
         let (chain, view) =
-            Chain::new(engine, time.clone(), hands, metrics.clone(), options.committee_count, pulse.clone());
+            Chain::new(engine, time.clone(), actors, metrics.clone(), options.committee_count, pulse.clone());
         let reader = store::Reader::new(database.clone());
         let (network, peers) = Network::new(
             service,
@@ -205,14 +205,14 @@ impl fmt::Debug for Node {
 /// Opens the chain database and takes the chain up where it stands. The slot is that of the newest block.
 async fn open_chain(
     options: &NodeOptions,
-    backend: &dyn Backend,
+    kit: &Kit,
     time: &Time,
 ) -> Result<(Arc<dyn Database>, Engine, Slot), NodeError> {
-    let origin = store::Origin::new(&options.genesis);
+    let genesis = GenesisBlock::new(&options.genesis);
     let path = options.data_dir.join(CHAIN_DIR);
-    let database: Arc<dyn Database> = Arc::new(DiskDb::open(&path, &origin.network(backend.id()))?);
-    checkpoint::synchronise(options, &database, &origin, time).await?;
-    let anchor = store::resume(&*database, &origin)?;
+    let database: Arc<dyn Database> = Arc::new(lathe_disk::open(&path, &genesis.network(kit.backend.id()))?);
+    checkpoint::synchronise(options, &database, &genesis, time).await?;
+    let anchor = resume(&*database, &genesis)?;
     info!(
         slot = anchor.header.slot.0,
         later_blocks = anchor.later.len(),
@@ -221,7 +221,7 @@ async fn open_chain(
     );
     let later = anchor.later.iter().map(|(block, _)| block.block.slot);
     let newest_block = later.fold(anchor.header.slot, Slot::max);
-    let engine = Engine::new(engine_config(options, backend, time), anchor)?;
+    let engine = Engine::new(engine_config(options, kit, time), anchor)?;
     Ok((database, engine, newest_block))
 }
 
@@ -240,7 +240,7 @@ fn network_info(options: &NodeOptions) -> NetworkInfo {
 /// What the threads of a node own.
 struct Threads {
     database: Arc<dyn Database>,
-    store: lathe_actor::Inbox<store::Persist>,
+    store: lathe_actor::Inbox<store::Write>,
     signer: Arc<Signer>,
     orders: lathe_actor::Inbox<signer::Order>,
     pool: Workers,
@@ -291,23 +291,15 @@ fn spawn_threads(
     }
 }
 
-fn engine_config(options: &NodeOptions, backend: &dyn Backend, time: &Time) -> EngineConfig {
-    let capabilities = backend.capabilities();
-    EngineConfig {
+fn engine_config(options: &NodeOptions, kit: &Kit, time: &Time) -> EngineConfig {
+    kit.configure(EngineConfig {
         local_validators: options.validators(),
         is_aggregator: options.is_aggregator,
         committee_count: options.committee_count,
         subnets: options.subnets(),
-        sign_lead_ms: time.chain_ms(Duration::from_millis(DEFAULT_SIGN_LEAD_MS)),
-        merge_ms: time.chain_ms(backend.estimate_merge(MAX_ATTESTATIONS_DATA + 1)),
-        aggregate_capacity: capabilities.max_single_signers,
-        prove_beyond: capabilities.prove_beyond,
-        splits_per_block: if capabilities.merges_freely {
-            MAX_ATTESTATIONS_DATA
-        } else {
-            DEAR_SPLITS_PER_BLOCK
-        },
-    }
+        sign_lead_ms: (DEFAULT_SIGN_LEAD_MS as f64 * time.speed()) as u64,
+        ..EngineConfig::default()
+    })
 }
 
 fn supervisor(options: &NodeOptions, shutdown: &Shutdown) -> Supervisor {

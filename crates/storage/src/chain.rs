@@ -84,17 +84,19 @@ impl<K: KeyValue> ChainDb<K> {
         if kv.get(Column::Meta, meta::FORMAT)?.is_none() {
             Self::initialise(&kv, network)?;
         }
-        Self::verify(kv, network, path)
+        Self::open(kv, network, path)
     }
 
-    pub(crate) fn initialise(kv: &K, network: &NetworkId) -> Result<(), StorageError> {
+    /// Makes an empty backend a database of `network`.
+    pub fn initialise(kv: &K, network: &NetworkId) -> Result<(), StorageError> {
         kv.write(vec![
             Op::Put(Column::Meta, meta::FORMAT.into(), FORMAT.to_be_bytes().into()),
             Op::Put(Column::Meta, meta::NETWORK.into(), encode_network(network)),
         ])
     }
 
-    pub(crate) fn verify(kv: K, network: &NetworkId, path: &Path) -> Result<Self, StorageError> {
+    /// Opens what [`Self::initialise`] made, for the same network. `path` is for messages.
+    pub fn open(kv: K, network: &NetworkId, path: &Path) -> Result<Self, StorageError> {
         let path = || path.to_owned();
         let Some(found) = kv.get(Column::Meta, meta::FORMAT)? else {
             return Err(StorageError::NotADatabase { path: path() });

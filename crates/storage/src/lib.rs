@@ -4,11 +4,10 @@
 //! is fatal to the handle: what reached the disk is unknown until the database is opened again, so every later write is
 //! refused. Reading takes no lock that a writer holds for long.
 //!
-//! [`DiskDb`] is the real one, [`MemoryDb`] forgets, and [`FaultyDisk`] stands in for disks that fail and machines
-//! that lose power. All of them share the format and the rules of [`ChainDb`].
+//! [`ChainDb`] has the format and the rules, on any store of keys and values: a file in a node, [`MemoryDb`] where
+//! nothing has to last, and [`FaultyDisk`] in place of disks that fail and machines that lose power.
 
 mod chain;
-mod disk;
 mod error;
 mod faulty;
 mod format;
@@ -18,9 +17,8 @@ mod model;
 mod restore;
 
 pub use chain::{ChainDb, Database, HISTORY_SLOTS};
-pub use disk::{DiskDb, DiskKv};
 pub use error::{BatchFlaw, StorageError};
 pub use faulty::{Failure, FaultyDb, FaultyDisk, FaultyKv};
-pub use key_value::{Column, KeyValue, Op};
+pub use key_value::{Column, KeyValue, Op, Visitor};
 pub use memory::{MemoryDb, MemoryKv};
 pub use model::{BareAnchor, Batch, Checkpoints, ImportedBlock, NetworkId};

@@ -5,24 +5,25 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lathe_actor::Inbox;
+use lathe_driver::{Persist, Task};
 use lathe_engine::{Effect, Engine, Event, Input, Millis, Origin, SignFailure, View};
 use tokio::sync::watch;
 
-use super::mailbox::{Letter, Mailbox};
+use super::mailbox::{Envelope, Mailbox};
 use super::pulse::Pulse;
 use super::report::Reporter;
 use super::state::{Arrivals, Outbox};
 use crate::clock::Time;
 use crate::execution::{self, Order};
 use crate::metrics::Metrics;
-use crate::workers::{Task, Workers};
+use crate::workers::Workers;
 use crate::{network, signer, store};
 
 /// Turns after which the loop lets others run on its thread.
 const TURNS_PER_YIELD: u32 = 64;
 
-/// Those who carry out effects.
-pub(crate) struct Hands {
+/// The actors that carry out effects.
+pub(crate) struct Actors {
     pub workers: Workers,
     /// Where the prover's answers go: the chain's own mailbox.
     pub answers: Mailbox,
@@ -37,7 +38,7 @@ pub(crate) struct Hands {
 pub(crate) struct Chain {
     pub(super) engine: Engine,
     pub(super) time: Time,
-    pub(super) hands: Hands,
+    pub(super) actors: Actors,
     pub(super) view: watch::Sender<Arc<View>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) reporter: Reporter,
@@ -50,7 +51,7 @@ pub(crate) struct Chain {
 
 impl Chain {
     /// Runs until the mailbox is closed.
-    pub(crate) async fn run(mut self, mut inbox: Inbox<Letter>) -> Result<(), ChainError> {
+    pub(crate) async fn run(mut self, mut inbox: Inbox<Envelope>) -> Result<(), ChainError> {
         let mut turns: u32 = 0;
         while let Some(input) = next_input(&mut inbox, &self.time, self.engine.next_timeout()).await {
             self.turn(input).await?;
@@ -85,33 +86,29 @@ impl Chain {
             Input::Block { block, origin: Origin::Gossip { .. } } => self.arrivals.note(block.block.slot, at),
             Input::Durable { sequence } => {
                 for message in self.outbox.durable(*sequence) {
-                    self.hands.network.publish(message);
+                    self.actors.network.publish(message);
                 }
             }
-            Input::SetAggregator { enabled } => self.hands.network.set_aggregator(*enabled),
+            Input::SetAggregator { enabled } => self.actors.network.set_aggregator(*enabled),
             _ => {}
         }
     }
 
     async fn perform(&mut self, effect: Effect) -> Result<(), ChainError> {
         match effect {
-            Effect::Verify { job, request } => self.submit(job, Task::Verify(request)),
-            Effect::Aggregate { job, request, deadline } => {
-                self.submit(job, Task::Aggregate(request, deadline))
-            }
+            Effect::Verify { .. }
+            | Effect::Aggregate { .. }
+            | Effect::Prepare { .. }
+            | Effect::Seal { .. }
+            | Effect::Split { .. } => self.submit(effect),
             Effect::Prove { job, request, deadline } => {
-                let answers = &self.hands.answers;
-                if let Err(refusal) = self.hands.workers.prove(job, request, deadline, answers) {
+                let answers = &self.actors.answers;
+                if let Err(refusal) = self.actors.workers.prove(job, request, deadline, answers) {
                     self.immediate.push_back(*refusal);
                 }
             }
-            Effect::Prepare { job, request, deadline } => self.submit(job, Task::Prepare(request, deadline)),
-            Effect::Seal { job, prepared, signature } => self.submit(job, Task::Seal(prepared, signature)),
-            Effect::Split { job, block, parent_state, wanted } => {
-                self.submit(job, Task::Split { block, parent_state, wanted });
-            }
             Effect::Sign { job, requests } => {
-                if let Err(count) = self.hands.signer.sign(job, requests) {
+                if let Err(count) = self.actors.signer.sign(job, requests) {
                     let signatures = vec![Err(SignFailure::Overloaded); count];
                     self.immediate.push_back(Input::Signed { job, signatures });
                 }
@@ -120,17 +117,18 @@ impl Chain {
             Effect::Persist { sequence, batch } => {
                 self.reporter.imported(&batch);
                 self.pulse.at("the store, which is behind");
-                self.hands.store.persist(sequence, batch).await.map_err(|_| ChainError::StoreGone)?;
+                let persist = Persist::new(sequence, batch);
+                self.actors.store.persist(persist).await.map_err(|_| ChainError::StoreGone)?;
             }
             Effect::Publish { message, after } => {
                 if let Some(message) = self.outbox.offer(message, after) {
-                    self.hands.network.publish(message);
+                    self.actors.network.publish(message);
                 }
             }
-            Effect::GossipVerdict { id, peer, verdict } => self.hands.network.verdict(id, peer, verdict),
-            Effect::Fetch { request, peer, what } => self.hands.network.fetch(request, peer, what),
-            Effect::RequestStatus { peer } => self.hands.network.request_status(peer),
-            Effect::Penalise { peer, offence } => self.hands.network.penalise(peer, offence),
+            Effect::GossipVerdict { id, peer, verdict } => self.actors.network.verdict(id, peer, verdict),
+            Effect::Fetch { request, peer, what } => self.actors.network.fetch(request, peer, what),
+            Effect::RequestStatus { peer } => self.actors.network.request_status(peer),
+            Effect::Penalise { peer, offence } => self.actors.network.penalise(peer, offence),
             Effect::NewPayload(payload) => self.order(Order::NewPayload(payload)),
             Effect::ForkchoiceUpdated { state, build } => self.order(Order::Forkchoice { state, build }),
             Effect::GetPayload { job, deadline } => self.order(Order::GetPayload { job, deadline }),
@@ -140,15 +138,17 @@ impl Chain {
         Ok(())
     }
 
-    fn submit(&mut self, job: lathe_engine::JobId, task: Task) {
-        if let Err(refusal) = self.hands.workers.submit(job, task) {
+    fn submit(&mut self, effect: Effect) {
+        if let Some((job, task)) = Task::of(effect)
+            && let Err(refusal) = self.actors.workers.submit(job, task)
+        {
             self.immediate.push_back(*refusal);
         }
     }
 
     /// A plain chain has nothing to say to an execution client, and no other starts without one.
     fn order(&mut self, order: Order) {
-        if let Some(execution) = &self.hands.execution
+        if let Some(execution) = &self.actors.execution
             && let Err(refusal) = execution.order(order)
         {
             self.immediate.push_back(*refusal);
@@ -174,14 +174,14 @@ impl Chain {
     }
 }
 
-/// What happens next: a letter, or the time that the engine waits for. `None` when the mailbox is closed.
-async fn next_input(inbox: &mut Inbox<Letter>, time: &Time, timeout: Option<Millis>) -> Option<Input> {
+/// What happens next: a message, or the time that the engine waits for. `None` when the mailbox is closed.
+async fn next_input(inbox: &mut Inbox<Envelope>, time: &Time, timeout: Option<Millis>) -> Option<Input> {
     let Some(timeout) = timeout else {
-        return inbox.recv().await.map(Letter::into_input);
+        return inbox.recv().await.map(Envelope::into_input);
     };
     tokio::select! {
         biased;
-        letter = inbox.recv() => letter.map(Letter::into_input),
+        envelope = inbox.recv() => envelope.map(Envelope::into_input),
         () = time.sleep_until(timeout) => Some(Input::Tick),
     }
 }

@@ -15,19 +15,19 @@ const CAPACITY_BYTES: usize = 16 << 20;
 const VOTE_BYTES: usize = 136;
 
 /// An input on its way to the engine.
-pub(crate) struct Letter {
+pub(crate) struct Envelope {
     input: Input,
     policy: Policy,
     bytes: usize,
 }
 
-impl Letter {
+impl Envelope {
     pub(super) fn into_input(self) -> Input {
         self.input
     }
 }
 
-impl Message for Letter {
+impl Message for Envelope {
     fn policy(&self) -> Policy {
         self.policy
     }
@@ -38,14 +38,14 @@ impl Message for Letter {
 
 /// The chain's mailbox.
 #[derive(Clone, Debug)]
-pub(crate) struct Mailbox(lathe_actor::Mailbox<Letter>);
+pub(crate) struct Mailbox(lathe_actor::Mailbox<Envelope>);
 
 /// Gossip that found no room; the network ignores it.
 #[derive(Debug)]
 pub(crate) struct NoRoom(pub Vec<Origin>);
 
 /// Opens the chain's mailbox.
-pub(crate) fn open() -> (Mailbox, Inbox<Letter>) {
+pub(crate) fn open() -> (Mailbox, Inbox<Envelope>) {
     let (mailbox, inbox) =
         lathe_actor::mailbox("chain", Bounds { messages: CAPACITY, bytes: CAPACITY_BYTES });
     (Mailbox(mailbox), inbox)
@@ -93,24 +93,24 @@ impl Mailbox {
     /// A block that was asked for, waiting for room: the answer's later blocks wait with it.
     pub(crate) async fn response_block(&self, block: Arc<SignedBlock>, request: RequestId, peer: Peer) {
         let (bytes, origin) = (block_bytes(&block), Origin::Response { request, peer });
-        let letter = Letter { input: Input::Block { block, origin }, policy: Policy::Keep, bytes };
+        let envelope = Envelope { input: Input::Block { block, origin }, policy: Policy::Keep, bytes };
         // A closed mailbox means that the process stops.
-        let _ = self.0.send(letter).await;
+        let _ = self.0.send(envelope).await;
     }
 
     fn gossip(&self, input: Input, policy: Policy, bytes: usize) -> Result<(), NoRoom> {
-        let lost = match self.0.try_send(Letter { input, policy, bytes }) {
+        let lost = match self.0.try_send(Envelope { input, policy, bytes }) {
             Ok(Delivery::Queued | Delivery::Coalesced(_)) => return Ok(()),
             Ok(Delivery::Displaced(stale)) => stale,
-            Ok(Delivery::Dropped(letter)) => vec![letter],
+            Ok(Delivery::Dropped(envelope)) => vec![envelope],
             Err(error) => vec![error.into_message()],
         };
-        Err(NoRoom(lost.iter().filter_map(|letter| origin_of(&letter.input)).collect()))
+        Err(NoRoom(lost.iter().filter_map(|envelope| origin_of(&envelope.input)).collect()))
     }
 
     /// A closed mailbox means that the process stops; nobody is left to tell.
     fn tell(&self, input: Input, policy: Policy) {
-        let _ = self.0.try_send(Letter { input, policy, bytes: 0 });
+        let _ = self.0.try_send(Envelope { input, policy, bytes: 0 });
     }
 }
 

@@ -1,7 +1,7 @@
 //! The chain: the one actor that owns the engine and writes consensus state.
 //!
 //! It never waits for cryptography, a disk or a timer: whatever takes time is somebody else's, and comes back as a
-//! letter. Whoever wants to know how the chain stands reads the newest view, which is immutable.
+//! message. Whoever wants to know how the chain stands reads the newest view, which is immutable.
 
 mod actor;
 mod mailbox;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use lathe_engine::{Engine, View};
 use tokio::sync::watch;
 
-pub(crate) use actor::{Chain, Hands};
+pub(crate) use actor::{Actors, Chain};
 pub(crate) use mailbox::{Mailbox, NoRoom, open};
 pub(crate) use pulse::{HEALTHY_AGE, Pulse, watch};
 
@@ -28,7 +28,7 @@ impl Chain {
     pub(crate) fn new(
         mut engine: Engine,
         time: Time,
-        hands: Hands,
+        actors: Actors,
         metrics: Arc<Metrics>,
         committee_count: u64,
         pulse: Pulse,
@@ -38,7 +38,7 @@ impl Chain {
         let chain = Self {
             engine,
             time,
-            hands,
+            actors,
             view,
             reporter: report::Reporter { metrics: metrics.clone(), committee_count },
             metrics,

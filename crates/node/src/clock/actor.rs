@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lathe_actor::Shutdown;
+use lathe_driver::next_boundary;
 use tracing::warn;
 
-use super::{Time, state};
+use super::Time;
 use crate::metrics::Metrics;
 use crate::{chain, signer};
 
@@ -27,7 +28,7 @@ pub(crate) async fn run(
 ) -> Result<(), Infallible> {
     let mut last_tick: Option<Instant> = None;
     loop {
-        let boundary = state::next_boundary(time.now());
+        let boundary = next_boundary(time.now());
         tokio::select! {
             () = shutdown.wait() => return Ok(()),
             () = time.sleep_until(boundary) => {}

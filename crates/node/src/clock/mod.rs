@@ -3,16 +3,15 @@
 //! It fails only with the process: a clock that steps back is slowed down, one that steps forward is followed.
 
 mod actor;
-mod state;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use lathe_driver::{Timeline, to_micros, to_millis};
 use lathe_engine::Millis;
 use parking_lot::Mutex;
 
 pub(crate) use actor::run;
-use state::Timeline;
 
 /// Chain time for one node. Clones share it.
 #[derive(Clone)]
@@ -37,21 +36,21 @@ impl Time {
 
     /// Milliseconds since genesis.
     pub(crate) fn now(&self) -> Millis {
-        state::to_millis(self.now_us())
+        to_millis(self.now_us())
     }
 
     /// Waits until `at`. Safe to cancel.
     pub(crate) async fn sleep_until(&self, at: Millis) {
-        let target = state::to_micros(at);
+        let target = to_micros(at);
         while self.now_us() < target {
             let real_us = self.0.timeline.lock().real_us_until(target);
             tokio::time::sleep(Duration::from_micros(real_us)).await;
         }
     }
 
-    /// Chain milliseconds that pass in a real duration.
-    pub(crate) fn chain_ms(&self, real: Duration) -> u64 {
-        (real.as_millis() as f64 * self.0.timeline.lock().speed()) as u64
+    /// Chain time per real time.
+    pub(crate) fn speed(&self) -> f64 {
+        self.0.timeline.lock().speed()
     }
 
     /// How far the system clock has stepped back behind chain time.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use lathe_driver::{Refusal, blocks_in_range};
 use lathe_network::{Request, Responder, ResponseCode};
-use lathe_storage::{Database, HISTORY_SLOTS, StorageError};
+use lathe_storage::{Database, StorageError};
 use lathe_types::{Root, SignedBlock, Slot};
 use tracing::warn;
 
@@ -67,18 +68,13 @@ impl Reader {
         count: u64,
         head: Slot,
     ) -> Result<Vec<Root>, (ResponseCode, &'static str)> {
-        if start.0 < head.0.saturating_sub(HISTORY_SLOTS) {
-            return Err((ResponseCode::ResourceUnavailable, "the range begins before what is kept"));
-        }
-        let found = self
-            .read(move |database| {
-                let held = database.earliest_slot()? <= start;
-                let range = database.canonical_range(start, count)?;
-                Ok(held.then_some(range))
-            })
-            .await;
-        match found {
-            Ok(Some(range)) => Ok(range.into_iter().map(|(_, root)| root).collect()),
+        let found = self.read(move |database| match blocks_in_range(database, start, count, head) {
+            Ok(roots) => Ok(Some(roots)),
+            Err(Refusal::NotHeld) => Ok(None),
+            Err(Refusal::Database(error)) => Err(error),
+        });
+        match found.await {
+            Ok(Some(roots)) => Ok(roots),
             Ok(None) => Err((ResponseCode::ResourceUnavailable, "the range begins before what is kept")),
             Err(error) => {
                 warn!(%error, "a range cannot be read for a peer");

@@ -4,11 +4,11 @@ use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use lathe_engine::{Input, JobFailure, JobId};
+use lathe_driver::{Next, perform};
+use lathe_engine::{Input, JobFailure};
 use tracing::error;
 
-use super::state::{Kind, Next};
-use super::{Job, Shared, Task, Waiting, Workers, execute};
+use super::{Job, Shared, Waiting, Workers, report};
 use crate::chain;
 
 /// Works until the pool is closed.
@@ -33,50 +33,28 @@ pub(crate) fn run(workers: &Workers, chain: &chain::Mailbox) -> Result<(), Infal
                 shared.count_failure(kind, JobFailure::Deadline);
                 chain.answer(Input::JobFailed { job, failure: JobFailure::Deadline });
             }
-            Job::Task(job, task) => chain.answer(perform(shared, kind, job, task)),
+            Job::Task(job, task) => {
+                let done = perform(&shared.kit, job, &task);
+                report::report(shared, &task, &done, started.elapsed().as_secs_f64());
+                chain.answer(done.answer);
+            }
         }
         metrics.running.with_label_values(&[kind.name()]).observe(started.elapsed().as_secs_f64());
-        finish(shared, kind);
+        if shared.lane.lock().pool.finish(kind) {
+            shared.arrived.notify_one();
+        }
     }
     Ok(())
 }
 
 fn wait(shared: &Shared) -> Option<Next<Waiting>> {
-    let mut lane = shared.queue.lock();
+    let mut lane = shared.lane.lock();
     while lane.open {
-        let may_prove = lane.proving < shared.max_proving;
-        if let Some(next) = lane.waiting.pop(shared.time.now(), may_prove) {
-            let (Next::Run(kind, _) | Next::Late(kind, _)) = &next;
-            lane.proving += usize::from(kind.is_proving());
-            shared.metrics.workers.queued.set(lane.waiting.len() as i64);
+        if let Some(next) = lane.pool.next(shared.time.now()) {
+            shared.metrics.workers.queued.set(lane.pool.waiting() as i64);
             return Some(next);
         }
         shared.arrived.wait(&mut lane);
     }
     None
-}
-
-/// Makes room for the next proof, if this was one.
-fn finish(shared: &Shared, kind: Kind) {
-    if kind.is_proving() {
-        shared.queue.lock().proving -= 1;
-        shared.arrived.notify_one();
-    }
-}
-
-fn perform(shared: &Shared, kind: Kind, job: JobId, task: Task) -> Input {
-    let outcome = catch_unwind(AssertUnwindSafe(|| execute::execute(shared, job, task)));
-    let failure = match outcome {
-        Ok(Ok(answer)) => return answer,
-        Ok(Err(reason)) => {
-            error!(kind = kind.name(), %reason, "a worker could not do its job");
-            JobFailure::Backend
-        }
-        Err(_) => {
-            error!(kind = kind.name(), "a worker panicked; the panic was contained");
-            JobFailure::Panicked
-        }
-    };
-    shared.count_failure(kind, failure);
-    Input::JobFailed { job, failure }
 }

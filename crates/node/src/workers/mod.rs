@@ -4,20 +4,14 @@
 //! one that panics fails alone. Every job is answered exactly once.
 
 mod actor;
-mod execute;
-mod prepare;
 mod prover;
-mod state;
+mod report;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use lathe_aggregation::{Backend, Cancellation, Verifier};
-use lathe_engine::{
-    AggregateRequest, Input, JobFailure, JobId, Millis, PrepareRequest, PreparedBlock, ProveRequest,
-    VerifyRequest,
-};
-use lathe_types::{AttestationData, Signature, SignedBlock, State};
+use lathe_driver::{Kind, Kit, Pool, Task, Urgency};
+use lathe_engine::{Input, JobFailure, JobId, Millis, ProveRequest};
 use parking_lot::{Condvar, Mutex};
 
 use crate::chain;
@@ -25,41 +19,6 @@ use crate::clock::Time;
 use crate::metrics::Metrics;
 pub(crate) use actor::run;
 use prover::Prover;
-use state::{Kind, Queue, Urgency};
-
-/// What a worker does.
-pub(crate) enum Task {
-    /// Checks signatures or a proof.
-    Verify(VerifyRequest),
-    /// Folds signatures and proofs of one message.
-    Aggregate(AggregateRequest, Millis),
-    /// Builds a block.
-    Prepare(Arc<PrepareRequest>, Millis),
-    /// Merges a block's proof.
-    Seal(Arc<PreparedBlock>, Signature),
-    /// Takes votes out of a block's proof.
-    Split { block: Arc<SignedBlock>, parent_state: Arc<State>, wanted: Vec<AttestationData> },
-}
-
-impl Task {
-    fn urgency(&self) -> Urgency {
-        let (kind, freshness, deadline) = match self {
-            Self::Verify(VerifyRequest::Block { .. }) => (Kind::VerifyBlock, 0, None),
-            Self::Verify(VerifyRequest::Aggregate { aggregate, .. }) => {
-                (Kind::VerifyAggregate, aggregate.data.slot.0, None)
-            }
-            Self::Verify(VerifyRequest::Attestations(checks)) => {
-                let newest = checks.iter().map(|check| check.slot.0).max().unwrap_or_default();
-                (Kind::VerifyAttestations, newest, None)
-            }
-            Self::Aggregate(request, deadline) => (Kind::Aggregate, request.data.slot.0, Some(*deadline)),
-            Self::Prepare(request, deadline) => (Kind::Prepare, request.slot.0, Some(*deadline)),
-            Self::Seal(prepared, _) => (Kind::Seal, prepared.block.slot.0, None),
-            Self::Split { block, .. } => (Kind::Split, block.block.slot.0, None),
-        };
-        Urgency { kind, freshness, deadline }
-    }
-}
 
 type Background = Box<dyn FnOnce() + Send>;
 
@@ -74,23 +33,16 @@ struct Waiting {
 }
 
 struct Shared {
-    queue: Mutex<Lane>,
+    lane: Mutex<Lane>,
     arrived: Condvar,
     time: Time,
     metrics: Arc<Metrics>,
-    backend: Arc<dyn Backend>,
-    verifier: Arc<dyn Verifier>,
-    cancellation: Cancellation,
-    /// Proving jobs that may be under way at a time: all of them where proofs are cheap, else one, so that the other
-    /// threads are there for gossip, and what is most urgent is proved next.
-    max_proving: usize,
+    kit: Kit,
     prover: Prover,
 }
 
 struct Lane {
-    waiting: Queue<Waiting>,
-    /// Proving jobs under way.
-    proving: usize,
+    pool: Pool<Waiting>,
     open: bool,
 }
 
@@ -100,30 +52,21 @@ pub(crate) struct Workers(Arc<Shared>);
 
 impl Workers {
     /// A pool without threads; each [`run`] brings one.
-    pub(crate) fn new(
-        backend: Arc<dyn Backend>,
-        verifier: Arc<dyn Verifier>,
-        time: Time,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let max_proving = if backend.capabilities().merges_freely { usize::MAX } else { 1 };
+    pub(crate) fn new(kit: Kit, time: Time, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Shared {
-            queue: Mutex::new(Lane { waiting: Queue::new(), proving: 0, open: true }),
-            prover: Prover::new(backend.clone(), time.clone(), metrics.clone()),
+            lane: Mutex::new(Lane { pool: Pool::new(kit.max_proving()), open: true }),
+            prover: Prover::new(kit.clone(), time.clone(), metrics.clone()),
             arrived: Condvar::new(),
             time,
             metrics,
-            backend,
-            verifier,
-            cancellation: Cancellation::default(),
-            max_proving,
+            kit,
         }))
     }
 
     /// Takes a job in. When it is refused, the answer comes back at once.
     pub(crate) fn submit(&self, id: JobId, task: Task) -> Result<(), Box<Input>> {
         let urgency = task.urgency();
-        if self.cannot_finish(&task) {
+        if self.0.kit.cannot_finish(&task, self.0.time.now()) {
             return Err(self.refuse(id, urgency.kind));
         }
         self.push(urgency, Job::Task(id, task)).map_err(|()| self.refuse(id, urgency.kind))
@@ -147,34 +90,26 @@ impl Workers {
         self.push(urgency, Job::Background(Box::new(work))).is_ok()
     }
 
-    /// Threads beyond those that the machine has work for: where proofs are dear, one waits for each of the jobs that
+    /// Threads beyond those that the machine has work for: where proofs are costly, one waits for each of the jobs that
     /// may take seconds at a time, which are an aggregation, a preparation and a seal.
     pub(crate) fn waiting_threads(&self) -> usize {
-        if self.0.max_proving == usize::MAX { 0 } else { self.0.max_proving + 2 }
+        let max_proving = self.0.kit.max_proving();
+        if max_proving == usize::MAX { 0 } else { max_proving + 2 }
     }
 
     /// Lets the threads end.
     pub(crate) fn close(&self) {
-        self.0.queue.lock().open = false;
-        self.0.cancellation.cancel();
-        self.0.prover.close();
+        self.0.lane.lock().open = false;
+        self.0.kit.cancellation.cancel();
         self.0.arrived.notify_all();
     }
 
     fn push(&self, urgency: Urgency, job: Job) -> Result<(), ()> {
-        let mut lane = self.0.queue.lock();
-        lane.waiting.push(urgency, Waiting { job, since: Instant::now() }).map_err(|_| ())?;
-        self.0.metrics.workers.queued.set(lane.waiting.len() as i64);
+        let mut lane = self.0.lane.lock();
+        lane.pool.push(urgency, Waiting { job, since: Instant::now() }).map_err(|_| ())?;
+        self.0.metrics.workers.queued.set(lane.pool.waiting() as i64);
         self.0.arrived.notify_one();
         Ok(())
-    }
-
-    /// Whether the backend's own estimate lies beyond the deadline.
-    fn cannot_finish(&self, task: &Task) -> bool {
-        let Task::Aggregate(request, deadline) = task else { return false };
-        let estimate = self.0.backend.estimate(request.signatures.len(), request.children.len());
-        let estimate_ms = i64::try_from(estimate.as_millis()).unwrap_or(i64::MAX);
-        self.0.time.now().0.saturating_add(estimate_ms) > deadline.0
     }
 
     fn refuse(&self, job: JobId, kind: Kind) -> Box<Input> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lathe_storage::{Database, DiskDb, NetworkId, StorageError};
+use lathe_storage::{Database, NetworkId, StorageError};
 use tempfile::TempDir;
 
 use crate::chain::{anchor_batch, genesis, import, line, network, unfinalized};
@@ -15,7 +15,7 @@ fn directory() -> (TempDir, PathBuf) {
 }
 
 fn refusal(path: &Path, network: &NetworkId) -> StorageError {
-    DiskDb::open(path, network).err().expect("refused")
+    lathe_disk::open(path, network).err().expect("refused")
 }
 
 #[test]
@@ -23,19 +23,19 @@ fn a_reopened_database_has_everything() {
     let (_dir, path) = directory();
     let genesis = genesis();
     let blocks = line(&genesis, [1, 2]);
-    let db = DiskDb::open(&path, &network()).unwrap();
+    let db = lathe_disk::open(&path, &network()).unwrap();
     db.write(&anchor_batch(&genesis)).unwrap();
     blocks.iter().for_each(|block| db.write(&import(block)).unwrap());
     let before = unfinalized(&db);
     drop(db);
-    let db = DiskDb::open(&path, &network()).unwrap();
+    let db = lathe_disk::open(&path, &network()).unwrap();
     assert_eq!(unfinalized(&db), before);
 }
 
 #[test]
 fn a_second_opener_is_told_so() {
     let (_dir, path) = directory();
-    let first = DiskDb::open(&path, &network()).unwrap();
+    let first = lathe_disk::open(&path, &network()).unwrap();
     let error = refusal(&path, &network());
     assert!(matches!(error, StorageError::Locked { .. }));
     assert_eq!(
@@ -46,13 +46,13 @@ fn a_second_opener_is_told_so() {
         )
     );
     drop(first);
-    DiskDb::open(&path, &network()).unwrap();
+    lathe_disk::open(&path, &network()).unwrap();
 }
 
 #[test]
 fn the_database_of_another_network_is_refused_and_left_alone() {
     let (_dir, path) = directory();
-    let db = DiskDb::open(&path, &network()).unwrap();
+    let db = lathe_disk::open(&path, &network()).unwrap();
     db.write(&anchor_batch(&genesis())).unwrap();
     let before = unfinalized(&db);
     drop(db);
@@ -66,7 +66,7 @@ fn the_database_of_another_network_is_refused_and_left_alone() {
         );
         assert!(error.to_string().contains("choose another data directory"));
     }
-    assert_eq!(unfinalized(&DiskDb::open(&path, &network()).unwrap()), before);
+    assert_eq!(unfinalized(&lathe_disk::open(&path, &network()).unwrap()), before);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn an_empty_directory_and_an_unfinished_creation_are_no_obstacle() {
     let nursery = dir.path().join("data").join("chain.new");
     fs::create_dir_all(&nursery).unwrap();
     fs::write(nursery.join("chain.redb"), "torn").unwrap();
-    DiskDb::open(&path, &network()).unwrap();
+    lathe_disk::open(&path, &network()).unwrap();
     assert!(!nursery.exists());
 }
 
@@ -139,7 +139,7 @@ fn a_damaged_file_gives_an_error_or_the_rows_that_were_written() {
     let (_dir, path) = directory();
     let file = path.join("chain.redb");
     let genesis = genesis();
-    let db = DiskDb::open(&path, &network()).unwrap();
+    let db = lathe_disk::open(&path, &network()).unwrap();
     db.write(&anchor_batch(&genesis)).unwrap();
     line(&genesis, [1, 2]).iter().for_each(|block| db.write(&import(block)).unwrap());
     let written = unfinalized(&db);
@@ -150,7 +150,8 @@ fn a_damaged_file_gives_an_error_or_the_rows_that_were_written() {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x10;
         fs::write(&file, &damaged).unwrap();
-        match DiskDb::open(&path, &network()).and_then(|db| db.unfinalized()?.collect::<Result<Vec<_>, _>>())
+        match lathe_disk::open(&path, &network())
+            .and_then(|db| db.unfinalized()?.collect::<Result<Vec<_>, _>>())
         {
             Ok(rows) => assert_eq!(rows, written, "byte {at}"),
             Err(_) => refused += 1,

@@ -1,8 +1,6 @@
 //! What every backend does.
 
-use lathe_storage::{
-    Batch, BatchFlaw, Database, DiskDb, HISTORY_SLOTS, ImportedBlock, MemoryDb, StorageError,
-};
+use lathe_storage::{Batch, BatchFlaw, Database, HISTORY_SLOTS, ImportedBlock, MemoryDb, StorageError};
 use lathe_types::{Root, Slot};
 use tempfile::TempDir;
 
@@ -14,7 +12,7 @@ use crate::chain::{
 fn on_every_backend(test: impl Fn(&dyn Database)) {
     test(&MemoryDb::new(&network()).unwrap());
     let dir = TempDir::new().unwrap();
-    test(&DiskDb::open(&dir.path().join("chain"), &network()).unwrap());
+    test(&lathe_disk::open(&dir.path().join("chain"), &network()).unwrap());
 }
 
 fn states(db: &dyn Database, blocks: &[ImportedBlock]) -> Vec<bool> {

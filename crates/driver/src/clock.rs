@@ -1,4 +1,4 @@
-//! How chain time follows the system clock.
+//! How chain time follows the system clock, without reading it.
 
 use lathe_engine::Millis;
 use lathe_types::MILLISECONDS_PER_INTERVAL;
@@ -11,7 +11,7 @@ const MICROS_PER_MILLI: i64 = 1000;
 /// the pace of the monotonic clock until the system clock has caught up, so that no interval is entered twice and no
 /// duty is done twice.
 #[derive(Clone, Debug)]
-pub(super) struct Timeline {
+pub struct Timeline {
     genesis_unix_us: i64,
     speed: f64,
     /// The last answer, on the system clock's scale, and the monotonic time of it.
@@ -21,13 +21,13 @@ pub(super) struct Timeline {
 
 impl Timeline {
     /// A timeline that starts at the readings `unix_us` and `monotonic_us`.
-    pub(super) fn new(genesis_unix_s: u64, speed: f64, unix_us: i64, monotonic_us: i64) -> Self {
+    pub fn new(genesis_unix_s: u64, speed: f64, unix_us: i64, monotonic_us: i64) -> Self {
         let genesis_unix_us = i64::try_from(genesis_unix_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
         Self { genesis_unix_us, speed, unix_us, monotonic_us }
     }
 
     /// Microseconds since genesis at these readings.
-    pub(super) fn advance(&mut self, unix_us: i64, monotonic_us: i64) -> i64 {
+    pub fn advance(&mut self, unix_us: i64, monotonic_us: i64) -> i64 {
         let elapsed = (monotonic_us - self.monotonic_us).max(0);
         self.monotonic_us += elapsed;
         self.unix_us = unix_us.max(self.unix_us.saturating_add(elapsed / 2));
@@ -35,34 +35,34 @@ impl Timeline {
     }
 
     /// How far the system clock lies behind chain time, in microseconds of real time.
-    pub(super) fn ahead_us(&self, unix_us: i64) -> i64 {
+    pub fn ahead_us(&self, unix_us: i64) -> i64 {
         self.unix_us.saturating_sub(unix_us).max(0)
     }
 
     /// Chain time per real time.
-    pub(super) fn speed(&self) -> f64 {
+    pub fn speed(&self) -> f64 {
         self.speed
     }
 
     /// Real microseconds from the last answer until `chain_us`.
-    pub(super) fn real_us_until(&self, chain_us: i64) -> u64 {
+    pub fn real_us_until(&self, chain_us: i64) -> u64 {
         let now = self.unix_us.saturating_sub(self.genesis_unix_us) as f64;
         (chain_us as f64 / self.speed - now).max(0.0).ceil() as u64
     }
 }
 
 /// Whole milliseconds, rounded down.
-pub(super) fn to_millis(chain_us: i64) -> Millis {
+pub fn to_millis(chain_us: i64) -> Millis {
     Millis(chain_us.div_euclid(MICROS_PER_MILLI))
 }
 
 /// Microseconds of a time.
-pub(super) fn to_micros(at: Millis) -> i64 {
+pub fn to_micros(at: Millis) -> i64 {
     at.0.saturating_mul(MICROS_PER_MILLI)
 }
 
 /// The first interval boundary after `now`; the first of all is genesis.
-pub(super) fn next_boundary(now: Millis) -> Millis {
+pub fn next_boundary(now: Millis) -> Millis {
     let interval = MILLISECONDS_PER_INTERVAL as i64;
     if now.0 < 0 { Millis(0) } else { Millis((now.0 / interval + 1) * interval) }
 }

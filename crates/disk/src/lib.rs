@@ -1,4 +1,4 @@
-//! A file underneath, written by redb.
+//! The chain database in a file, written by redb.
 //!
 //! A new database is made beside its final place and moved there whole, so a directory that exists is either complete
 //! or not ours. A lock file of our own is taken before anything is read. Opening checks the whole file, and every row
@@ -11,10 +11,7 @@ use std::path::{Path, PathBuf};
 
 use redb::{DatabaseError, ReadableDatabase, TableDefinition, TableError};
 
-use crate::chain::ChainDb;
-use crate::error::StorageError;
-use crate::key_value::{Column, KeyValue, Op, Visitor};
-use crate::model::NetworkId;
+use lathe_storage::{ChainDb, Column, KeyValue, NetworkId, Op, StorageError, Visitor};
 
 /// The one file in the directory.
 const FILE: &str = "chain.redb";
@@ -27,23 +24,21 @@ const CHECKSUM_BYTES: usize = 8;
 /// The database of a node.
 pub type DiskDb = ChainDb<DiskKv>;
 
-impl DiskDb {
-    /// Opens the database in the directory `path`, or makes a new one. Refuses, and changes nothing, if another
-    /// process has it open, if it belongs to another network, or if the directory holds anything else.
-    pub fn open(path: &Path, network: &NetworkId) -> Result<Self, StorageError> {
-        let failed = |source| StorageError::Open { path: path.to_owned(), source };
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(failed)?;
-        }
-        let lock = lock(path)?;
-        if is_vacant(path).map_err(failed)? {
-            let nursery = beside(path, ".new");
-            remove_leftover(&nursery).and_then(|()| fs::create_dir(&nursery)).map_err(failed)?;
-            Self::initialise(&DiskKv::create(&nursery)?, network)?;
-            fs::rename(&nursery, path).and_then(|()| sync_parent(path)).map_err(failed)?;
-        }
-        Self::verify(DiskKv::open(path, lock)?, network, path)
+/// Opens the database in the directory `path`, or makes a new one. Refuses, and changes nothing, if another
+/// process has it open, if it belongs to another network, or if the directory holds anything else.
+pub fn open(path: &Path, network: &NetworkId) -> Result<DiskDb, StorageError> {
+    let failed = |source| StorageError::Open { path: path.to_owned(), source };
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(failed)?;
     }
+    let lock = lock(path)?;
+    if is_vacant(path).map_err(failed)? {
+        let nursery = beside(path, ".new");
+        remove_leftover(&nursery).and_then(|()| fs::create_dir(&nursery)).map_err(failed)?;
+        ChainDb::initialise(&DiskKv::create(&nursery)?, network)?;
+        fs::rename(&nursery, path).and_then(|()| sync_parent(path)).map_err(failed)?;
+    }
+    ChainDb::open(DiskKv::open(path, lock)?, network, path)
 }
 
 /// The backend of [`DiskDb`].
@@ -163,13 +158,17 @@ fn seal(column: Column, key: &[u8], value: &[u8]) -> Vec<u8> {
 fn unseal<'a>(column: Column, key: &[u8], row: &'a [u8]) -> Result<&'a [u8], StorageError> {
     match row.split_first_chunk() {
         Some((found, value)) if *found == checksum(column, key, value) => Ok(value),
-        _ => Err(StorageError::corrupt(format!("a row of {} has a wrong checksum", column.name()))),
+        _ => Err(corrupt(format!("a row of {} has a wrong checksum", column.name()))),
     }
+}
+
+fn corrupt(what: String) -> StorageError {
+    StorageError::Corrupt { what }
 }
 
 fn backend(error: impl Into<redb::Error>) -> StorageError {
     match error.into() {
-        redb::Error::Corrupted(what) => StorageError::corrupt(what),
+        redb::Error::Corrupted(what) => corrupt(what),
         error => StorageError::Backend(error.to_string()),
     }
 }
