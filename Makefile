@@ -71,7 +71,7 @@ bench: deps ## Benchmarks, each printed beside the primitive that bounds it
 	scripts/bench.sh
 
 .PHONY: portable
-portable: ## The signature scheme in every build that this machine can run: the bytes must be the same in each
+portable: ## The signature schemes in every build that this machine can run: the bytes must be the same in each
 	scripts/portable.sh
 
 .PHONY: mutants

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The signature scheme in every build that this machine can run: plain, with each set of vectors, and native.
+# The signature schemes in every build that this machine can run: plain, with each set of vectors, and native.
 #   portable.sh          the digests of keys and signatures must be the same in each
 #   portable.sh bench    what each build costs; on an otherwise idle machine
 set -euo pipefail
@@ -7,11 +7,11 @@ mode=${1:-test}
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")/portable
 
 run() { # name, rustflags
-  local args=(-q -p lathe-leansig)
+  local args=(-q -p lathe-leansig -p lathe-xmss-blake2s)
   echo "== $1: RUSTFLAGS='$2'"
   case "$mode" in
     test) args=(test "${args[@]}" --lib --test golden --test keys -- --nocapture --test-threads 2) ;;
-    bench) args=(bench "${args[@]}" --profile dev --bench leansig) ;;
+    bench) args=(bench "${args[@]}" --profile dev --bench leansig --bench xmss_blake2s) ;;
     *) echo "usage: $0 [test|bench]" >&2; exit 2 ;;
   esac
   RUSTFLAGS="$2" CARGO_TARGET_DIR="$target/$1" "${CARGO:-cargo}" "${args[@]}"

@@ -108,7 +108,7 @@ fn export(ledger: &Ledger<Memory>) -> Vec<u8> {
 }
 
 /// The content with the checksum of a key file of ours behind it.
-fn with_key_checksum(content: &[u8]) -> Vec<u8> {
+pub(crate) fn with_key_checksum(content: &[u8]) -> Vec<u8> {
     [content, &Sha3_256::digest(content)[..]].concat()
 }
 

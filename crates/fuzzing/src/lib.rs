@@ -15,6 +15,7 @@ mod reqresp;
 mod snappy;
 mod ssz;
 mod transition;
+mod xmss;
 mod yaml;
 
 pub mod seeds;
@@ -29,13 +30,14 @@ pub use reqresp::reqresp;
 pub use snappy::snappy;
 pub use ssz::ssz;
 pub use transition::transition;
+pub use xmss::xmss;
 pub use yaml::yaml;
 
 /// A target under the name of its binary and of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("enr", enr),
     ("execution", execution),
     ("gossip", gossip),
@@ -46,5 +48,6 @@ pub const TARGETS: [Target; 11] = [
     ("snappy", snappy),
     ("ssz", ssz),
     ("transition", transition),
+    ("xmss", xmss),
     ("yaml", yaml),
 ];

@@ -12,6 +12,7 @@ use lathe_types::{
     Encode, ExecutionBody, ExecutionPayloadV3, ExecutionRequests, Genesis, Root, SignedBlock, Slot, Status,
     Transaction, TreeHash, ValidatorIndex,
 };
+use lathe_xmss_blake2s::{Layout, SecretKey as XmssKey};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde_json::json;
@@ -25,8 +26,20 @@ pub type Seed = (&'static str, Vec<u8>);
 
 /// Seeds for every target that our own encoders can serve. What cannot be made is left out.
 pub fn made() -> Vec<Seed> {
-    [proofs(), key_files(), enr(), execution(), http(), paired(), reqresp(), snappy(), topics(), yaml_files()]
-        .concat()
+    [
+        proofs(),
+        key_files(),
+        xmss(),
+        enr(),
+        execution(),
+        http(),
+        paired(),
+        reqresp(),
+        snappy(),
+        topics(),
+        yaml_files(),
+    ]
+    .concat()
 }
 
 /// A container's encoding, by the name of its type; `None` for a type that is no container of ours.
@@ -100,6 +113,29 @@ fn key_files() -> Vec<Seed> {
     seeds.push(chosen(4, &[&header[..], &records[..162], &[0; 162]].concat()));
     seeds.push(chosen(4, &[&header[..], &records].concat()));
     seeds.into_iter().map(|seed| ("key_files", seed)).collect()
+}
+
+fn xmss() -> Vec<Seed> {
+    let mut seeds = Vec::new();
+    for (layout, number) in Layout::ALL.into_iter().zip(0..) {
+        for slots in [0..8, 30..67] {
+            let start = slots.start;
+            let Ok(mut key) = XmssKey::from_seed(layout, &[start as u8; 32], slots, |_, _| ()) else {
+                continue;
+            };
+            let ours = key.encode();
+            seeds.push(chosen(3 * number, &ours));
+            seeds.push(chosen(3 * number + 1, &ours[..ours.len() - KEY_CHECKSUM_LEN]));
+            if let Ok(theirs) = key.export_postcard() {
+                seeds.push(chosen(3 * number, &theirs));
+            }
+            if let Ok(signature) = key.sign_with_build(start + 3, &[0x11; 32]) {
+                let pair = [&key.public_key().encode()[..], &signature.encode()].concat();
+                seeds.push(chosen(3 * number + 2, &pair));
+            }
+        }
+    }
+    seeds.into_iter().map(|seed| ("xmss", seed)).collect()
 }
 
 fn enr() -> Vec<Seed> {

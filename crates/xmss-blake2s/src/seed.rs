@@ -1,0 +1,121 @@
+//! The seed of a key, and what is derived from it.
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::CHAINS;
+use crate::hash::{self, Digest, PackedDigest, PackedSeed, Parameter};
+use crate::lanes::{LANES, Packed, broadcast, gather_word, lane, wipe, words};
+use crate::layout::{Layout, Rules};
+
+/// Bytes of a seed.
+pub const SEED_BYTES: usize = 32;
+
+/// The seed of a secret key. Wiped when dropped, never printed.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+struct Seed([u8; SEED_BYTES]);
+
+/// A seed in every lane, wiped when dropped.
+pub struct SeedLanes(PackedSeed);
+
+impl std::ops::Deref for SeedLanes {
+    type Target = PackedSeed;
+
+    fn deref(&self) -> &PackedSeed {
+        &self.0
+    }
+}
+
+impl Drop for SeedLanes {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+/// What every node and every one-time key of a key is derived from.
+#[derive(Clone)]
+pub struct Source {
+    seed: Seed,
+    layout: Layout,
+    /// The parameter of the key; it follows from the seed.
+    pub parameter: Parameter,
+}
+
+impl Source {
+    /// Copies the seed. The caller wipes its own.
+    pub fn new(layout: Layout, seed: &[u8; SEED_BYTES]) -> Self {
+        let mut source = Self { seed: Seed(*seed), layout, parameter: Parameter::default() };
+        source.parameter = lane(&hash::parameter(source.rules(), &source.lanes()), 0);
+        source
+    }
+
+    /// The layout of its calls.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The table behind the layout.
+    pub fn rules(&self) -> &'static Rules {
+        self.layout.rules()
+    }
+
+    /// For key files only.
+    pub fn expose_seed(&self) -> &[u8; SEED_BYTES] {
+        &self.seed.0
+    }
+
+    /// The seed in every lane.
+    pub fn lanes(&self) -> SeedLanes {
+        SeedLanes(broadcast(&words(&self.seed.0)))
+    }
+
+    /// The parameter in every lane.
+    pub fn packed_parameter(&self) -> PackedDigest {
+        broadcast(&self.parameter)
+    }
+
+    /// The node that stands at `index` of `level`, where the key has no slots below.
+    pub fn filler(&self, level: u8, index: u64) -> Digest {
+        let index = Packed::splat(index as u32);
+        lane(&hash::filler(self.rules(), &self.packed_parameter(), &self.lanes(), level, index), 0)
+    }
+
+    /// The secret starts of the chains of one slot.
+    pub fn chain_starts(&self, epoch: u32) -> [Digest; CHAINS] {
+        let (parameter, seed, epoch) = (self.packed_parameter(), self.lanes(), Packed::splat(epoch));
+        let mut starts = [Digest::default(); CHAINS];
+        for (group, starts) in starts.chunks_mut(LANES).enumerate() {
+            let chain = gather_word(|lane| (group * LANES + lane) as u32);
+            let mut packed = hash::chain_start(self.rules(), &parameter, &seed, epoch, chain);
+            for (index, start) in starts.iter_mut().enumerate() {
+                *start = lane(&packed, index);
+            }
+            wipe(&mut packed);
+        }
+        starts
+    }
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Source({}, seed secret)", self.layout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_wiped_when_it_is_dropped() {
+        fn is_wiped<T: ZeroizeOnDrop>() {}
+        is_wiped::<Seed>();
+        let mut seed = Seed([7; SEED_BYTES]);
+        seed.zeroize();
+        assert_eq!(seed.0, [0; SEED_BYTES]);
+    }
+
+    #[test]
+    fn debug_keeps_the_seed_to_itself() {
+        assert_eq!(format!("{:?}", Source::new(Layout::L5, &[7; SEED_BYTES])), "Source(L5, seed secret)");
+    }
+}
