@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use lathe_http::{Api, ApiError, ForkChoice, Identity, Limits, NetworkInfo, PeerInfo, Syncing, serve_stream};
+use lathe_http::{
+    Api, ApiError, BlockId, Feed, ForkChoice, Identity, Limits, NetworkInfo, Overview, PeerInfo, Syncing,
+    serve_stream,
+};
 use lathe_types::{
     BlockHeader, Checkpoint, GenesisConfig, HistoricalBlockHashes, JustificationRoots,
     JustificationValidators, JustifiedSlots, Root, SignedBlock, State, Validators,
@@ -26,7 +29,7 @@ pub fn http(data: &[u8]) {
     let Some(answer) = answer else { return };
     for status in statuses(&answer) {
         assert!(
-            matches!(status, 200 | 400 | 403 | 404 | 405 | 408 | 411 | 413..=415 | 431),
+            matches!(status, 200 | 304 | 400 | 403 | 404 | 405 | 408 | 411 | 413..=415 | 431 | 503),
             "status {status}"
         );
     }
@@ -43,6 +46,8 @@ async fn exchange(node: Arc<Node>, request: &[u8]) -> Vec<u8> {
         header_timeout: patience,
         request_timeout: patience,
         stall_timeout: patience,
+        // A stream of events never ends by itself.
+        max_streams: 0,
         ..Limits::default()
     };
     let serving = tokio::spawn(serve_stream(server, node, limits));
@@ -78,24 +83,36 @@ impl Api for Node {
     fn health(&self) -> Result<(), String> {
         Ok(())
     }
-    fn finalized_state(&self) -> Result<Arc<State>, ApiError> {
-        Ok(Arc::new(State {
-            config: GenesisConfig { genesis_time: 7 },
-            slot: Default::default(),
-            latest_block_header: BlockHeader::default(),
-            latest_justified: Checkpoint::default(),
-            latest_finalized: Checkpoint::default(),
-            historical_block_hashes: HistoricalBlockHashes::default(),
-            justified_slots: JustifiedSlots::with_capacity(0).map_err(|_| ApiError::Internal)?,
-            validators: Validators::default(),
-            justifications_roots: JustificationRoots::default(),
-            justifications_validators: JustificationValidators::with_capacity(0)
-                .map_err(|_| ApiError::Internal)?,
-            latest_execution_payload_header: None,
-        }))
+    fn state(&self, _id: BlockId) -> Result<(Root, Arc<State>), ApiError> {
+        Ok((
+            Root::ZERO,
+            Arc::new(State {
+                config: GenesisConfig { genesis_time: 7 },
+                slot: Default::default(),
+                latest_block_header: BlockHeader::default(),
+                latest_justified: Checkpoint::default(),
+                latest_finalized: Checkpoint::default(),
+                historical_block_hashes: HistoricalBlockHashes::default(),
+                justified_slots: JustifiedSlots::with_capacity(0).map_err(|_| ApiError::Internal)?,
+                validators: Validators::default(),
+                justifications_roots: JustificationRoots::default(),
+                justifications_validators: JustificationValidators::with_capacity(0)
+                    .map_err(|_| ApiError::Internal)?,
+                latest_execution_payload_header: None,
+            }),
+        ))
     }
-    fn finalized_block(&self) -> Result<Arc<SignedBlock>, ApiError> {
-        Ok(Arc::default())
+    fn block(&self, _id: BlockId) -> Result<(Root, Arc<SignedBlock>), ApiError> {
+        Ok((Root::ZERO, Arc::default()))
+    }
+    fn head(&self) -> Result<Checkpoint, ApiError> {
+        Ok(Checkpoint::default())
+    }
+    fn overview(&self) -> Result<Overview, ApiError> {
+        Err(ApiError::Unavailable)
+    }
+    fn feed(&self) -> Feed {
+        Feed::new()
     }
     fn justified_checkpoint(&self) -> Result<Checkpoint, ApiError> {
         Ok(Checkpoint::default())

@@ -1,9 +1,13 @@
 //! What the server asks of the node.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use lathe_types::{Checkpoint, Root, SignedBlock, Slot, State, ValidatorIndex};
 use serde::Serialize;
+
+use crate::events::Feed;
+use crate::overview::Overview;
 
 /// Why the node has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,17 +25,26 @@ pub enum ApiError {
 
 /// The node, as the server sees it.
 ///
-/// Answers come from a view that the node keeps up to date. [`Self::finalized_state`] and [`Self::finalized_block`] may
-/// read a disk and are called on a blocking thread; all others must return at once.
+/// Answers come from a view that the node keeps up to date. [`Self::state`] and [`Self::block`] may read a disk and are
+/// called on a blocking thread; all others must return at once.
 pub trait Api: Send + Sync + 'static {
     /// Whether the node does its work; the error says what is wrong in one line.
     fn health(&self) -> Result<(), String>;
 
-    /// State after the finalized block.
-    fn finalized_state(&self) -> Result<Arc<State>, ApiError>;
+    /// The state after a block, with the block's root.
+    fn state(&self, id: BlockId) -> Result<(Root, Arc<State>), ApiError>;
 
-    /// The finalized block; at genesis the anchor block with an empty proof.
-    fn finalized_block(&self) -> Result<Arc<SignedBlock>, ApiError>;
+    /// A block and its root; at genesis the anchor block with an empty proof.
+    fn block(&self, id: BlockId) -> Result<(Root, Arc<SignedBlock>), ApiError>;
+
+    /// The head.
+    fn head(&self) -> Result<Checkpoint, ApiError>;
+
+    /// The node at one glance.
+    fn overview(&self) -> Result<Overview, ApiError>;
+
+    /// Where events are published.
+    fn feed(&self) -> Feed;
 
     /// Highest justified checkpoint.
     fn justified_checkpoint(&self) -> Result<Checkpoint, ApiError>;
@@ -60,6 +73,39 @@ pub trait Api: Send + Sync + 'static {
 
     /// What the network agreed on.
     fn network(&self) -> Result<NetworkInfo, ApiError>;
+}
+
+/// Which block is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockId {
+    /// The head.
+    Head,
+    /// The highest justified block.
+    Justified,
+    /// The finalized block.
+    Finalized,
+    /// The canonical block of a slot.
+    Slot(Slot),
+    /// The block with this hash tree root.
+    Root(Root),
+}
+
+impl FromStr for BlockId {
+    type Err = ();
+
+    /// `head`, `justified`, `finalized`, a slot in decimal, or a root: `0x` and 64 digits.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "head" => Ok(Self::Head),
+            "justified" => Ok(Self::Justified),
+            "finalized" => Ok(Self::Finalized),
+            _ if text.len() == 66 && text.starts_with("0x") => text.parse().map(Self::Root).map_err(drop),
+            _ if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                text.parse().map(|slot| Self::Slot(Slot(slot))).map_err(drop)
+            }
+            _ => Err(()),
+        }
+    }
 }
 
 /// A picture of the fork choice.
@@ -157,6 +203,21 @@ pub struct NetworkInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_are_named_in_five_ways() {
+        let root = format!("0x{}", "ab".repeat(32));
+        assert_eq!(root.parse(), Ok(BlockId::Root(Root::repeat_byte(0xab))));
+        assert_eq!("17".parse(), Ok(BlockId::Slot(Slot(17))));
+        for (text, id) in
+            [("head", BlockId::Head), ("justified", BlockId::Justified), ("finalized", BlockId::Finalized)]
+        {
+            assert_eq!(text.parse(), Ok(id));
+        }
+        for text in ["", "-1", "+1", "Head", "0x12", &root[2..], "99999999999999999999999"] {
+            assert_eq!(text.parse::<BlockId>(), Err(()), "{text}");
+        }
+    }
 
     #[test]
     fn the_execution_clients_part_is_told_where_there_is_one() {

@@ -140,6 +140,9 @@ pub(crate) async fn serve(
         () = place.given_away() => return,
         _ = stopping.wait_for(|stopping| *stopping) => {}
     }
+    if place.is_streaming() {
+        return;
+    }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;
 }

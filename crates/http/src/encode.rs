@@ -20,7 +20,8 @@ fn checkpoint(checkpoint: &Checkpoint) -> Value {
     json!({ "root": checkpoint.root, "slot": checkpoint.slot })
 }
 
-fn header(header: &BlockHeader) -> Value {
+/// A header.
+pub(crate) fn header(header: &BlockHeader) -> Value {
     json!({
         "slot": header.slot,
         "proposer_index": header.proposer_index,

@@ -10,7 +10,10 @@ mod connection;
 mod driver;
 mod encode;
 mod error;
+mod events;
 mod negotiate;
+mod overview;
+mod page;
 mod places;
 mod routes;
 mod server;
@@ -18,10 +21,15 @@ mod stall;
 
 pub use admin::{Guard, MIN_TOKEN_LEN, Token};
 pub use api::{
-    Api, ApiError, ExecutionSync, ForkChoice, ForkChoiceNode, Identity, NetworkInfo, PeerInfo, Syncing,
+    Api, ApiError, BlockId, ExecutionSync, ForkChoice, ForkChoiceNode, Identity, NetworkInfo, PeerInfo,
+    Syncing,
 };
 pub use connection::{Limits, serve_stream};
 pub use driver::{DriverCall, TestDriver};
 pub use error::HttpError;
+pub use events::{Feed, Topic};
+pub use overview::{
+    AggregateRecord, Arrivals, BlockRecord, Duties, Overview, Process, REMEMBERED_SLOTS, SlotLog, SlotRecord,
+};
 pub use routes::Options;
 pub use server::{Addresses, Server};

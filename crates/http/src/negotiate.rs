@@ -1,10 +1,20 @@
 //! Choosing between SSZ and JSON by the `Accept` header.
 
+use std::cmp::Ordering;
+
 use axum::http::{HeaderMap, header};
 
-/// Whether the client asks for JSON: it names it, and does not name SSZ with at least the same weight. Everything else,
-/// wildcards included, gets SSZ.
-pub(crate) fn wants_json(headers: &HeaderMap) -> bool {
+/// How an object is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// As consensus has it.
+    Ssz,
+    /// For people and scripts.
+    Json,
+}
+
+/// The format that the client names with the greater weight; without either, wildcards included, `default`.
+pub(crate) fn format(headers: &HeaderMap, default: Format) -> Format {
     let (mut json, mut ssz) = (None, None);
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     for range in values.flat_map(|value| value.split(',')) {
@@ -18,7 +28,12 @@ pub(crate) fn wants_json(headers: &HeaderMap) -> bool {
             ssz = ssz.max(Some(weight));
         }
     }
-    json.is_some_and(|json| json > ssz.unwrap_or(0))
+    let (json, ssz) = (json.unwrap_or(0), ssz.unwrap_or(0));
+    match json.cmp(&ssz) {
+        Ordering::Greater => Format::Json,
+        Ordering::Less => Format::Ssz,
+        Ordering::Equal => default,
+    }
 }
 
 /// A quality value as a number of thousandths; 0 for what is none.
@@ -33,23 +48,42 @@ fn thousandths(weight: &str) -> u32 {
 mod tests {
     use super::*;
 
+    /// The formats where SSZ and where JSON is the default.
+    fn formats(accept: &[&str]) -> (Format, Format) {
+        let mut headers = HeaderMap::new();
+        accept.iter().for_each(|value| _ = headers.append(header::ACCEPT, value.parse().unwrap()));
+        (format(&headers, Format::Ssz), format(&headers, Format::Json))
+    }
+
     #[test]
-    fn json_only_on_request() {
-        let wants = |accept: &[&str]| {
-            let mut headers = HeaderMap::new();
-            accept.iter().for_each(|value| _ = headers.append(header::ACCEPT, value.parse().unwrap()));
-            wants_json(&headers)
-        };
-        assert!(!wants(&[]));
-        assert!(!wants(&["*/*"]));
-        assert!(!wants(&["text/html,application/xhtml+xml,*/*;q=0.8"]));
-        assert!(!wants(&["application/octet-stream"]));
-        assert!(!wants(&["application/octet-stream, application/json"]));
-        assert!(!wants(&["application/json;q=0.5", "application/octet-stream;q=0.9"]));
-        assert!(!wants(&["application/json;q=0"]));
-        assert!(!wants(&["application/json;q=NaN"]));
-        assert!(wants(&["application/json"]));
-        assert!(wants(&["Application/JSON; q=0.2, */*"]));
-        assert!(wants(&["application/octet-stream;q=0.5, application/json"]));
+    fn the_format_with_the_greater_weight_is_served() {
+        let ssz = ["application/octet-stream", "application/json;q=0.5, application/octet-stream;q=0.9"];
+        for accept in ssz {
+            assert_eq!(formats(&[accept]), (Format::Ssz, Format::Ssz), "{accept}");
+        }
+        assert_eq!(formats(&["application/json;q=0.5", "application/octet-stream;q=0.9"]).1, Format::Ssz);
+        let json = [
+            "application/json",
+            "Application/JSON; q=0.2, */*",
+            "application/octet-stream;q=0.5, application/json",
+        ];
+        for accept in json {
+            assert_eq!(formats(&[accept]), (Format::Json, Format::Json), "{accept}");
+        }
+    }
+
+    #[test]
+    fn without_a_preference_the_default_is_served() {
+        let open = [
+            "*/*",
+            "text/html,application/xhtml+xml,*/*;q=0.8",
+            "application/octet-stream, application/json",
+            "application/json;q=0",
+            "application/json;q=NaN",
+        ];
+        assert_eq!(formats(&[]), (Format::Ssz, Format::Json));
+        for accept in open {
+            assert_eq!(formats(&[accept]), (Format::Ssz, Format::Json), "{accept}");
+        }
     }
 }

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// How many places there are.
-#[allow(dead_code, reason = "streams follow")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Numbers {
     pub ordinary: usize,
@@ -189,7 +188,6 @@ impl Place {
         Answering(self.clone())
     }
 
-    #[allow(dead_code, reason = "streams follow")]
     /// Moves to a place for event streams. False if there is none for this client.
     pub(crate) fn stream(&self) -> bool {
         let numbers = self.places.numbers;
@@ -207,6 +205,11 @@ impl Place {
         }
         table.seats.entry(self.id).and_modify(|seat| seat.doing = Doing::Streaming);
         true
+    }
+
+    /// Whether events are sent here, which never ends by itself.
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.places.table().seats.get(&self.id).is_some_and(|seat| seat.doing == Doing::Streaming)
     }
 
     fn turn_to(&self, doing: Doing) {

@@ -4,21 +4,24 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use lathe_types::{
     Encode, HISTORICAL_ROOTS_LIMIT, INTERVALS_PER_SLOT, MILLISECONDS_PER_INTERVAL, MILLISECONDS_PER_SLOT,
+    Root,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::admin::{Guard, Refusal};
-use crate::api::{Api, ApiError};
-use crate::encode;
-use crate::negotiate::wants_json;
+use crate::api::{Api, ApiError, BlockId};
+use crate::negotiate::{Format, format};
+use crate::places::Place;
+use crate::{encode, events, page};
 
 /// The only body that a request may have is a switch.
 const MAX_BODY_BYTES: usize = 4 << 10;
@@ -30,6 +33,8 @@ const MAX_ENCODINGS: usize = 2;
 const AGGREGATOR: &str = "/lean/v0/admin/aggregator";
 const HEALTH: &str = r#"{"status":"healthy","service":"lean-rpc-api"}"#;
 pub(crate) const JSON: &str = "application/json";
+/// The description of everything that is served here.
+const OPENAPI: &str = include_str!("openapi.json");
 const SSZ: &str = "application/octet-stream";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -66,8 +71,13 @@ pub(crate) fn is_health(path: &str) -> bool {
 /// Everything: the API and the metrics.
 pub(crate) fn api(api: Arc<dyn Api>, options: &Options, admin: Admin) -> Router {
     let v0 = Router::new()
-        .route("/states/finalized", get(finalized_state))
-        .route("/blocks/finalized", get(finalized_block))
+        .route("/states/{id}", get(state))
+        .route("/blocks/{id}", get(block))
+        .route("/blocks/{id}/header", get(block_header))
+        .route("/headers/{id}", get(block_header))
+        .route("/head", get(head))
+        .route("/events", get(events))
+        .route("/node/overview", get(overview))
         .route("/checkpoints/justified", get(justified_checkpoint))
         .route("/fork_choice", get(fork_choice))
         .route("/node/syncing", get(syncing))
@@ -77,7 +87,13 @@ pub(crate) fn api(api: Arc<dyn Api>, options: &Options, admin: Admin) -> Router 
         .route("/node/peer_count", get(peer_count))
         .route("/genesis", get(genesis))
         .route("/config/spec", get(spec));
-    let router = Router::new().nest("/lean/v0", v0).route("/metrics", get(metrics)).merge(health_checks());
+    let router = Router::new()
+        .nest("/lean/v0", v0)
+        .route("/metrics", get(metrics))
+        .route("/events", get(events))
+        .route("/openapi.json", get(openapi))
+        .merge(page::of_a_node())
+        .merge(health_checks());
     let router = match admin {
         Admin::Here => router.merge(admin_routes()),
         Admin::Elsewhere => router.route(AGGREGATOR, any(elsewhere)),
@@ -139,12 +155,44 @@ pub(crate) async fn healthy() -> Response {
     ([(header::CONTENT_TYPE, JSON)], HEALTH).into_response()
 }
 
-async fn finalized_state(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    encoded(&shared, &headers, Api::finalized_state, encode::state).await
+async fn state(shared: State<Shared>, id: Path<String>, headers: HeaderMap) -> Response {
+    encoded(&shared, &id, &headers, Format::Ssz, |api, id| api.state(id), encode::state).await
 }
 
-async fn finalized_block(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    encoded(&shared, &headers, Api::finalized_block, encode::signed_block).await
+async fn block(shared: State<Shared>, id: Path<String>, headers: HeaderMap) -> Response {
+    encoded(&shared, &id, &headers, Format::Ssz, |api, id| api.block(id), encode::signed_block).await
+}
+
+async fn block_header(shared: State<Shared>, id: Path<String>, headers: HeaderMap) -> Response {
+    let fetch = |api: &dyn Api, id| {
+        let (root, block) = api.block(id)?;
+        Ok((root, Arc::new(block.block.header())))
+    };
+    encoded(&shared, &id, &headers, Format::Json, fetch, encode::header).await
+}
+
+async fn head(State(shared): State<Shared>) -> Response {
+    // The root once more under the name that ream has for it.
+    answer(shared.api.head().map(|head| json!({ "head": head.root, "root": head.root, "slot": head.slot })))
+}
+
+async fn overview(State(shared): State<Shared>) -> Response {
+    answer(shared.api.overview())
+}
+
+async fn events(
+    State(shared): State<Shared>,
+    Extension(place): Extension<Arc<Place>>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Response {
+    match query {
+        Ok(Query(query)) => events::stream(&shared.api.feed(), &place, &query),
+        Err(error) => failure(StatusCode::BAD_REQUEST, &error.body_text()),
+    }
+}
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, JSON)], OPENAPI).into_response()
 }
 
 async fn justified_checkpoint(State(shared): State<Shared>) -> Response {
@@ -241,30 +289,56 @@ async fn metrics(State(shared): State<Shared>) -> Response {
     }
 }
 
-/// Fetches an object and encodes it, both away from the threads that serve requests.
+/// How the node is asked for an object of a block.
+type Fetch<T> = fn(&dyn Api, BlockId) -> Result<(Root, Arc<T>), ApiError>;
+
+/// Fetches an object and encodes it, both away from the threads that serve requests. Objects of a block never change,
+/// so its root is their tag.
 async fn encoded<T: Encode + Send + Sync + 'static>(
     shared: &Shared,
+    id: &str,
     headers: &HeaderMap,
-    fetch: fn(&dyn Api) -> Result<Arc<T>, ApiError>,
+    default: Format,
+    fetch: Fetch<T>,
     to_json: fn(&T) -> Value,
 ) -> Response {
-    let as_json = wants_json(headers);
+    let Ok(id) = id.parse() else {
+        return failure(
+            StatusCode::BAD_REQUEST,
+            "a block is named by head, justified, finalized, a slot, or a root: 0x and 64 hex digits",
+        );
+    };
+    let format = format(headers, default);
+    let known = headers.get(header::IF_NONE_MATCH).cloned();
     let Ok(permit) = shared.encodings.clone().acquire_owned().await else {
         return refuse(ApiError::Internal);
     };
     let api = shared.api.clone();
     let work = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let object = fetch(&*api)?;
-        match as_json {
-            false => Ok((SSZ, object.as_ssz_bytes())),
-            true => {
-                serde_json::to_vec(&to_json(&object)).map(|body| (JSON, body)).map_err(|_| ApiError::Internal)
-            }
+        let (root, object) = fetch(&*api, id)?;
+        let (content_type, suffix) = match format {
+            Format::Ssz => (SSZ, "ssz"),
+            Format::Json => (JSON, "json"),
+        };
+        let tag = format!("\"{root}-{suffix}\"");
+        if known.is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+            return Ok((tag, content_type, None));
         }
+        let body = match format {
+            Format::Ssz => object.as_ssz_bytes(),
+            Format::Json => serde_json::to_vec(&to_json(&object)).map_err(|_| ApiError::Internal)?,
+        };
+        Ok((tag, content_type, Some(body)))
     });
     match work.await {
-        Ok(Ok((content_type, body))) => ([(header::CONTENT_TYPE, content_type)], body).into_response(),
+        Ok(Ok((tag, content_type, body))) => {
+            let headers = [(header::ETAG, tag.as_str()), (header::VARY, "accept")];
+            match body {
+                Some(body) => (headers, [(header::CONTENT_TYPE, content_type)], body).into_response(),
+                None => (StatusCode::NOT_MODIFIED, headers).into_response(),
+            }
+        }
         Ok(Err(error)) => refuse(error),
         Err(_) => refuse(ApiError::Internal),
     }

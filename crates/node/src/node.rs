@@ -100,9 +100,16 @@ impl Node {
             network: network_mailbox.clone(),
             execution: execution.as_ref().map(execution::Beside::mailbox),
         };
-        let pulse = chain::Pulse::new();
-        let (chain, view) =
-            Chain::new(engine, time.clone(), actors, metrics.clone(), options.committee_count, pulse.clone());
+        let (pulse, records) = (chain::Pulse::new(), chain::Records::default());
+        let (chain, view) = Chain::new(
+            engine,
+            time.clone(),
+            actors,
+            metrics.clone(),
+            options.committee_count,
+            pulse.clone(),
+            records.clone(),
+        );
         let reader = store::Reader::new(database.clone());
         let (network, peers) = Network::new(
             service,
@@ -119,6 +126,9 @@ impl Node {
             reader: reader.clone(),
             chain: chain_mailbox.clone(),
             pulse: pulse.clone(),
+            records,
+            local_validators: options.validators(),
+            name: options.name.clone(),
             time: time.clone(),
             metrics: metrics.clone(),
             identity: identity(&options),

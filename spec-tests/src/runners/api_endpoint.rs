@@ -11,11 +11,13 @@ use std::{fs, io};
 
 use lathe_forkchoice::Store;
 use lathe_http::{
-    Addresses, Api, ApiError, ForkChoice, ForkChoiceNode, Identity, Limits, NetworkInfo, Options, PeerInfo,
-    Server, Syncing,
+    Addresses, Api, ApiError, BlockId, Feed, ForkChoice, ForkChoiceNode, Identity, Limits, NetworkInfo,
+    Options, Overview, PeerInfo, Server, Syncing,
 };
 use lathe_node::metrics::Metrics;
-use lathe_types::{Checkpoint, PublicKey, SignedBlock, Slot, State, Validator, ValidatorIndex, Validators};
+use lathe_types::{
+    Checkpoint, PublicKey, Root, SignedBlock, Slot, State, Validator, ValidatorIndex, Validators,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -160,14 +162,25 @@ impl Api for Node {
         Ok(())
     }
 
-    fn finalized_state(&self) -> Result<Arc<State>, ApiError> {
-        self.store.state(&self.store.latest_finalized().root).cloned().ok_or(ApiError::NotFound)
+    fn state(&self, id: BlockId) -> Result<(Root, Arc<State>), ApiError> {
+        if id != BlockId::Finalized {
+            return Err(ApiError::NotFound);
+        }
+        let root = self.store.latest_finalized().root;
+        self.store.state(&root).cloned().map(|state| (root, state)).ok_or(ApiError::NotFound)
     }
-
-    fn finalized_block(&self) -> Result<Arc<SignedBlock>, ApiError> {
+    fn block(&self, _id: BlockId) -> Result<(Root, Arc<SignedBlock>), ApiError> {
         Err(ApiError::NotFound)
     }
-
+    fn head(&self) -> Result<Checkpoint, ApiError> {
+        Ok(self.store.head())
+    }
+    fn overview(&self) -> Result<Overview, ApiError> {
+        Err(ApiError::Unavailable)
+    }
+    fn feed(&self) -> Feed {
+        Feed::new()
+    }
     fn justified_checkpoint(&self) -> Result<Checkpoint, ApiError> {
         Ok(self.store.latest_justified())
     }

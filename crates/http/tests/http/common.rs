@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lathe_http::{
-    Addresses, Api, ApiError, ForkChoice, ForkChoiceNode, Identity, Limits, NetworkInfo, Options, PeerInfo,
-    Server, Syncing,
+    Addresses, Api, ApiError, BlockId, Duties, Feed, ForkChoice, ForkChoiceNode, Identity, Limits,
+    NetworkInfo, Options, Overview, PeerInfo, Server, Syncing,
 };
 use lathe_types::{
     BlockHeader, Checkpoint, GenesisConfig, HistoricalBlockHashes, JustificationRoots,
@@ -29,10 +29,11 @@ pub struct Node {
     pub failure: Option<ApiError>,
     pub ailment: Option<&'static str>,
     pub history: usize,
+    pub feed: Feed,
 }
 
 impl Node {
-    pub fn state(&self) -> State {
+    pub fn state_at_genesis(&self) -> State {
         State {
             config: GenesisConfig { genesis_time: 7 },
             slot: Slot(9),
@@ -58,11 +59,46 @@ impl Api for Node {
     fn health(&self) -> Result<(), String> {
         self.ailment.map_or(Ok(()), |ailment| Err(ailment.into()))
     }
-    fn finalized_state(&self) -> Result<Arc<State>, ApiError> {
-        self.answer(Arc::new(self.state()))
+    fn state(&self, id: BlockId) -> Result<(Root, Arc<State>), ApiError> {
+        match id {
+            BlockId::Root(root) if root != Root::repeat_byte(1) => Err(ApiError::NotFound),
+            _ => self.answer((Root::repeat_byte(1), Arc::new(self.state_at_genesis()))),
+        }
     }
-    fn finalized_block(&self) -> Result<Arc<SignedBlock>, ApiError> {
-        self.answer(Arc::new(SignedBlock::default()))
+    fn block(&self, id: BlockId) -> Result<(Root, Arc<SignedBlock>), ApiError> {
+        match id {
+            BlockId::Slot(slot) if slot != Slot(0) => Err(ApiError::NotFound),
+            _ => self.answer((Root::repeat_byte(1), Arc::new(SignedBlock::default()))),
+        }
+    }
+    fn head(&self) -> Result<Checkpoint, ApiError> {
+        self.answer(Checkpoint { root: Root::repeat_byte(1), slot: Slot(3) })
+    }
+    fn overview(&self) -> Result<Overview, ApiError> {
+        let checkpoint = Checkpoint { root: Root::repeat_byte(1), slot: Slot(3) };
+        self.answer(Overview {
+            name: "lathe_0".into(),
+            version: "lathe/1".into(),
+            peer_id: "16Uiu2".into(),
+            genesis_time: 7,
+            fork_digest: "12345678".into(),
+            validator_count: 4,
+            clock_ms: 28_000,
+            syncing: self.syncing()?,
+            head: checkpoint,
+            justified: checkpoint,
+            finalized: checkpoint,
+            safe_target: checkpoint,
+            is_aggregator: self.is_aggregator()?,
+            local_validators: vec![ValidatorIndex(0)],
+            peers: self.peers()?,
+            duties: Duties::default(),
+            process: None,
+            slots: Vec::new(),
+        })
+    }
+    fn feed(&self) -> Feed {
+        self.feed.clone()
     }
     fn justified_checkpoint(&self) -> Result<Checkpoint, ApiError> {
         self.answer(Checkpoint { root: Root::repeat_byte(1), slot: Slot(2) })

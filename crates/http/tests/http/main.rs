@@ -4,5 +4,6 @@
 
 mod common;
 mod driver;
+mod events;
 mod routes;
 mod server;

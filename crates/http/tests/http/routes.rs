@@ -48,7 +48,7 @@ async fn plain_answers() {
 #[tokio::test]
 async fn ssz_by_default_and_json_on_request() {
     let node = node().await;
-    let state = Node::default().state();
+    let state = Node::default().state_at_genesis();
     let ssz = (200, SSZ.into(), state.as_ssz_bytes());
     assert_eq!(node.get("/lean/v0/states/finalized").await, ssz);
     let accept = |value: &str| format!("accept: {value}\r\n");
@@ -68,6 +68,82 @@ async fn ssz_by_default_and_json_on_request() {
     assert_eq!((status, content_type.as_str()), (200, JSON));
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((&body["block"]["slot"], &body["proof"]["proof"]), (&0.into(), &"0x".into()));
+}
+
+#[tokio::test]
+async fn blocks_headers_and_states_are_named_by_id() {
+    let node = node().await;
+    let root = format!("0x{}", "01".repeat(32));
+    let block = (200, SSZ.into(), SignedBlock::default().as_ssz_bytes());
+    for id in ["head", "justified", "finalized", "0", &root] {
+        assert_eq!(node.get(&format!("/lean/v0/blocks/{id}")).await, block, "{id}");
+        assert_eq!(node.get(&format!("/lean/v0/states/{id}")).await.0, 200, "{id}");
+    }
+    let zero = format!("0x{}", "00".repeat(32));
+    for path in [format!("/lean/v0/states/{zero}"), "/lean/v0/blocks/7".into(), "/lean/v0/headers/7".into()] {
+        let (status, content_type, _) = node.get(&path).await;
+        assert_eq!((status, content_type.as_str()), (404, JSON), "{path}");
+    }
+    for id in ["genesis", "-1", "0x12", "99999999999999999999999"] {
+        for what in ["blocks", "headers", "states"] {
+            let (status, content_type, _) = node.get(&format!("/lean/v0/{what}/{id}")).await;
+            assert_eq!((status, content_type.as_str()), (400, JSON), "{what} {id}");
+        }
+    }
+    let header = SignedBlock::default().block.header();
+    let (status, content_type, body) = node.get("/lean/v0/headers/head").await;
+    assert_eq!((status, content_type.as_str()), (200, JSON));
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["body_root"], serde_json::json!(header.body_root));
+    let ssz = node.send("GET", "/lean/v0/blocks/head/header", &format!("accept: {SSZ}\r\n"), "").await;
+    assert_eq!(ssz, (200, SSZ.into(), header.as_ssz_bytes()));
+    assert_eq!(
+        node.get("/lean/v0/head").await,
+        json(&format!(r#"{{"head":"{root}","root":"{root}","slot":3}}"#))
+    );
+}
+
+#[tokio::test]
+async fn what_a_client_has_is_not_sent_again() {
+    let node = node().await;
+    let root = format!("0x{}", "01".repeat(32));
+    let ask = |tag: String| {
+        let (node, path) = (&node, "/lean/v0/blocks/finalized");
+        async move { node.send("GET", path, &format!("if-none-match: {tag}\r\n"), "").await }
+    };
+    assert_eq!(ask(format!("\"{root}-ssz\"")).await, (304, String::new(), Vec::new()));
+    assert_eq!(ask(format!("\"{root}-json\"")).await.0, 200);
+}
+
+#[tokio::test]
+async fn everything_that_is_documented_is_served() {
+    let node = node().await;
+    let (status, content_type, document) = node.get("/openapi.json").await;
+    assert_eq!((status, content_type.as_str()), (200, JSON));
+    let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        // A stream has no end, so it is asked for nothing.
+        let expected = if path.ends_with("/events") { 400 } else { 200 };
+        let (status, content_type, _) = node.get(&path.replace("{id}", "head")).await;
+        assert_eq!(status, expected, "{path}");
+        let answer = &operations["get"]["responses"][expected.to_string()]["content"];
+        let media_type = content_type.split(';').next().unwrap();
+        assert!(answer.get(media_type).is_some(), "{path}: {content_type}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_needs_nothing_from_elsewhere() {
+    let node = node().await;
+    let page = node.get("/").await;
+    assert_eq!((page.0, page.1.as_str()), (200, "text/html; charset=utf-8"));
+    for path in ["/fork_choice/ui", "/lean/v0/fork_choice/ui", "/lean/v0/fork_choice/ui/"] {
+        assert_eq!(node.get(path).await, page, "{path}");
+    }
+    let text = String::from_utf8(page.2).unwrap();
+    let urls: Vec<_> = text.match_indices("http").map(|(at, _)| &text[at..text.len().min(at + 30)]).collect();
+    assert!(urls.iter().all(|url| url.starts_with("http://www.w3.org/2000/svg")), "{urls:?}");
+    assert!(!text.contains("innerHTML"), "what peers say must not become markup");
 }
 
 #[tokio::test]

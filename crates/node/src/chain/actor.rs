@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::mailbox::{Envelope, Mailbox};
 use super::pulse::Pulse;
+use super::recorder::Recorder;
 use super::report::Reporter;
 use super::state::{Arrivals, Outbox};
 use crate::clock::Time;
@@ -47,6 +48,7 @@ pub(crate) struct Chain {
     /// Answers that are known at once: a refusal at somebody's door.
     pub(super) immediate: VecDeque<Input>,
     pub(super) pulse: Pulse,
+    pub(super) recorder: Recorder,
 }
 
 impl Chain {
@@ -82,6 +84,7 @@ impl Chain {
     }
 
     fn arrived(&mut self, input: &Input, at: Instant) {
+        self.recorder.arrived(input, self.time.now());
         match input {
             Input::Block { block, origin: Origin::Gossip { .. } } => self.arrivals.note(block.block.slot, at),
             Input::Durable { sequence } => {
@@ -125,7 +128,10 @@ impl Chain {
                     self.actors.network.publish(message);
                 }
             }
-            Effect::GossipVerdict { id, peer, verdict } => self.actors.network.verdict(id, peer, verdict),
+            Effect::GossipVerdict { id, peer, verdict } => {
+                self.recorder.judged(id, verdict);
+                self.actors.network.verdict(id, peer, verdict);
+            }
             Effect::Fetch { request, peer, what } => self.actors.network.fetch(request, peer, what),
             Effect::RequestStatus { peer } => self.actors.network.request_status(peer),
             Effect::Penalise { peer, offence } => self.actors.network.penalise(peer, offence),
@@ -161,6 +167,7 @@ impl Chain {
         {
             self.metrics.chain.block_import.observe(arrived.elapsed().as_secs_f64());
         }
+        self.recorder.announced(event);
         self.reporter.report(event);
     }
 

@@ -7,6 +7,7 @@ mod actor;
 mod mailbox;
 mod observer;
 mod pulse;
+mod recorder;
 mod report;
 mod state;
 
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 pub(crate) use actor::{Actors, Chain};
 pub(crate) use mailbox::{Mailbox, NoRoom, open};
 pub(crate) use pulse::{HEALTHY_AGE, Pulse, watch};
+pub(crate) use recorder::Records;
 
 use crate::clock::Time;
 use crate::metrics::Metrics;
@@ -32,6 +34,7 @@ impl Chain {
         metrics: Arc<Metrics>,
         committee_count: u64,
         pulse: Pulse,
+        records: Records,
     ) -> (Self, watch::Receiver<Arc<View>>) {
         engine.set_observer(Box::new(observer::StepTimer::new(metrics.clone(), pulse.clone())));
         let (view, watched) = watch::channel(engine.view());
@@ -46,6 +49,7 @@ impl Chain {
             arrivals: state::Arrivals::default(),
             immediate: VecDeque::new(),
             pulse,
+            recorder: recorder::Recorder::new(records),
         };
         (chain, watched)
     }

@@ -153,7 +153,7 @@ fn slots_since_parent(post_state: &State) -> u64 {
     empty.count() as u64 + 1
 }
 
-const fn duty_name(duty: Duty) -> &'static str {
+pub(super) const fn duty_name(duty: Duty) -> &'static str {
     match duty {
         Duty::Attestation => "attestation",
         Duty::Proposal => "proposal",
@@ -170,7 +170,7 @@ const fn object_name(kind: ObjectKind) -> &'static str {
 }
 
 /// The reason as a label of our own metric.
-const fn miss_name(reason: MissReason) -> &'static str {
+pub(super) const fn miss_name(reason: MissReason) -> &'static str {
     match reason {
         MissReason::NotSynced => "not_synced",
         MissReason::LateTick => "late_tick",

@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lathe_engine::{Input, View};
 use lathe_http::{
-    Api, ApiError, ExecutionSync, ForkChoice, ForkChoiceNode, Identity, NetworkInfo, PeerInfo, Syncing,
+    Api, ApiError, BlockId, ExecutionSync, Feed, ForkChoice, ForkChoiceNode, Identity, NetworkInfo, Overview,
+    PeerInfo, Syncing,
 };
-use lathe_types::{Checkpoint, SignedBlock, State};
+use lathe_storage::StorageError;
+use lathe_types::{Checkpoint, Root, SignedBlock, Slot, State, ValidatorIndex};
 use tokio::sync::watch;
 use tracing::error;
 
 use crate::clock::Time;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, process};
 use crate::{chain, store};
 
 /// What the API answers from.
@@ -22,6 +24,9 @@ pub(crate) struct NodeApi {
     pub reader: store::Reader,
     pub chain: chain::Mailbox,
     pub pulse: chain::Pulse,
+    pub records: chain::Records,
+    pub local_validators: Vec<ValidatorIndex>,
+    pub name: String,
     pub time: Time,
     pub metrics: Arc<Metrics>,
     pub identity: Identity,
@@ -36,6 +41,28 @@ impl NodeApi {
     fn view(&self) -> Arc<View> {
         self.view.borrow().clone()
     }
+
+    /// The root of the block that is meant.
+    fn root(&self, view: &View, id: BlockId) -> Result<Root, ApiError> {
+        match id {
+            BlockId::Head => Ok(view.head.root),
+            BlockId::Justified => Ok(view.justified.root),
+            BlockId::Finalized => Ok(view.finalized.root),
+            BlockId::Root(root) => Ok(root),
+            BlockId::Slot(slot) => found(self.reader.canonical_root(slot), "a slot"),
+        }
+    }
+}
+
+/// What a look into the database comes to.
+fn found<T>(read: Result<Option<T>, StorageError>, what: &str) -> Result<T, ApiError> {
+    match read {
+        Ok(found) => found.ok_or(ApiError::NotFound),
+        Err(error) => {
+            error!(%error, "{what} cannot be read for the API");
+            Err(ApiError::Internal)
+        }
+    }
 }
 
 impl Api for NodeApi {
@@ -47,19 +74,54 @@ impl Api for NodeApi {
         }
     }
 
-    fn finalized_state(&self) -> Result<Arc<State>, ApiError> {
-        Ok(self.view().finalized_state.clone())
+    fn state(&self, id: BlockId) -> Result<(Root, Arc<State>), ApiError> {
+        let view = self.view();
+        let root = self.root(&view, id)?;
+        // What the view holds needs no disk.
+        if root == view.finalized.root {
+            return Ok((root, view.finalized_state.clone()));
+        }
+        if root == view.head.root {
+            return Ok((root, view.head_state.clone()));
+        }
+        found(self.reader.state(root), "a state").map(|state| (root, state.into()))
     }
 
-    fn finalized_block(&self) -> Result<Arc<SignedBlock>, ApiError> {
-        match self.reader.block(self.view().finalized.root) {
-            Ok(Some(block)) => Ok(block.into()),
-            Ok(None) => Err(ApiError::NotFound),
-            Err(error) => {
-                error!(%error, "the finalized block cannot be read");
-                Err(ApiError::Internal)
-            }
-        }
+    fn block(&self, id: BlockId) -> Result<(Root, Arc<SignedBlock>), ApiError> {
+        let root = self.root(&self.view(), id)?;
+        found(self.reader.block(root), "a block").map(|block| (root, block.into()))
+    }
+
+    fn head(&self) -> Result<Checkpoint, ApiError> {
+        Ok(self.view().head)
+    }
+
+    fn overview(&self) -> Result<Overview, ApiError> {
+        let view = self.view();
+        Ok(Overview {
+            name: self.name.clone(),
+            version: self.identity.version.clone(),
+            peer_id: self.identity.peer_id.clone(),
+            genesis_time: self.network.genesis_time,
+            fork_digest: self.network.fork_digest.clone(),
+            validator_count: view.validator_count,
+            clock_ms: self.time.now().0,
+            syncing: self.syncing()?,
+            head: view.head,
+            justified: view.justified,
+            finalized: view.finalized,
+            safe_target: view.safe_target,
+            is_aggregator: self.is_aggregator()?,
+            local_validators: self.local_validators.clone(),
+            peers: self.peers()?,
+            duties: self.records.duties.lock().clone(),
+            process: process::usage(),
+            slots: self.records.slots.lock().since(Slot(0)),
+        })
+    }
+
+    fn feed(&self) -> Feed {
+        self.records.feed.clone()
     }
 
     fn justified_checkpoint(&self) -> Result<Checkpoint, ApiError> {

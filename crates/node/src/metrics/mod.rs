@@ -9,7 +9,7 @@ mod coverage;
 mod execution;
 mod fork_choice;
 mod network;
-mod process;
+pub(crate) mod process;
 mod proofs;
 mod registrar;
 mod signatures;

@@ -1,25 +1,19 @@
 //! What the operating system says of this process.
 
-/// Memory and CPU time of the process.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Usage {
-    pub resident_bytes: i64,
-    pub max_resident_bytes: i64,
-    pub cpu_seconds: f64,
-}
+use lathe_http::Process;
 
 /// Clock ticks per second in `/proc/self/stat`: fixed at 100 for programs on Linux, whatever the kernel's own rate.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Reads `/proc`; `None` where there is none.
-pub(super) fn usage() -> Option<Usage> {
+pub(crate) fn usage() -> Option<Process> {
     parse(
         &std::fs::read_to_string("/proc/self/status").ok()?,
         &std::fs::read_to_string("/proc/self/stat").ok()?,
     )
 }
 
-fn parse(status: &str, stat: &str) -> Option<Usage> {
+fn parse(status: &str, stat: &str) -> Option<Process> {
     let kib = |name: &str| -> Option<i64> {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim_start_matches(':').split_whitespace().next()?.parse().ok()
@@ -28,7 +22,7 @@ fn parse(status: &str, stat: &str) -> Option<Usage> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut times = fields.split_whitespace().skip(11);
     let (user, system) = (times.next()?.parse::<f64>().ok()?, times.next()?.parse::<f64>().ok()?);
-    Some(Usage {
+    Some(Process {
         resident_bytes: kib("VmRSS")? * 1024,
         max_resident_bytes: kib("VmHWM")? * 1024,
         cpu_seconds: (user + system) / TICKS_PER_SECOND,
@@ -43,7 +37,7 @@ mod tests {
     fn reads_proc_files() {
         let status = "Name:\ta\nVmHWM:\t   2048 kB\nVmRSS:\t   1024 kB\n";
         let stat = "12 (a) b) S 1 1 1 0 -1 0 1 2 3 4 150 50 0 0 20 0";
-        let expected = Usage { resident_bytes: 1 << 20, max_resident_bytes: 2 << 20, cpu_seconds: 2.0 };
+        let expected = Process { resident_bytes: 1 << 20, max_resident_bytes: 2 << 20, cpu_seconds: 2.0 };
         assert_eq!(parse(status, stat), Some(expected));
         assert_eq!(parse("", stat), None);
         assert_eq!(parse(status, "12 (a"), None);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lathe_driver::{Refusal, blocks_in_range};
 use lathe_network::{Request, Responder, ResponseCode};
 use lathe_storage::{Database, StorageError};
-use lathe_types::{Root, SignedBlock, Slot};
+use lathe_types::{Root, SignedBlock, Slot, State};
 use tracing::warn;
 
 /// Reads the database for peers and for the API.
@@ -25,6 +25,16 @@ impl Reader {
     /// A block, on the calling thread.
     pub(crate) fn block(&self, root: Root) -> Result<Option<SignedBlock>, StorageError> {
         self.0.block(root)
+    }
+
+    /// The state after a block, on the calling thread.
+    pub(crate) fn state(&self, root: Root) -> Result<Option<State>, StorageError> {
+        self.0.state(root)
+    }
+
+    /// The canonical block of a slot, on the calling thread.
+    pub(crate) fn canonical_root(&self, slot: Slot) -> Result<Option<Root>, StorageError> {
+        self.0.canonical_root(slot)
     }
 
     /// A block, read on a thread that may wait.
