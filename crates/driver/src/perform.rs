@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use lathe_aggregation::{
     AggregationError, Message, SignatureCheck, Verdict, seal_block, split_votes, verify_block, verify_vote,
 };
-use lathe_engine::{AggregateRequest, Input, JobFailure, JobId, PreparedBlock, VerifyRequest};
+use lathe_engine::{AggregateRequest, Input, JobFailure, JobId, PreparedBlock, VerifyAnswer, VerifyRequest};
 use lathe_types::{MultiMessageAggregate, Rejection, Signature, SingleMessageAggregate, Slot, TreeHash};
 
 use crate::kit::Kit;
@@ -71,7 +71,7 @@ pub fn perform(kit: &Kit, job: JobId, task: &Task) -> Done {
 
 fn execute(kit: &Kit, job: JobId, task: &Task, remarks: &mut Vec<Remark>) -> Result<Input, JobError> {
     Ok(match task {
-        Task::Verify(request) => Input::Verified { job, verdicts: verify(kit, request, remarks)? },
+        Task::Verify(request) => Input::Verified { job, answer: verify(kit, request, remarks)? },
         Task::Aggregate(request, _) => Input::Aggregated { job, proof: aggregate(kit, request)? },
         Task::Prepare(request, _) => {
             Input::Prepared { job, prepared: prepare(kit, request, remarks)?.into() }
@@ -88,8 +88,10 @@ fn verify(
     kit: &Kit,
     request: &VerifyRequest,
     remarks: &mut Vec<Remark>,
-) -> Result<Vec<bool>, AggregationError> {
-    let verdict: Verdict = match request {
+) -> Result<VerifyAnswer, AggregationError> {
+    let mut holds =
+        |verdict: Verdict| verdict.map_err(|why| remarks.push(Remark::DoesNotVerify(why))).is_ok();
+    Ok(match request {
         VerifyRequest::Attestations(checks) => {
             let checks: Vec<_> = checks
                 .iter()
@@ -100,18 +102,15 @@ fn verify(
                     signature: &check.signature,
                 })
                 .collect();
-            return Ok(kit.verifier.verify_batch(&checks));
+            VerifyAnswer::Attestations(kit.verifier.verify_batch(&checks))
         }
         VerifyRequest::Aggregate { aggregate, state } => {
-            verify_vote(&*kit.backend, &state.validators, aggregate)?
+            VerifyAnswer::Aggregate(holds(verify_vote(&*kit.backend, &state.validators, aggregate)?))
         }
         VerifyRequest::Block { block, parent_state } => {
-            verify_block(&*kit.backend, &parent_state.validators, block)?
+            VerifyAnswer::Block(holds(verify_block(&*kit.backend, &parent_state.validators, block)?))
         }
-    };
-    let holds = verdict.is_ok();
-    remarks.extend(verdict.err().map(Remark::DoesNotVerify));
-    Ok(vec![holds])
+    })
 }
 
 fn aggregate(kit: &Kit, request: &AggregateRequest) -> Result<SingleMessageAggregate, AggregationError> {

@@ -10,13 +10,11 @@ use std::sync::Arc;
 use lathe_forkchoice::{AggregationJob, ValidatorSet};
 use lathe_types::{
     AttestationData, MILLISECONDS_PER_INTERVAL, Root, SignedAggregatedAttestation, SignedBlock,
-    SingleMessageAggregate, Slot, SubnetId, TreeHash, ValidatorIndex,
+    SingleMessageAggregate, Slot, SubnetId, ValidatorIndex,
 };
 
-use crate::Engine;
-use crate::event::{Duty, Event, MissReason};
-use crate::io::{AggregateRequest, Effect, JobFailure, JobId, Millis, Publication};
-use crate::jobs::Job;
+use crate::core::{Core, JobKind};
+use crate::io::{AggregateRequest, Duty, Effect, Event, JobFailure, JobId, Millis, MissReason, Publication};
 use crate::observer::Step;
 
 /// When late votes are folded, in milliseconds into the slot: 200 ms before the safe target is taken, and before the
@@ -29,6 +27,7 @@ const SLOTS_WITHOUT_AGGREGATOR: u64 = 4;
 
 /// A proof under way.
 struct OpenProof {
+    data: AttestationData,
     data_root: Root,
     /// Everybody whom it will cover.
     participants: ValidatorSet,
@@ -45,6 +44,8 @@ pub(crate) struct Aggregation {
     /// Slot in which an aggregate was last seen, of anybody.
     last_aggregate: Option<Slot>,
     votes_since: bool,
+    /// What is being taken out of blocks' proofs.
+    splits: BTreeMap<JobId, Vec<AttestationData>>,
 }
 
 impl Aggregation {
@@ -70,162 +71,155 @@ impl Aggregation {
         };
         self.open.values().any(covers)
     }
-}
 
-impl Engine {
     /// Interval 2 of `slot` has begun.
-    pub(crate) fn begin_aggregating(&mut self, slot: Slot) {
-        if !self.is_aggregator {
+    pub(crate) fn begin(&mut self, core: &mut Core, slot: Slot) {
+        if !core.is_aggregator {
             return;
         }
-        if self.gate.is_closed() {
-            return self.missed(Duty::Aggregation, None, slot, MissReason::NotSynced);
+        if core.is_syncing {
+            return core.missed(Duty::Aggregation, None, slot, MissReason::NotSynced);
         }
-        if self.aggregation.round.is_none_or(|(done, _)| done < slot) {
-            self.begin_round(slot);
+        if self.round.is_none_or(|(done, _)| done < slot) {
+            self.begin_round(core, slot);
         }
     }
 
     /// Starts early once nobody is left to wait for.
-    pub(crate) fn aggregate_if_complete(&mut self) {
-        let slot = self.clock();
-        let begun = self.aggregation.round.is_some_and(|(done, _)| done >= slot);
-        if begun || !self.is_aggregator || self.gate.is_closed() {
+    pub(crate) fn begin_if_complete(&mut self, core: &mut Core) {
+        let slot = core.clock();
+        let begun = self.round.is_some_and(|(done, _)| done >= slot);
+        if begun || !core.is_aggregator || core.is_syncing {
             return;
         }
-        let expected = self.expected_voters();
-        if !expected.is_empty() && expected.is_subset_of(&self.store.signers_at(slot)) {
-            self.begin_round(slot);
+        let expected = expected_voters(core);
+        if !expected.is_empty() && expected.is_subset_of(&core.store.signers_at(slot)) {
+            self.begin_round(core, slot);
         }
     }
 
-    fn begin_round(&mut self, slot: Slot) {
-        self.aggregation.round = Some((slot, 0));
-        self.report_aggregation(slot);
-        self.aggregate();
+    fn begin_round(&mut self, core: &mut Core, slot: Slot) {
+        self.round = Some((slot, 0));
+        core.report_aggregation(slot);
+        self.fold(core);
     }
 
     /// Late votes of the current slot are folded when it is time to.
-    pub(crate) fn aggregate_late_votes(&mut self) {
-        while let Some((slot, done)) = self.aggregation.round
-            && self.aggregation.next_timeout().is_some_and(|at| self.now >= at)
+    pub(crate) fn fold_late_votes(&mut self, core: &mut Core) {
+        while let Some((slot, done)) = self.round
+            && self.next_timeout().is_some_and(|at| core.now >= at)
         {
-            self.aggregation.round = Some((slot, done + 1));
-            if slot == self.clock() && self.is_aggregator && !self.gate.is_closed() {
-                self.aggregate();
+            self.round = Some((slot, done + 1));
+            if slot == core.clock() && core.is_aggregator && !core.is_syncing {
+                self.fold(core);
             }
         }
     }
 
-    /// Validators on the subnets that reach this node. Without any subnet, an aggregator serves subnet 0.
-    fn expected_voters(&self) -> ValidatorSet {
-        let registered = self.store.head_state().validators.len() as u64;
-        let ours = |validator: &ValidatorIndex| {
-            let subnet = validator.subnet(self.config.committee_count);
-            let listed = &self.config.subnets;
-            listed.contains(&subnet)
-                || listed.is_empty() && subnet == SubnetId(0)
-                || self.config.local_validators.contains(validator)
-        };
-        (0..registered).map(ValidatorIndex).filter(ours).collect()
-    }
-
-    fn aggregate(&mut self) {
-        let capacity = self.config.aggregate_capacity;
-        let plan = self.timed(Step::AggregationSelection, |engine| engine.store.plan_aggregation(capacity));
-        let deadline = Millis::of_slot(self.clock()).plus(4 * MILLISECONDS_PER_INTERVAL);
+    fn fold(&mut self, core: &mut Core) {
+        let capacity = core.config.aggregate_capacity;
+        let plan = core.timed(Step::AggregationSelection, |core| core.store.plan_aggregation(capacity));
+        let deadline = Millis::of_slot(core.clock()).plus(4 * MILLISECONDS_PER_INTERVAL);
         for job in plan {
-            if self.aggregation.open.len() >= MAX_OPEN_AGGREGATIONS {
+            if self.open.len() >= MAX_OPEN_AGGREGATIONS {
                 break;
             }
-            if self.aggregation.is_under_way(&job) {
+            if self.is_under_way(&job) {
                 continue;
             }
-            let id = self.jobs.open(Job::Aggregate { data: job.data });
+            let id = core.open_job(JobKind::Aggregate);
             let (data_root, participants) = (job.data_root, job.participants());
             let singles = job.signatures.iter().map(|(validator, _)| *validator).collect();
-            self.aggregation.open.insert(id, OpenProof { data_root, participants, singles });
             let AggregationJob { data, state, children, signatures, .. } = job;
+            self.open.insert(id, OpenProof { data, data_root, participants, singles });
             let request = AggregateRequest { data, state, children, signatures };
-            self.push(Effect::Aggregate { job: id, request, deadline });
+            core.push(Effect::Aggregate { job: id, request, deadline });
         }
     }
 
     /// A worker's answer to an aggregation.
     pub(crate) fn aggregated(
         &mut self,
+        core: &mut Core,
         job: JobId,
-        data: AttestationData,
         answer: Result<SingleMessageAggregate, JobFailure>,
     ) {
-        let open = self.aggregation.open.remove(&job);
+        let Some(OpenProof { data, data_root, singles, .. }) = self.open.remove(&job) else { return };
         match answer {
             Ok(proof) => {
-                if let Some(OpenProof { data_root, singles, .. }) = open {
-                    self.coverage.folded(data.slot, data_root, &singles);
-                }
-                self.store.apply_aggregate(&data, Arc::new(proof.clone()));
-                self.view_is_stale();
-                self.publish_aggregate(data, proof);
+                core.note_folded(data.slot, data_root, &singles);
+                core.store.apply_aggregate(&data, Arc::new(proof.clone()));
+                core.view_is_stale();
+                self.publish(core, data, proof);
             }
-            Err(failure) => self.missed(Duty::Aggregation, None, data.slot, MissReason::Worker(failure)),
+            Err(failure) => core.missed(Duty::Aggregation, None, data.slot, MissReason::Worker(failure)),
         }
     }
 
-    fn publish_aggregate(&mut self, data: AttestationData, proof: SingleMessageAggregate) {
-        self.aggregation.aggregate_seen(self.clock());
+    fn publish(&mut self, core: &mut Core, data: AttestationData, proof: SingleMessageAggregate) {
+        self.aggregate_seen(core.clock());
         let participants = proof.participants.num_set_bits();
         let aggregate = Arc::new(SignedAggregatedAttestation { data, proof });
-        self.push(Effect::Publish { message: Publication::Aggregate(aggregate), after: None });
-        self.announce(Event::AggregatePublished { slot: data.slot, participants });
+        core.push(Effect::Publish { message: Publication::Aggregate(aggregate) });
+        core.announce(Event::AggregatePublished { slot: data.slot, participants });
     }
 
     /// A block's votes carry no weight until their proof is taken out of the block's. That is asked for where it
     /// brings voters that no pending proof has, for targets that can still be justified.
-    pub(crate) fn split_votes(&mut self, block: &Arc<SignedBlock>) {
-        let mut wanted = self.store.votes_worth_splitting(&block.block);
-        wanted.truncate(self.config.splits_per_block);
-        let Some(parent_state) = self.store.state(&block.block.parent_root).cloned() else {
+    pub(crate) fn split_votes(&mut self, core: &mut Core, block: &Arc<SignedBlock>) {
+        let mut wanted = core.store.votes_worth_splitting(&block.block);
+        wanted.truncate(core.config.splits_per_block);
+        let Some(parent_state) = core.store.state(&block.block.parent_root).cloned() else {
             return;
         };
         if !wanted.is_empty() {
-            let job = self.jobs.open(Job::Split { wanted: wanted.clone() });
-            self.push(Effect::Split { job, block: block.clone(), parent_state, wanted });
+            let job = core.open_job(JobKind::Split);
+            self.splits.insert(job, wanted.clone());
+            core.push(Effect::Split { job, block: block.clone(), parent_state, wanted });
         }
     }
 
-    /// A worker took votes out of a block's proof. They are as good as the block's proof, which was verified.
+    /// A worker took votes out of a block's proof, or none if it failed. They are as good as the block's proof, which
+    /// was verified.
     pub(crate) fn votes_split(
         &mut self,
-        wanted: &[AttestationData],
+        core: &mut Core,
+        job: JobId,
         proofs: Vec<(AttestationData, SingleMessageAggregate)>,
     ) {
+        let wanted = self.splits.remove(&job).unwrap_or_default();
         for (data, proof) in proofs {
             let aggregate = SignedAggregatedAttestation { data, proof };
             let asked_for = wanted.contains(&data);
-            let covered = self.pending_covers(&data, &ValidatorSet::of(&aggregate.proof.participants));
-            if asked_for && !covered && self.store.on_gossip_aggregated_attestation(&aggregate).is_ok() {
-                self.view_is_stale();
-                if self.is_aggregator && !self.gate.is_closed() {
-                    self.publish_aggregate(data, aggregate.proof);
+            let covered = core.pending_covers(&data, &ValidatorSet::of(&aggregate.proof.participants));
+            if asked_for && !covered && core.store.on_gossip_aggregated_attestation(&aggregate).is_ok() {
+                core.view_is_stale();
+                if core.is_aggregator && !core.is_syncing {
+                    self.publish(core, data, aggregate.proof);
                 }
             }
         }
     }
 
-    /// Whether one pending proof of the same data has all these voters.
-    pub(crate) fn pending_covers(&self, data: &AttestationData, voters: &ValidatorSet) -> bool {
-        let pending = self.store.latest_new_aggregated_payloads();
-        let mut proofs = pending.proofs(&data.tree_hash_root()).iter();
-        proofs.any(|proof| voters.is_subset_of(&ValidatorSet::of(&proof.participants)))
-    }
-
     /// At the end of `slot`: tells the operator if votes come in but nobody aggregates.
-    pub(crate) fn look_for_aggregator(&mut self, slot: Slot) {
-        let since = *self.aggregation.last_aggregate.get_or_insert(slot);
+    pub(crate) fn look_for_aggregator(&mut self, core: &mut Core, slot: Slot) {
+        let since = *self.last_aggregate.get_or_insert(slot);
         let slots = slot.0.saturating_sub(since.0);
-        if self.aggregation.votes_since && slots > 0 && slots.is_multiple_of(SLOTS_WITHOUT_AGGREGATOR) {
-            self.announce(Event::NoAggregator { slots });
+        if self.votes_since && slots > 0 && slots.is_multiple_of(SLOTS_WITHOUT_AGGREGATOR) {
+            core.announce(Event::NoAggregator { slots });
         }
     }
+}
+
+/// Validators on the subnets that reach this node. Without any subnet, an aggregator serves subnet 0.
+fn expected_voters(core: &Core) -> ValidatorSet {
+    let registered = core.store.head_state().validators.len() as u64;
+    let ours = |validator: &ValidatorIndex| {
+        let subnet = validator.subnet(core.config.committee_count);
+        let listed = &core.config.subnets;
+        listed.contains(&subnet)
+            || listed.is_empty() && subnet == SubnetId(0)
+            || core.config.local_validators.contains(validator)
+    };
+    (0..registered).map(ValidatorIndex).filter(ours).collect()
 }

@@ -6,16 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use lathe_forkchoice::{Payload, PayloadStatus};
+use lathe_forkchoice::PayloadStatus;
 use lathe_types::{MILLISECONDS_PER_SLOT, Root, SignedBlock, Slot};
 
-use crate::Engine;
-use crate::event::Event;
+use crate::core::{Core, JobKind};
 use crate::io::{
-    Batch, Effect, ExecutionHealth, ForkchoiceState, JobId, Millis, NewPayload, PayloadAttributes,
+    Batch, Effect, Event, ExecutionHealth, ForkchoiceState, JobId, Millis, NewPayload, PayloadAttributes,
     PayloadVerdict,
 };
-use crate::jobs::Job;
 use crate::time::Timer;
 
 /// Payloads that may be with the execution client at a time: a range of blocks. What exceeds this is replayed later.
@@ -69,154 +67,146 @@ impl Execution {
         self.open_bytes -= self.open.remove(block).unwrap_or_default();
     }
 
-    pub(crate) fn replay_ended(&mut self, now: Millis) {
-        self.replaying = None;
-        self.lags = false;
-        self.told = None;
-        let pause = REPLAY_PAUSE_MS.checked_shl(self.replays).unwrap_or(MAX_REPLAY_PAUSE_MS);
-        self.pause = Some(Timer::after(now, pause.min(MAX_REPLAY_PAUSE_MS)));
-        self.replays = self.replays.saturating_add(1);
-    }
-}
-
-impl Engine {
-    /// Whether the chain is paired with an execution layer.
-    pub(crate) fn is_paired(&self) -> bool {
-        self.payload_of_head().is_some()
-    }
-
-    pub(crate) fn payload_of_head(&self) -> Option<Payload> {
-        self.store.payload(&self.store.head().root)
-    }
-
     /// The execution client came or went.
-    pub(crate) fn execution_health(&mut self, health: ExecutionHealth) {
-        if !self.is_paired() || self.execution.health == health {
+    pub(crate) fn health_is(&mut self, core: &mut Core, health: ExecutionHealth) {
+        if !core.is_paired() || self.health == health {
             return;
         }
         // Whatever it was told may be gone, and it owes no answers.
-        let replaying = self.execution.replaying.take();
-        self.execution = Execution { health, ..Execution::default() };
-        replaying.map(|job| self.jobs.close(job));
-        self.view_is_stale();
-        self.announce(Event::ExecutionHealth(health));
+        let replaying = self.replaying.take();
+        *self = Self { health, ..Self::default() };
+        replaying.map(|job| core.close_job(job));
+        core.view_is_stale();
+        core.announce(Event::ExecutionHealth(health));
     }
 
     /// Has the payload of a block judged that is about to enter the store.
-    pub(crate) fn submit_payload(&mut self, root: Root, block: &SignedBlock) {
+    pub(crate) fn submit_payload(&mut self, core: &mut Core, root: Root, block: &SignedBlock) {
         let Some(execution) = &block.block.body.execution else { return };
-        if !self.execution.is_online() {
+        if !self.is_online() {
             return;
         }
-        if !self.execution.hand_out(root, execution.bytes()) {
-            self.execution.lags = true;
+        if !self.hand_out(root, execution.bytes()) {
+            self.lags = true;
             return;
         }
-        self.push(Effect::NewPayload(NewPayload {
+        core.push(Effect::NewPayload(NewPayload {
             block: root,
             parent_beacon_block_root: block.block.parent_root,
             execution: execution.clone(),
         }));
     }
 
-    /// The execution client's word on a payload.
-    pub(crate) fn payload_status(&mut self, block: Root, verdict: PayloadVerdict) {
-        self.execution.judged(&block);
+    /// The execution client's word on a payload. Says which blocks have left the store for good.
+    pub(crate) fn payload_status(
+        &mut self,
+        core: &mut Core,
+        block: Root,
+        verdict: PayloadVerdict,
+    ) -> Vec<Root> {
+        self.judged(&block);
         match verdict {
             PayloadVerdict::Valid => {
-                if self.store.on_valid_payload(&block) {
-                    self.view_is_stale();
+                if core.store.on_valid_payload(&block) {
+                    core.view_is_stale();
                 }
             }
             PayloadVerdict::Invalid { latest_valid_hash } => {
-                self.payload_is_invalid(block, latest_valid_hash)
+                return payload_is_invalid(core, block, latest_valid_hash);
             }
             // A replay brings it what it lacks; if it went away, its health will say so.
-            PayloadVerdict::Syncing | PayloadVerdict::Unavailable => self.execution.lags = true,
+            PayloadVerdict::Syncing | PayloadVerdict::Unavailable => self.lags = true,
         }
-    }
-
-    /// What the verdict condemns leaves the store, and the head moves away from it.
-    fn payload_is_invalid(&mut self, block: Root, latest_valid_hash: Option<Root>) {
-        let before = self.snapshot();
-        let chain: Vec<(Slot, Root)> =
-            self.store.chain(&before.head.root).map(|block| (block.slot, block.root)).collect();
-        let invalidated = self.store.on_invalid_payload(&block, latest_valid_hash);
-        if let Some(finalized) = invalidated.finalized {
-            self.view_is_stale();
-            self.announce(Event::FinalizedPayloadInvalid { block: finalized });
-        }
-        if invalidated.removed.is_empty() {
-            return;
-        }
-        let drop_states: Vec<Root> = invalidated.removed.iter().map(|block| block.root).collect();
-        for root in &drop_states {
-            self.blocks.payload_is_bad(*root);
-            for descendant in self.pending.take_descendants(root) {
-                self.blocks.payload_is_bad(descendant.root);
-            }
-        }
-        self.newest_block = self.store.blocks().map(|block| block.slot).max().unwrap_or_default();
-        self.announce(Event::InvalidPayload { block, removed: drop_states.len() });
-        // The old chain is known here only up to where it was cut.
-        let cut = chain.iter().take_while(|(_, root)| drop_states.contains(root)).count();
-        let canonical = chain[..cut].iter().map(|(slot, _)| (*slot, None)).collect();
-        let stem = chain.get(cut).map_or(before.head.root, |(_, root)| *root);
-        self.store_changed_from(&before, stem, Batch { canonical, drop_states, ..Batch::default() });
+        Vec::new()
     }
 
     /// A replay came to its end. Whether it helped is what the client says of the head when it is told again.
-    pub(crate) fn replay_ended(&mut self, job: JobId) {
-        if let Some(Job::Replay) = self.jobs.close(job) {
-            self.execution.replay_ended(self.now);
+    pub(crate) fn replay_ended(&mut self, core: &Core, job: JobId) {
+        if self.replaying.take_if(|replaying| *replaying == job).is_none() {
+            return;
         }
+        self.lags = false;
+        self.told = None;
+        let pause = REPLAY_PAUSE_MS.checked_shl(self.replays).unwrap_or(MAX_REPLAY_PAUSE_MS);
+        self.pause = Some(Timer::after(core.now, pause.min(MAX_REPLAY_PAUSE_MS)));
+        self.replays = self.replays.saturating_add(1);
     }
 
     /// Tells the client the chain if it has changed, and has it helped along if it lags.
-    pub(crate) fn drive_execution(&mut self) {
-        if !self.execution.is_online() {
+    pub(crate) fn drive(&mut self, core: &mut Core) {
+        if !self.is_online() {
             return;
         }
-        if let Some(state) = self.forkchoice_state()
-            && self.execution.told != Some(state)
+        if let Some(state) = forkchoice_state(core)
+            && self.told != Some(state)
         {
-            self.tell_forkchoice(state, None);
+            self.tell_forkchoice(core, state, None);
         }
-        if self.store.head_is_valid() {
-            self.execution.lags = false;
-            self.execution.replays = 0;
+        if core.store.head_is_valid() {
+            self.lags = false;
+            self.replays = 0;
             return;
         }
-        let may_replay = self.execution.replaying.is_none()
-            && self.execution.open.is_empty()
-            && self.execution.pause.is_none_or(|pause| pause.is_due(self.now));
-        if self.execution.lags && may_replay {
-            let job = self.jobs.open(Job::Replay);
-            self.execution.replaying = Some(job);
-            self.push(Effect::ReplayPayloads { job, head: self.store.head() });
+        let may_replay = self.replaying.is_none()
+            && self.open.is_empty()
+            && self.pause.is_none_or(|pause| pause.is_due(core.now));
+        if self.lags && may_replay {
+            let job = core.open_job(JobKind::Replay);
+            self.replaying = Some(job);
+            core.push(Effect::ReplayPayloads { job, head: core.store.head() });
         }
     }
 
     /// Starts the building of a payload on the head; `None` if the client cannot.
-    pub(crate) fn start_building(&mut self, slot: Slot) -> Option<JobId> {
-        let state = self.forkchoice_state().filter(|_| self.execution.is_online())?;
-        let timestamp = lathe_transition::payload_timestamp(self.store.head_state(), slot)?;
-        let job = self.jobs.open(Job::Payload { slot });
+    pub(crate) fn start_building(&mut self, core: &mut Core, slot: Slot) -> Option<JobId> {
+        let state = forkchoice_state(core).filter(|_| self.is_online())?;
+        let timestamp = lathe_transition::payload_timestamp(core.store.head_state(), slot)?;
+        let job = core.open_job(JobKind::BuildPayload);
         let attributes = PayloadAttributes { timestamp, parent_beacon_block_root: state.block };
-        self.tell_forkchoice(state, Some((job, attributes)));
+        self.tell_forkchoice(core, state, Some((job, attributes)));
         Some(job)
     }
 
-    fn tell_forkchoice(&mut self, state: ForkchoiceState, build: Option<(JobId, PayloadAttributes)>) {
-        self.execution.told = Some(state);
-        self.push(Effect::ForkchoiceUpdated { state, build });
+    fn tell_forkchoice(
+        &mut self,
+        core: &mut Core,
+        state: ForkchoiceState,
+        build: Option<(JobId, PayloadAttributes)>,
+    ) {
+        self.told = Some(state);
+        core.push(Effect::ForkchoiceUpdated { state, build });
     }
+}
 
-    /// The chain as the client is to see it; `None` if its head is known to be invalid.
-    fn forkchoice_state(&self) -> Option<ForkchoiceState> {
-        self.payload_of_head().filter(|payload| payload.status != PayloadStatus::Invalid)?;
-        let hashes = self.store.execution_hashes()?;
-        let block = self.store.head().root;
-        Some(ForkchoiceState { block, head: hashes.head, safe: hashes.safe, finalized: hashes.finalized })
+/// What the verdict condemns leaves the store, and the head moves away from it.
+fn payload_is_invalid(core: &mut Core, block: Root, latest_valid_hash: Option<Root>) -> Vec<Root> {
+    let before = core.snapshot();
+    let chain: Vec<(Slot, Root)> =
+        core.store.chain(&before.head.root).map(|block| (block.slot, block.root)).collect();
+    let invalidated = core.store.on_invalid_payload(&block, latest_valid_hash);
+    if let Some(finalized) = invalidated.finalized {
+        core.view_is_stale();
+        core.announce(Event::FinalizedPayloadInvalid { block: finalized });
     }
+    if invalidated.removed.is_empty() {
+        return Vec::new();
+    }
+    let drop_states: Vec<Root> = invalidated.removed.iter().map(|block| block.root).collect();
+    core.newest_block = core.store.blocks().map(|block| block.slot).max().unwrap_or_default();
+    core.announce(Event::InvalidPayload { block, removed: drop_states.len() });
+    // The old chain is known here only up to where it was cut.
+    let cut = chain.iter().take_while(|(_, root)| drop_states.contains(root)).count();
+    let canonical = chain[..cut].iter().map(|(slot, _)| (*slot, None)).collect();
+    let stem = chain.get(cut).map_or(before.head.root, |(_, root)| *root);
+    let removed = drop_states.clone();
+    core.store_changed_from(&before, stem, Batch { canonical, drop_states, ..Batch::default() });
+    removed
+}
+
+/// The chain as the client is to see it; `None` if its head is known to be invalid.
+fn forkchoice_state(core: &Core) -> Option<ForkchoiceState> {
+    core.payload_of_head().filter(|payload| payload.status != PayloadStatus::Invalid)?;
+    let hashes = core.store.execution_hashes()?;
+    let block = core.store.head().root;
+    Some(ForkchoiceState { block, head: hashes.head, safe: hashes.safe, finalized: hashes.finalized })
 }

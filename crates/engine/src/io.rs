@@ -3,6 +3,7 @@
 //! Every effect that needs an answer carries a [`JobId`] or [`RequestId`]; its documentation names the input that
 //! answers it. Drivers may answer late, out of order or with a failure, but they answer every job exactly once.
 
+mod event;
 mod execution;
 mod work;
 
@@ -14,15 +15,14 @@ use lathe_types::{
     SubnetId,
 };
 
-use crate::event::Event;
-
+pub use event::{Duty, Event, MissReason, ObjectKind};
 pub use execution::{
     ExecutionHealth, ForkchoiceState, NewPayload, PayloadAttributes, PayloadFailure, PayloadVerdict,
 };
 pub use lathe_types::KeyRole;
 pub use work::{
     AggregateRequest, JobFailure, PrepareRequest, PreparedBlock, ProveRequest, SignFailure, SignRequest,
-    SignatureCheck, VerifyRequest,
+    SignatureCheck, VerifyAnswer, VerifyRequest,
 };
 
 /// Milliseconds since genesis; negative before it. The engine's only notion of time.
@@ -107,8 +107,8 @@ pub enum Input {
     Verified {
         /// The job.
         job: JobId,
-        /// One verdict per checked item, in the request's order: true means that it verifies.
-        verdicts: Vec<bool>,
+        /// What it found.
+        answer: VerifyAnswer,
     },
     /// Answers [`Effect::Aggregate`].
     Aggregated {
@@ -224,6 +224,26 @@ pub enum Input {
     },
 }
 
+impl Input {
+    /// The job that this answers, if it answers one.
+    pub(crate) fn job(&self) -> Option<JobId> {
+        match self {
+            Self::Verified { job, .. }
+            | Self::Aggregated { job, .. }
+            | Self::Proved { job, .. }
+            | Self::Prepared { job, .. }
+            | Self::Signed { job, .. }
+            | Self::Sealed { job, .. }
+            | Self::Split { job, .. }
+            | Self::PayloadReady { job, .. }
+            | Self::PayloadFailed { job, .. }
+            | Self::ReplayEnded { job }
+            | Self::JobFailed { job, .. } => Some(*job),
+            _ => None,
+        }
+    }
+}
+
 /// Something to be done outside.
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -298,12 +318,10 @@ pub enum Effect {
         /// What to write.
         batch: Batch,
     },
-    /// Send our own message to the network.
+    /// Send our own message to the network. What it carries a signature for is recorded durably already.
     Publish {
         /// The message.
         message: Publication,
-        /// Batch that must be durable first, if any.
-        after: Option<Sequence>,
     },
     /// Tell the network what to do with a gossip message.
     GossipVerdict {

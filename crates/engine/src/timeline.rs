@@ -22,6 +22,7 @@ pub(crate) struct Advance {
 /// The last interval that was handed out.
 #[derive(Default)]
 pub(crate) struct Timeline {
+    has_started: bool,
     last: Option<Interval>,
 }
 
@@ -40,7 +41,13 @@ impl Timeline {
 
     /// Starts in the middle of things: what began before is not ours to do.
     pub(crate) fn start(&mut self, now: Millis) {
+        self.has_started = true;
         self.last = now.interval();
+    }
+
+    /// Whether anybody has looked at the clock yet.
+    pub(crate) fn has_started(&self) -> bool {
+        self.has_started
     }
 
     /// When the next interval begins.

@@ -1,256 +1,309 @@
-//! One turn of the engine: the clock, the input, what follows.
+//! One turn of the engine: the clock, the input, what follows. Here the rooms meet: what one of them hands back is
+//! taken to the others.
 
-use lathe_types::{RejectionReason, Slot, ValidatorIndex};
+use lathe_types::Signature;
 
-use crate::Engine;
-use crate::event::{Duty, Event, MissReason, ObjectKind};
+use crate::blocks::{ArrivedBlock, Lead};
+use crate::core::JobKind;
+use crate::engine::Engine;
+use crate::gate::{ChainLag, HYSTERESIS_BAND};
 use crate::io::{
-    Effect, GossipVerdict, Input, JobFailure, JobId, Millis, Offence, Origin, PayloadFailure, SignFailure,
+    Effect, Event, Input, JobFailure, JobId, Millis, Offence, Origin, PayloadFailure, PayloadVerdict,
+    SignFailure, VerifyAnswer,
 };
-use crate::jobs::Job;
-use crate::observer::Step;
 use crate::sync::{Situation, Sync};
-use crate::votes::{PendingAggregate, PendingVote, Vote};
+use crate::votes::{Counted, PendingAggregate, PendingVote, Vote};
 
 impl Engine {
     /// Takes in what happened at `now`. What is to be done about it comes out of [`Self::poll_effect`].
     pub fn handle(&mut self, now: Millis, input: Input) {
         // A block that is due goes out before anything else of its slot is looked at.
-        self.now = now;
-        if self.started {
+        self.core.now = now;
+        if self.timeline.has_started() {
             self.drive_proposal();
         }
-        self.advance_clock(now);
+        self.advance_clock();
         self.take(input);
         self.follow_up();
     }
 
     /// When to call [`Self::handle`] with [`Input::Tick`] at the latest.
     pub fn next_timeout(&self) -> Option<Millis> {
+        let (now, config) = (self.core.now, &self.core.config);
         let timeouts = [
             Some(self.timeline.next_boundary()),
-            self.verdicts.next_timeout(),
+            self.core.next_verdict(),
             self.votes.next_timeout(),
             self.blocks.next_timeout(),
             self.attesting.next_timeout(),
             self.aggregation.next_timeout(),
-            self.proposing.next_timeout(self.now, &self.config),
+            self.proposing.next_timeout(now, config),
             self.sync.next_timeout(),
-            self.execution.next_timeout(self.now),
+            self.execution.next_timeout(now),
         ];
         timeouts.into_iter().flatten().min()
     }
 
     fn take(&mut self, input: Input) {
+        let now = self.core.now;
         match input {
             Input::Tick => {}
-            Input::Block { block, origin } if self.may_judge(origin) => self.on_block(block, origin),
-            Input::Attestation { attestation, origin } if self.may_judge(origin) => {
-                self.on_vote(Vote::Single(PendingVote { attestation, origin }));
-            }
-            Input::Aggregate { aggregate, origin } if self.may_judge(origin) => {
-                self.on_vote(Vote::Aggregate(PendingAggregate { aggregate, origin }));
-            }
-            Input::Block { .. } | Input::Attestation { .. } | Input::Aggregate { .. } => {}
-            Input::Verified { job, verdicts } => self.verified(job, Some(&verdicts)),
-            Input::Aggregated { job, proof } => {
-                if let Some(Job::Aggregate { data }) = self.jobs.close(job) {
-                    self.aggregated(job, data, Ok(proof));
+            Input::Block { block, origin } => {
+                if self.core.may_judge(origin)
+                    && let Some(arrived) = self.blocks.arrived(&mut self.core, block, origin)
+                    && self.is_wanted(&arrived, origin)
+                {
+                    self.consider_block(arrived);
                 }
             }
-            Input::Proved { job, proofs } => {
-                if let Some(Job::Prove { slot }) = self.jobs.close(job) {
-                    self.proved(job, slot, Ok(proofs));
-                }
+            Input::Attestation { attestation, origin } => {
+                self.consider_vote(origin, Vote::Single(PendingVote { attestation, origin }));
             }
-            Input::Prepared { job, prepared } => {
-                if let Some(Job::Prepare { slot }) = self.jobs.close(job) {
-                    self.block_prepared(job, slot, Ok(prepared));
-                }
+            Input::Aggregate { aggregate, origin } => {
+                self.consider_vote(origin, Vote::Aggregate(PendingAggregate { aggregate, origin }));
             }
-            Input::Signed { job, signatures } => self.signed(job, signatures),
-            Input::Sealed { job, proof } => {
-                if let Some(Job::Seal { slot }) = self.jobs.close(job) {
-                    self.block_sealed(slot, Ok(proof));
-                }
-            }
-            Input::Split { job, proofs } => {
-                if let Some(Job::Split { wanted }) = self.jobs.close(job) {
-                    self.votes_split(&wanted, proofs);
-                }
-            }
-            Input::JobFailed { job, failure } => self.job_failed(job, failure),
-            Input::Durable { sequence } => self.persistence.durable(sequence),
+            Input::Durable { sequence } => self.core.durable(sequence),
             Input::PeerConnected { peer } => {
-                let effect = self.sync.connected(self.now, peer);
-                self.effects.extend(effect);
+                let effect = self.sync.connected(now, peer);
+                effect.into_iter().for_each(|effect| self.core.push(effect));
             }
-            Input::PeerStatus { peer, status } => self.sync.status(self.now, peer, status),
+            Input::PeerStatus { peer, status } => self.sync.status(now, peer, status),
             Input::PeerDisconnected { peer } => self.sync.disconnected(peer),
             Input::FetchEnded { request, outcome } => {
-                let effect = self.sync.ended(self.now, request, outcome);
-                self.effects.extend(effect);
+                let effect = self.sync.ended(now, request, outcome);
+                effect.into_iter().for_each(|effect| self.core.push(effect));
             }
             Input::SetAggregator { enabled } => {
-                self.is_aggregator = enabled;
-                self.view_is_stale();
+                self.core.is_aggregator = enabled;
+                self.core.view_is_stale();
             }
-            Input::ExecutionHealth(health) => self.execution_health(health),
-            Input::PayloadStatus { block, verdict } => self.payload_status(block, verdict),
-            Input::PayloadReady { job, execution } => self.payload_built(job, Ok(execution)),
-            Input::PayloadFailed { job, failure } => self.payload_built(job, Err(failure)),
-            Input::ReplayEnded { job } => self.replay_ended(job),
+            Input::ExecutionHealth(health) => self.execution.health_is(&mut self.core, health),
+            Input::PayloadStatus { block, verdict } => self.payload_judged(block, verdict),
+            Input::Verified { .. }
+            | Input::Aggregated { .. }
+            | Input::Proved { .. }
+            | Input::Prepared { .. }
+            | Input::Signed { .. }
+            | Input::Sealed { .. }
+            | Input::Split { .. }
+            | Input::PayloadReady { .. }
+            | Input::PayloadFailed { .. }
+            | Input::ReplayEnded { .. }
+            | Input::JobFailed { .. } => self.take_answer(input),
+        }
+    }
+
+    /// The answer to a job. One that is not open is answered already, and one of another kind answers nothing.
+    fn take_answer(&mut self, input: Input) {
+        let Some(job) = input.job() else { return };
+        let Some(kind) = self.core.close_job(job) else { return };
+        match (kind, input) {
+            (kind, Input::JobFailed { failure, .. }) => self.job_failed(job, kind, failure),
+            (
+                JobKind::CheckVotes | JobKind::CheckAggregate | JobKind::CheckBlock,
+                Input::Verified { answer, .. },
+            ) => {
+                self.verified(job, kind, answer);
+            }
+            (JobKind::Aggregate, Input::Aggregated { proof, .. }) => {
+                self.aggregation.aggregated(&mut self.core, job, Ok(proof));
+            }
+            (JobKind::Split, Input::Split { proofs, .. }) => {
+                self.aggregation.votes_split(&mut self.core, job, proofs);
+            }
+            (JobKind::Prove, Input::Proved { proofs, .. }) => self.proposing.proved(job, Ok(proofs)),
+            (JobKind::Prepare, Input::Prepared { prepared, .. }) => {
+                self.proposing.prepared(job, Ok(prepared));
+            }
+            (JobKind::SignVotes, Input::Signed { signatures, .. }) => self.votes_signed(job, signatures),
+            (JobKind::SignBlock, Input::Signed { signatures, .. }) => {
+                let signature = signatures.into_iter().next().unwrap_or(Err(SignFailure::Overloaded));
+                self.proposing.signed(&mut self.core, job, signature);
+            }
+            (JobKind::Seal, Input::Sealed { proof, .. }) => {
+                self.proposing.sealed(&mut self.core, job, Ok(proof));
+            }
+            (JobKind::BuildPayload, Input::PayloadReady { execution, .. }) => {
+                self.proposing.payload_built(&self.core, job, Ok(execution));
+            }
+            (JobKind::BuildPayload, Input::PayloadFailed { failure, .. }) => {
+                self.proposing.payload_built(&self.core, job, Err(failure));
+            }
+            (JobKind::Replay, Input::ReplayEnded { .. }) => self.execution.replay_ended(&self.core, job),
+            _ => self.job_failed(job, kind, JobFailure::Backend),
+        }
+    }
+
+    fn job_failed(&mut self, job: JobId, kind: JobKind, failure: JobFailure) {
+        match kind {
+            JobKind::CheckVotes | JobKind::CheckAggregate => self.votes_checked(job, kind, &[]),
+            JobKind::CheckBlock => self.block_checked(job, None),
+            JobKind::Aggregate => self.aggregation.aggregated(&mut self.core, job, Err(failure)),
+            JobKind::Split => self.aggregation.votes_split(&mut self.core, job, Vec::new()),
+            JobKind::Prove => self.proposing.proved(job, Err(failure)),
+            JobKind::Prepare => self.proposing.prepared(job, Err(failure)),
+            JobKind::Seal => self.proposing.sealed(&mut self.core, job, Err(failure)),
+            // Signing and what follows are answered by inputs of their own, but a driver that fails them this way must
+            // not leave them open.
+            JobKind::SignVotes => self.votes_signed(job, Vec::new()),
+            JobKind::SignBlock => {
+                self.proposing.signed(&mut self.core, job, Err(SignFailure::Overloaded));
+            }
+            JobKind::BuildPayload => {
+                self.proposing.payload_built(&self.core, job, Err(PayloadFailure::Refused));
+            }
+            JobKind::Replay => self.execution.replay_ended(&self.core, job),
         }
     }
 
     /// What the input and the time have made possible.
     fn follow_up(&mut self) {
-        self.close_vote_batch();
-        self.recheck_blocks();
+        self.votes.close_batch(&mut self.core);
+        let leads = self.blocks.recheck(&mut self.core);
+        self.follow(leads);
         self.update_gate();
-        self.attest_if_due();
-        self.aggregate_late_votes();
-        self.drive_proving();
+        self.attesting.vote_if_due(&mut self.core);
+        self.forget_finalized();
+        self.aggregation.fold_late_votes(&mut self.core);
+        self.proposing.drive_proving(&mut self.core);
         self.drive_proposal();
-        if self.take_up_early() {
+        if self.proposing.take_up_early(&mut self.core) {
             self.drive_proposal();
         }
-        self.drive_execution();
-        if self.sync.is_due(self.now) {
+        self.execution.drive(&mut self.core);
+        if self.sync.is_due(self.core.now) {
             let effects = self.with_situation(Sync::drive);
-            self.effects.extend(effects);
+            effects.into_iter().for_each(|effect| self.core.push(effect));
         }
-        self.votes.held.expire(self.now);
-        while let Some((id, peer)) = self.verdicts.expired(self.now) {
-            self.push(Effect::GossipVerdict { id, peer, verdict: GossipVerdict::Ignore });
+        self.votes.expire(self.core.now);
+        self.core.expire_verdicts();
+    }
+
+    fn drive_proposal(&mut self) {
+        if let Some(finished) = self.proposing.drive(&mut self.core, &mut self.execution) {
+            self.publish_block(&finished);
         }
     }
 
-    /// Notes that a gossip message awaits its verdict. What came before genesis, twice, or in too great a number is
-    /// ignored at once.
-    fn may_judge(&mut self, origin: Origin) -> bool {
-        let Origin::Gossip { id, peer } = origin else {
-            return self.now >= Millis(0);
+    /// Whether a block came as one that we asked for, or by gossip. Nobody sends us anything else.
+    fn is_wanted(&mut self, arrived: &ArrivedBlock, origin: Origin) -> bool {
+        let Origin::Response { request, peer } = origin else { return true };
+        let wanted = self.sync.received(request, peer, arrived.root, arrived.slot());
+        if !wanted {
+            self.core.push(Effect::Penalise { peer, offence: Offence::Unrequested });
+        }
+        wanted
+    }
+
+    pub(crate) fn consider_block(&mut self, arrived: ArrivedBlock) {
+        let leads = self.blocks.consider(&mut self.core, arrived);
+        self.follow(leads);
+    }
+
+    fn consider_vote(&mut self, origin: Origin, vote: Vote) {
+        if self.core.may_judge(origin) {
+            self.votes.consider(&mut self.core, vote);
+        }
+    }
+
+    /// Tells the search for missing blocks what the blocks at hand say.
+    pub(crate) fn follow(&mut self, leads: Vec<Lead>) {
+        for lead in leads {
+            match lead {
+                Lead::Found(root) => self.sync.not_missing(&root),
+                Lead::Parent { root, child, from } => {
+                    self.with_situation(|sync, situation| sync.want_parent(situation, root, child, from));
+                }
+            }
+        }
+    }
+
+    fn verified(&mut self, job: JobId, kind: JobKind, answer: VerifyAnswer) {
+        match (kind, answer) {
+            (JobKind::CheckVotes, VerifyAnswer::Attestations(verdicts)) => {
+                self.votes_checked(job, kind, &verdicts)
+            }
+            (JobKind::CheckAggregate, VerifyAnswer::Aggregate(verdict)) => {
+                self.votes_checked(job, kind, &[verdict]);
+            }
+            (JobKind::CheckBlock, VerifyAnswer::Block(verdict)) => self.block_checked(job, Some(verdict)),
+            _ => self.job_failed(job, kind, JobFailure::Backend),
+        }
+    }
+
+    fn votes_checked(&mut self, job: JobId, kind: JobKind, verdicts: &[bool]) {
+        match self.votes.checked(&mut self.core, job, verdicts) {
+            Counted::Nothing => {}
+            Counted::Votes => self.aggregation.vote_seen(),
+            Counted::Aggregate => self.aggregation.aggregate_seen(self.core.clock()),
+        }
+        if kind == JobKind::CheckVotes {
+            self.aggregation.begin_if_complete(&mut self.core);
+        }
+    }
+
+    fn votes_signed(&mut self, job: JobId, signatures: Vec<Result<Signature, SignFailure>>) {
+        for attestation in self.attesting.signed(&mut self.core, job, signatures) {
+            self.votes.count(&mut self.core, &attestation);
+            self.aggregation.vote_seen();
+        }
+        self.aggregation.begin_if_complete(&mut self.core);
+    }
+
+    fn block_checked(&mut self, job: JobId, verifies: Option<bool>) {
+        let (verified, leads) = self.blocks.checked(&mut self.core, job, verifies);
+        self.follow(leads);
+        if let Some(arrived) = verified {
+            self.import_verified(&arrived);
+        }
+    }
+
+    fn payload_judged(&mut self, block: lathe_types::Root, verdict: PayloadVerdict) {
+        let removed = self.execution.payload_status(&mut self.core, block, verdict);
+        self.blocks.payloads_are_bad(&removed);
+        self.forget_finalized();
+    }
+
+    /// Blocks that finality has overtaken need not wait any more.
+    pub(crate) fn forget_finalized(&mut self) {
+        self.blocks.prune(self.core.finalized_slot());
+    }
+
+    fn newest_unheld_claim(&mut self) -> Option<lathe_types::Slot> {
+        // Asked for in every turn, so nothing is looked up while the head is near the clock.
+        let near = self.core.clock().0.saturating_sub(self.core.store.head().slot.0) <= HYSTERESIS_BAND;
+        if near { None } else { self.with_situation(|sync, situation| sync.newest_claim(situation)) }
+    }
+
+    /// Judges anew whether we are in sync. Before genesis everybody is.
+    pub(crate) fn update_gate(&mut self) {
+        if self.core.now < Millis(0) {
+            return;
+        }
+        let lag = ChainLag {
+            clock: self.core.clock(),
+            head: self.core.store.head().slot,
+            newest_unheld: self.newest_unheld_claim(),
+            heard_of_peers: self.sync.heard_of_peers(),
         };
-        let may = self.now >= Millis(0) && self.verdicts.open(self.now, id, peer);
-        if !may && !self.verdicts.is_open(id, peer) {
-            self.push(Effect::GossipVerdict { id, peer, verdict: GossipVerdict::Ignore });
+        if self.gate.update(lag) {
+            self.core.view_is_stale();
+            self.core.announce(Event::Syncing(self.gate.is_closed()));
         }
-        may
-    }
-
-    fn verified(&mut self, job: JobId, verdicts: Option<&[bool]>) {
-        let first = verdicts.and_then(|verdicts| verdicts.first().copied());
-        match self.jobs.close(job) {
-            Some(Job::CheckVotes(votes)) => self.votes_checked(votes, verdicts.unwrap_or_default()),
-            Some(Job::CheckAggregate(vote)) => self.aggregate_checked(&vote, first),
-            Some(Job::CheckBlock(check)) => self.block_checked(check, first),
-            _ => {}
-        }
-    }
-
-    fn signed(&mut self, job: JobId, signatures: Vec<Result<lathe_types::Signature, SignFailure>>) {
-        match self.jobs.close(job) {
-            Some(Job::SignVotes { data, validators }) => self.votes_signed(data, &validators, signatures),
-            Some(Job::SignBlock { slot }) => {
-                let signature = signatures.into_iter().next().unwrap_or(Err(SignFailure::Overloaded));
-                self.block_signed(slot, signature);
-            }
-            _ => {}
-        }
-    }
-
-    fn job_failed(&mut self, job: JobId, failure: JobFailure) {
-        match self.jobs.close(job) {
-            Some(Job::CheckVotes(votes)) => self.votes_checked(votes, &[]),
-            Some(Job::CheckAggregate(vote)) => self.aggregate_checked(&vote, None),
-            Some(Job::CheckBlock(check)) => self.block_checked(check, None),
-            Some(Job::Aggregate { data }) => self.aggregated(job, data, Err(failure)),
-            Some(Job::Prove { slot }) => self.proved(job, slot, Err(failure)),
-            Some(Job::Prepare { slot }) => self.block_prepared(job, slot, Err(failure)),
-            Some(Job::Seal { slot }) => self.block_sealed(slot, Err(failure)),
-            // Signing is answered by its own input, but a driver that fails it this way must not leave it open.
-            Some(Job::SignVotes { data, validators }) => self.votes_signed(data, &validators, Vec::new()),
-            Some(Job::SignBlock { slot }) => self.block_signed(slot, Err(SignFailure::Overloaded)),
-            // Answered by inputs of their own, too.
-            Some(Job::Payload { slot }) => self.payload_failed(job, slot, PayloadFailure::Refused),
-            Some(Job::Replay) => self.execution.replay_ended(self.now),
-            Some(Job::Split { .. }) | None => {}
-        }
-    }
-
-    /// Answers for an object from outside: a verdict for gossip, blame for a bad answer to a request.
-    pub(crate) fn settle(&mut self, origin: Origin, verdict: GossipVerdict) {
-        match origin {
-            Origin::Gossip { id, peer } => {
-                if self.verdicts.close(id, peer) {
-                    self.push(Effect::GossipVerdict { id, peer, verdict });
-                }
-            }
-            Origin::Response { peer, .. } => {
-                if verdict == GossipVerdict::Reject {
-                    self.push(Effect::Penalise { peer, offence: Offence::Invalid });
-                }
-            }
-        }
-    }
-
-    pub(crate) fn push(&mut self, effect: Effect) {
-        self.effects.push_back(effect);
-    }
-
-    pub(crate) fn announce(&mut self, event: Event) {
-        self.push(Effect::Announce(event));
-    }
-
-    pub(crate) fn rejected(&mut self, kind: ObjectKind, reason: RejectionReason) {
-        self.announce(Event::Rejected { kind, reason: reason.name() });
-    }
-
-    pub(crate) fn missed(
-        &mut self,
-        duty: Duty,
-        validator: Option<ValidatorIndex>,
-        slot: Slot,
-        reason: MissReason,
-    ) {
-        self.announce(Event::DutyMissed { duty, validator, slot, reason });
-    }
-
-    pub(crate) fn view_is_stale(&mut self) {
-        self.store_version += 1;
-    }
-
-    pub(crate) fn enter(&mut self, step: Step) {
-        if let Some(observer) = &mut self.observer {
-            observer.enter(step);
-        }
-    }
-
-    pub(crate) fn exit(&mut self, step: Step) {
-        if let Some(observer) = &mut self.observer {
-            observer.exit(step);
-        }
-    }
-
-    pub(crate) fn timed<T>(&mut self, step: Step, work: impl FnOnce(&mut Self) -> T) -> T {
-        self.enter(step);
-        let result = work(self);
-        self.exit(step);
-        result
+        self.core.is_syncing = self.gate.is_closed();
     }
 
     /// Lets `decide` look at where the chain stands.
-    pub(crate) fn with_situation<T>(&mut self, decide: impl FnOnce(&mut Sync, &Situation<'_>) -> T) -> T {
-        let (store, pending, blocks) = (&self.store, &self.pending, &self.blocks);
+    fn with_situation<T>(&mut self, decide: impl FnOnce(&mut Sync, &Situation<'_>) -> T) -> T {
+        let (store, blocks) = (&self.core.store, &self.blocks);
         let situation = Situation {
-            now: self.now,
-            clock: self.now.slot(),
+            now: self.core.now,
+            clock: self.core.clock(),
             head: store.head().slot,
             finalized: store.latest_finalized().slot,
-            waiting: pending.len() + blocks.in_check(),
+            waiting: blocks.waiting(),
             judged: &|root| store.contains(root) || blocks.is_refused(root),
-            holds: &|root| pending.contains(root) || blocks.is_in_check(root),
+            holds: &|root| blocks.holds(root),
         };
         decide(&mut self.sync, &situation)
     }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use lathe_types::{Checkpoint, Root, Slot, State, Status, ValidatorIndex};
 
-use crate::Engine;
+use crate::blocks::Blocks;
+use crate::core::Core;
+use crate::execution::Execution;
+use crate::votes::Votes;
 
 /// The engine's state as of its last change.
 #[derive(Clone, Debug)]
@@ -88,21 +91,9 @@ pub struct PoolSizes {
     pub unwritten_batches: u64,
 }
 
-impl Engine {
-    /// The current picture. It is drawn anew only when something in it changed.
-    pub fn view(&mut self) -> Arc<View> {
-        match &self.view {
-            Some((version, view)) if *version == self.store_version => view.clone(),
-            _ => {
-                let view = Arc::new(self.draw_view());
-                self.view = Some((self.store_version, view.clone()));
-                view
-            }
-        }
-    }
-
-    fn draw_view(&self) -> View {
-        let (store, head_state) = (&self.store, self.store.head_state());
+impl View {
+    pub(crate) fn draw(core: &Core, blocks: &Blocks, votes: &Votes, execution: &Execution) -> Self {
+        let (store, head_state) = (&core.store, core.store.head_state());
         let (head, finalized) = (store.head(), store.latest_finalized());
         let weights = store.compute_block_weights();
         let mut nodes: Vec<ViewNode> = store
@@ -118,7 +109,7 @@ impl Engine {
             .collect();
         nodes.sort_unstable_by_key(|node| (node.slot, node.root));
         let pools = store.pool_sizes();
-        View {
+        Self {
             head,
             justified: store.latest_justified(),
             finalized,
@@ -130,23 +121,23 @@ impl Engine {
             nodes,
             validator_count: head_state.validators.len() as u64,
             sync: SyncView {
-                is_syncing: self.gate.is_closed(),
+                is_syncing: core.is_syncing,
                 head_slot: head.slot,
-                sync_distance: self.clock().0.saturating_sub(head.slot.0),
+                sync_distance: core.clock().0.saturating_sub(head.slot.0),
                 finalized_slot: finalized.slot,
                 is_optimistic: !store.head_is_valid(),
-                el_offline: self.is_paired() && !self.execution.is_online(),
+                el_offline: core.is_paired() && !execution.is_online(),
             },
             pools: PoolSizes {
                 gossip_signatures: pools.attestation_signatures,
                 new_aggregates: pools.new_aggregated_payloads,
                 known_aggregates: pools.known_aggregated_payloads,
-                pending_blocks: self.pending.len(),
-                held_votes: self.votes.held.len(),
-                unwritten_batches: self.persistence.lag(),
+                pending_blocks: blocks.pending(),
+                held_votes: votes.held(),
+                unwritten_batches: core.unwritten_batches(),
             },
             status: Status { finalized, head },
-            is_aggregator: self.is_aggregator,
+            is_aggregator: core.is_aggregator,
         }
     }
 }

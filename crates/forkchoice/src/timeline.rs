@@ -1,6 +1,6 @@
 //! Interval ticks and the passing of time.
 
-use lathe_types::{INTERVALS_PER_SLOT, Interval, SignedAggregatedAttestation, SingleMessageAggregate};
+use lathe_types::{INTERVALS_PER_SLOT, Interval, Phase, SignedAggregatedAttestation, SingleMessageAggregate};
 
 use crate::aggregation::AggregationJob;
 use crate::store::Store;
@@ -22,12 +22,12 @@ impl Store {
         prove: Option<&mut Prove<'_>>,
     ) -> Vec<SignedAggregatedAttestation> {
         self.time = Interval(self.time.0.saturating_add(1));
-        match (self.time.within_slot(), prove) {
-            (0, _) if has_proposal => self.accept_new_attestations(),
-            (2, Some(prove)) => return self.aggregate(prove),
-            (3, _) => self.update_safe_target(),
-            (4, _) => self.accept_new_attestations(),
-            _ => {}
+        match (self.time.phase(), prove) {
+            (Phase::Propose, _) if has_proposal => self.accept_new_attestations(),
+            (Phase::Aggregate, Some(prove)) => return self.aggregate(prove),
+            (Phase::UpdateSafeTarget, _) => self.update_safe_target(),
+            (Phase::AcceptVotes, _) => self.accept_new_attestations(),
+            (Phase::Propose | Phase::Attest | Phase::Aggregate, _) => {}
         }
         Vec::new()
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use lathe_engine::{
-    AggregateRequest, Input, JobFailure, JobId, PrepareRequest, PreparedBlock, ProveRequest, VerifyRequest,
+    AggregateRequest, Input, JobFailure, JobId, PrepareRequest, PreparedBlock, ProveRequest, SignatureCheck,
+    VerifyAnswer, VerifyRequest,
 };
 use lathe_forkchoice::{BlockInputs, ProofWork, build_block};
 use lathe_types::{
@@ -13,17 +14,21 @@ use lathe_types::{
 use crate::crypto;
 
 pub(crate) fn verify(job: JobId, request: &VerifyRequest) -> Input {
-    let verdicts = match request {
-        VerifyRequest::Attestations(checks) => checks
-            .iter()
-            .map(|check| crypto::verify(&check.public_key, check.slot, &check.message, &check.signature))
-            .collect(),
-        VerifyRequest::Aggregate { aggregate, state } => {
-            vec![crypto::verify_aggregate(state, &aggregate.data, &aggregate.proof)]
+    let answer = match request {
+        VerifyRequest::Attestations(checks) => {
+            let verify = |check: &SignatureCheck| {
+                crypto::verify(&check.public_key, check.slot, &check.message, &check.signature)
+            };
+            VerifyAnswer::Attestations(checks.iter().map(verify).collect())
         }
-        VerifyRequest::Block { block, parent_state } => vec![crypto::verify_block(parent_state, block)],
+        VerifyRequest::Aggregate { aggregate, state } => {
+            VerifyAnswer::Aggregate(crypto::verify_aggregate(state, &aggregate.data, &aggregate.proof))
+        }
+        VerifyRequest::Block { block, parent_state } => {
+            VerifyAnswer::Block(crypto::verify_block(parent_state, block))
+        }
     };
-    Input::Verified { job, verdicts }
+    Input::Verified { job, answer }
 }
 
 pub(crate) fn aggregate(job: JobId, request: &AggregateRequest) -> Input {

@@ -279,7 +279,7 @@ impl<'a> World<'a> {
                 self.schedule(delay, Happening::Signed { node: id, incarnation, job, requests });
             }
             Effect::Persist { sequence, batch } => self.persist(id, sequence, batch)?,
-            Effect::Publish { message, .. } => self.publish(id, &message)?,
+            Effect::Publish { message } => self.publish(id, &message)?,
             Effect::GossipVerdict { id: message, verdict, peer } => self.judged(id, message, peer, verdict),
             Effect::Fetch { request, peer, what } => self.fetch(id, request, peer, what),
             Effect::RequestStatus { peer } => self.request_status(id, peer),

@@ -18,6 +18,7 @@ mod shape;
 mod signature;
 mod state;
 mod status;
+mod tree;
 
 pub use aggregate::{
     AggregationBits, MultiMessageAggregate, Participation, ProofBytes, SingleMessageAggregate,
@@ -36,7 +37,7 @@ pub use execution::{
     Withdrawal, Withdrawals, WrongVariant,
 };
 pub use genesis::{Genesis, GenesisConfig};
-pub use primitives::{Interval, KeyRole, PublicKey, Root, Slot, SubnetId, ValidatorIndex};
+pub use primitives::{Interval, KeyRole, Phase, PublicKey, Root, Slot, SubnetId, ValidatorIndex};
 pub use reason::{Rejection, RejectionReason};
 pub use registry::{check_registry, decode_registry};
 pub use signature::{Signature, SignatureShape};

@@ -7,6 +7,7 @@ use ssz::{Decode, DecodeError, Encode};
 use tree_hash::{Hash256, PackedEncoding, TreeHash, TreeHashType};
 
 use crate::constants::{IMMEDIATE_JUSTIFICATION_WINDOW, INTERVALS_PER_SLOT};
+use crate::tree::composite_tree_hash;
 
 /// A 32-byte hash tree root. `Display` and serde print `0x` and 64 hex digits.
 pub type Root = alloy_primitives::B256;
@@ -130,10 +131,31 @@ impl Interval {
         Slot(self.0 / INTERVALS_PER_SLOT)
     }
 
-    /// Position within the slot, 0 to 4.
-    pub fn within_slot(self) -> u64 {
-        self.0 % INTERVALS_PER_SLOT
+    /// What is due in this interval of its slot.
+    pub fn phase(self) -> Phase {
+        match self.0 % INTERVALS_PER_SLOT {
+            0 => Phase::Propose,
+            1 => Phase::Attest,
+            2 => Phase::Aggregate,
+            3 => Phase::UpdateSafeTarget,
+            _ => Phase::AcceptVotes,
+        }
     }
+}
+
+/// The five intervals of a slot, by what is due in them (leanSpec `tick_interval`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Interval 0: the proposer's block is published and imported.
+    Propose,
+    /// Interval 1: validators attest.
+    Attest,
+    /// Interval 2: aggregators fold the slot's votes.
+    Aggregate,
+    /// Interval 3: the safe target moves to what two thirds of the pending votes support.
+    UpdateSafeTarget,
+    /// Interval 4: pending votes count from here on.
+    AcceptVotes,
 }
 
 impl ValidatorIndex {
@@ -219,17 +241,4 @@ impl Decode for PublicKey {
     }
 }
 
-impl TreeHash for PublicKey {
-    fn tree_hash_type() -> TreeHashType {
-        TreeHashType::Vector
-    }
-    fn tree_hash_packed_encoding(&self) -> PackedEncoding {
-        unreachable!("a vector is never packed")
-    }
-    fn tree_hash_packing_factor() -> usize {
-        unreachable!("a vector is never packed")
-    }
-    fn tree_hash_root(&self) -> Hash256 {
-        tree_hash::merkle_root(&self.0, 2)
-    }
-}
+composite_tree_hash!(PublicKey: Vector, |key| tree_hash::merkle_root(&key.0, 2));

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use ssz::{BYTES_PER_LENGTH_OFFSET, Decode, DecodeError, Encode, SszDecoderBuilder, SszEncoder};
-use tree_hash::{Hash256, MerkleHasher, PackedEncoding, TreeHash, TreeHashType};
+use tree_hash::{Hash256, MerkleHasher};
 
 use crate::attestation::AggregatedAttestations;
 use crate::block::{BlockBody, BlockHeader};
@@ -20,6 +20,7 @@ use crate::registry;
 use crate::state::{
     HistoricalBlockHashes, JustificationRoots, JustificationValidators, JustifiedSlots, State, Validators,
 };
+use crate::tree::composite_tree_hash;
 
 /// Length of the fixed part of a body.
 const fn body_fixed_len(variant: ChainVariant) -> usize {
@@ -99,26 +100,15 @@ impl Decode for BlockBody {
     }
 }
 
-impl TreeHash for BlockBody {
-    fn tree_hash_type() -> TreeHashType {
-        TreeHashType::Container
-    }
-    fn tree_hash_packed_encoding(&self) -> PackedEncoding {
-        unreachable!("a container is never packed")
-    }
-    fn tree_hash_packing_factor() -> usize {
-        unreachable!("a container is never packed")
-    }
-    fn tree_hash_root(&self) -> Hash256 {
-        let attestations = self.attestations.tree_hash_root();
-        match &self.execution {
-            None => container_root(&[attestations]),
-            Some(execution) => {
-                container_root(&[attestations, execution.payload_root(), execution.requests_root()])
-            }
+composite_tree_hash!(BlockBody: Container, |body| {
+    let attestations = body.attestations.tree_hash_root();
+    match &body.execution {
+        None => container_root(&[attestations]),
+        Some(execution) => {
+            container_root(&[attestations, execution.payload_root(), execution.requests_root()])
         }
     }
-}
+});
 
 impl Encode for State {
     fn is_ssz_fixed_len() -> bool {
@@ -193,38 +183,27 @@ impl Decode for State {
     }
 }
 
-impl TreeHash for State {
-    fn tree_hash_type() -> TreeHashType {
-        TreeHashType::Container
-    }
-    fn tree_hash_packed_encoding(&self) -> PackedEncoding {
-        unreachable!("a container is never packed")
-    }
-    fn tree_hash_packing_factor() -> usize {
-        unreachable!("a container is never packed")
-    }
-    fn tree_hash_root(&self) -> Hash256 {
-        let plain = [
-            self.config.tree_hash_root(),
-            self.slot.tree_hash_root(),
-            self.latest_block_header.tree_hash_root(),
-            self.latest_justified.tree_hash_root(),
-            self.latest_finalized.tree_hash_root(),
-            self.historical_block_hashes.tree_hash_root(),
-            self.justified_slots.tree_hash_root(),
-            self.validators.tree_hash_root(),
-            self.justifications_roots.tree_hash_root(),
-            self.justifications_validators.tree_hash_root(),
-        ];
-        match &self.latest_execution_payload_header {
-            None => container_root(&plain),
-            Some(header) => {
-                let paired = [plain.as_slice(), &[header.tree_hash_root()]].concat();
-                container_root(&paired)
-            }
+composite_tree_hash!(State: Container, |state| {
+    let plain = [
+        state.config.tree_hash_root(),
+        state.slot.tree_hash_root(),
+        state.latest_block_header.tree_hash_root(),
+        state.latest_justified.tree_hash_root(),
+        state.latest_finalized.tree_hash_root(),
+        state.historical_block_hashes.tree_hash_root(),
+        state.justified_slots.tree_hash_root(),
+        state.validators.tree_hash_root(),
+        state.justifications_roots.tree_hash_root(),
+        state.justifications_validators.tree_hash_root(),
+    ];
+    match &state.latest_execution_payload_header {
+        None => container_root(&plain),
+        Some(header) => {
+            let paired = [plain.as_slice(), &[header.tree_hash_root()]].concat();
+            container_root(&paired)
         }
     }
-}
+});
 
 /// The root over the roots of a container's fields.
 #[expect(clippy::expect_used, reason = "the hasher has a leaf for every field")]

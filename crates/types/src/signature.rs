@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use ssz::{Decode, DecodeError, Encode};
-use tree_hash::{Hash256, PackedEncoding, TreeHash, TreeHashType, merkle_root, mix_in_length};
+use tree_hash::{merkle_root, mix_in_length};
+
+use crate::tree::composite_tree_hash;
 
 /// Bytes of a hash digest: eight field elements.
 const DIGEST_LEN: usize = 32;
@@ -124,30 +126,18 @@ fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
-impl TreeHash for Signature {
-    fn tree_hash_type() -> TreeHashType {
-        TreeHashType::Container
-    }
-    fn tree_hash_packed_encoding(&self) -> PackedEncoding {
-        unreachable!("a container is never packed")
-    }
-    fn tree_hash_packing_factor() -> usize {
-        unreachable!("a container is never packed")
-    }
-
-    /// Root of `{path: {siblings: List}, rho: Vector, hashes: List}`; the root of a container with one field is that
-    /// field's root.
-    fn tree_hash_root(&self) -> Hash256 {
-        let shape = self.shape();
-        let digest_list = |bytes: &[u8]| {
-            mix_in_length(&merkle_root(bytes, shape.node_list_limit()), bytes.len() / DIGEST_LEN)
-        };
-        let (path, hashes) = (FIXED_LEN + PATH_OFFSET_LEN, shape.hashes_offset());
-        let fields = [
-            digest_list(&self.0[path..hashes]),
-            merkle_root(&self.0[4..4 + RHO_LEN], 1),
-            digest_list(&self.0[hashes..]),
-        ];
-        merkle_root(&fields.map(|root| root.0).concat(), fields.len())
-    }
-}
+// Root of `{path: {siblings: List}, rho: Vector, hashes: List}`; the root of a container with one field is that field's
+// root.
+composite_tree_hash!(Signature: Container, |signature| {
+    let shape = signature.shape();
+    let digest_list = |bytes: &[u8]| {
+        mix_in_length(&merkle_root(bytes, shape.node_list_limit()), bytes.len() / DIGEST_LEN)
+    };
+    let (path, hashes) = (FIXED_LEN + PATH_OFFSET_LEN, shape.hashes_offset());
+    let fields = [
+        digest_list(&signature.0[path..hashes]),
+        merkle_root(&signature.0[4..4 + RHO_LEN], 1),
+        digest_list(&signature.0[hashes..]),
+    ];
+    merkle_root(&fields.map(|root| root.0).concat(), fields.len())
+});

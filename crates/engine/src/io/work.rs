@@ -4,31 +4,40 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use lathe_types::{
-    AttestationData, Block, PublicKey, Root, Signature, SignedAggregatedAttestation, SignedBlock,
+    AttestationData, Block, KeyRole, PublicKey, Root, Signature, SignedAggregatedAttestation, SignedBlock,
     SingleMessageAggregate, Slot, State, ValidatorIndex,
 };
-
-use super::KeyRole;
 
 /// What a worker checks.
 #[derive(Clone, Debug)]
 pub enum VerifyRequest {
-    /// Single signatures; one verdict each.
+    /// Single signatures.
     Attestations(Vec<SignatureCheck>),
-    /// An aggregate; one verdict.
+    /// An aggregate.
     Aggregate {
         /// The vote and its proof; every participant is in the registry.
         aggregate: Arc<SignedAggregatedAttestation>,
         /// Post-state of the target block; holds the voters' keys.
         state: Arc<State>,
     },
-    /// A block's proof; one verdict.
+    /// A block's proof.
     Block {
         /// The block; its proposer and every participant are in the registry.
         block: Arc<SignedBlock>,
         /// State before the block; holds the keys.
         parent_state: Arc<State>,
     },
+}
+
+/// What a worker found, for the request of the same name. True means that it verifies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VerifyAnswer {
+    /// One verdict per signature, in the request's order.
+    Attestations(Vec<bool>),
+    /// The aggregate's verdict.
+    Aggregate(bool),
+    /// The verdict on the block's proof.
+    Block(bool),
 }
 
 /// One XMSS signature to check.

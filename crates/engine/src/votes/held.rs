@@ -6,18 +6,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lathe_types::{MILLISECONDS_PER_SLOT, Root, Slot};
 
-use super::Vote;
+use super::vote::Vote;
 use crate::io::Millis;
 use crate::time::Timer;
 
 /// Votes and aggregates that may wait: one vote of each of 4,096 validators.
-pub(crate) const MAX_HELD_VOTES: usize = 4_096;
+const MAX_HELD_VOTES: usize = 4_096;
 /// Bytes that may wait: 4,096 votes of 2.7 KiB and a handful of aggregates.
-pub(crate) const MAX_HELD_BYTES: usize = 16 << 20;
+const MAX_HELD_BYTES: usize = 16 << 20;
 
 /// What a vote waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Awaited {
+pub(super) enum Awaited {
     /// An unknown block.
     Block(Root),
     /// The start of a slot.
@@ -26,7 +26,7 @@ pub(crate) enum Awaited {
 
 /// The votes that wait.
 #[derive(Default)]
-pub(crate) struct HeldVotes {
+pub(super) struct HeldVotes {
     votes: BTreeMap<u64, (Awaited, Vote)>,
     awaited: BTreeMap<Awaited, BTreeSet<u64>>,
     /// In order of arrival; entries of votes that are gone are skipped.
@@ -36,12 +36,12 @@ pub(crate) struct HeldVotes {
 }
 
 impl HeldVotes {
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.votes.len()
     }
 
     /// Keeps a vote. A full pool drops its oldest: newer votes are likelier to find their block soon.
-    pub(crate) fn insert(&mut self, now: Millis, awaited: Awaited, vote: Vote) {
+    pub(super) fn insert(&mut self, now: Millis, awaited: Awaited, vote: Vote) {
         let bytes = vote.bytes();
         if bytes > MAX_HELD_BYTES {
             return;
@@ -61,12 +61,12 @@ impl HeldVotes {
     }
 
     /// Takes out what waited for `block`, in order of arrival.
-    pub(crate) fn take_for_block(&mut self, block: &Root) -> Vec<Vote> {
+    pub(super) fn take_for_block(&mut self, block: &Root) -> Vec<Vote> {
         self.take(Awaited::Block(*block))
     }
 
     /// Takes out what waited for slots up to `slot`.
-    pub(crate) fn take_for_slot(&mut self, slot: Slot) -> Vec<Vote> {
+    pub(super) fn take_for_slot(&mut self, slot: Slot) -> Vec<Vote> {
         let begun: Vec<Awaited> = self
             .awaited
             .range(Awaited::Slot(Slot(0))..=Awaited::Slot(slot))
@@ -76,7 +76,7 @@ impl HeldVotes {
     }
 
     /// Drops what has waited for a slot.
-    pub(crate) fn expire(&mut self, now: Millis) {
+    pub(super) fn expire(&mut self, now: Millis) {
         while let Some((timer, key)) = self.expiry.front().copied() {
             if self.votes.contains_key(&key) && !timer.is_due(now) {
                 break;

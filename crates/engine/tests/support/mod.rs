@@ -4,12 +4,12 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, and so do their helpers")]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use lathe_engine::{
     Anchor, Effect, Engine, EngineConfig, FetchWhat, GossipVerdict, Input, JobId, MessageId, Millis, Origin,
-    Peer, PrepareRequest, PreparedBlock, Publication, RequestId, VerifyRequest,
+    Peer, PrepareRequest, PreparedBlock, Publication, RequestId, VerifyAnswer, VerifyRequest,
 };
 use lathe_forkchoice::{BlockInputs, ProofWork, attach_payload, build_block};
 use lathe_types::{
@@ -178,6 +178,8 @@ pub struct Hand {
     pub effects: Vec<Effect>,
     /// The last request to prepare a block.
     last_prepare: Option<(JobId, Arc<PrepareRequest>)>,
+    /// What workers were asked to check.
+    checks: HashMap<JobId, VerifyRequest>,
 }
 
 impl Hand {
@@ -202,6 +204,7 @@ impl Hand {
             now,
             effects: Vec::new(),
             last_prepare: None,
+            checks: HashMap::new(),
         };
         hand.tick(now);
         hand
@@ -214,6 +217,9 @@ impl Hand {
         while let Some(effect) = self.engine.poll_effect() {
             if let Effect::Prepare { job, request, .. } = &effect {
                 self.last_prepare = Some((*job, request.clone()));
+            }
+            if let Effect::Verify { job, request } = &effect {
+                self.checks.insert(*job, request.clone());
             }
             self.effects.push(effect);
         }
@@ -267,7 +273,12 @@ impl Hand {
     }
 
     pub fn verified(&mut self, job: u64, verdicts: &[bool]) -> Vec<String> {
-        self.input(Input::Verified { job: JobId(job), verdicts: verdicts.to_vec() })
+        let answer = match self.checks.get(&JobId(job)).unwrap() {
+            VerifyRequest::Attestations(_) => VerifyAnswer::Attestations(verdicts.to_vec()),
+            VerifyRequest::Aggregate { .. } => VerifyAnswer::Aggregate(verdicts[0]),
+            VerifyRequest::Block { .. } => VerifyAnswer::Block(verdicts[0]),
+        };
+        self.input(Input::Verified { job: JobId(job), answer })
     }
 
     /// A block that passes on the way from gossip to the store.
@@ -364,7 +375,7 @@ pub fn describe(effect: &Effect) -> String {
                 batch.drop_states.len()
             )
         }
-        Effect::Publish { message, .. } => match message {
+        Effect::Publish { message } => match message {
             Publication::Block(block) => format!("publish block {}", block.block.slot),
             Publication::Attestation { attestation, subnet } => {
                 format!(

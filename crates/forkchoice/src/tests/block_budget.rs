@@ -56,9 +56,9 @@ fn a_proof_makes_room_for_votes_beside_it() {
     assert_eq!(share(&data, 7, 7), [(12, vec![0])]);
     assert_eq!(share(&data, 6, 6), [(11, vec![0])], "all but one");
     assert_eq!(share(&data, 3, 3), [(3, vec![])], "no room for the proof");
-    let dear = [chosen(1, &all, &[(1, 9, &all[..9])])];
-    assert_eq!(share(&dear, 11, 0), [(11, vec![])], "a proof as large as its voters' votes gains nothing");
-    assert_eq!(share(&dear, 12, 0), [(12, vec![0])], "unless everything fits and votes are not wanted");
+    let large = [chosen(1, &all, &[(1, 9, &all[..9])])];
+    assert_eq!(share(&large, 11, 0), [(11, vec![])], "a proof as large as its voters' votes gains nothing");
+    assert_eq!(share(&large, 12, 0), [(12, vec![0])], "unless everything fits and votes are not wanted");
     let lone = [chosen(1, &all, &[(1, 1, &all[..1])])];
     assert_eq!(share(&lone, 12, 0), [(12, vec![])], "a lone vote goes as it is");
 }

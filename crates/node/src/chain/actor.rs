@@ -13,7 +13,7 @@ use super::mailbox::{Envelope, Mailbox};
 use super::pulse::Pulse;
 use super::recorder::Recorder;
 use super::report::Reporter;
-use super::state::{Arrivals, Outbox};
+use super::state::Arrivals;
 use crate::clock::Time;
 use crate::execution::{self, Order};
 use crate::metrics::Metrics;
@@ -43,7 +43,6 @@ pub(crate) struct Chain {
     pub(super) view: watch::Sender<Arc<View>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) reporter: Reporter,
-    pub(super) outbox: Outbox,
     pub(super) arrivals: Arrivals,
     /// Answers that are known at once: a refusal at somebody's door.
     pub(super) immediate: VecDeque<Input>,
@@ -87,11 +86,6 @@ impl Chain {
         self.recorder.arrived(input, self.time.now());
         match input {
             Input::Block { block, origin: Origin::Gossip { .. } } => self.arrivals.note(block.block.slot, at),
-            Input::Durable { sequence } => {
-                for message in self.outbox.durable(*sequence) {
-                    self.actors.network.publish(message);
-                }
-            }
             Input::SetAggregator { enabled } => self.actors.network.set_aggregator(*enabled),
             _ => {}
         }
@@ -123,11 +117,7 @@ impl Chain {
                 let persist = Persist::new(sequence, batch);
                 self.actors.store.persist(persist).await.map_err(|_| ChainError::StoreGone)?;
             }
-            Effect::Publish { message, after } => {
-                if let Some(message) = self.outbox.offer(message, after) {
-                    self.actors.network.publish(message);
-                }
-            }
+            Effect::Publish { message } => self.actors.network.publish(message),
             Effect::GossipVerdict { id, peer, verdict } => {
                 self.recorder.judged(id, verdict);
                 self.actors.network.verdict(id, peer, verdict);

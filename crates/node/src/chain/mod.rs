@@ -45,7 +45,6 @@ impl Chain {
             view,
             reporter: report::Reporter { metrics: metrics.clone(), committee_count },
             metrics,
-            outbox: state::Outbox::default(),
             arrivals: state::Arrivals::default(),
             immediate: VecDeque::new(),
             pulse,

@@ -118,7 +118,7 @@ impl Recorder {
     pub(super) fn announced(&mut self, event: &Event) {
         let feed = &self.records.feed;
         match event {
-            Event::Interval(interval) => self.interval(interval.slot(), interval.within_slot()),
+            Event::Interval(interval) => self.interval(interval.slot(), interval.phase() as u64),
             Event::BlockImported { block, proposer, arrival_ms, votes, .. } => {
                 let mut slots = self.records.slots.lock();
                 let record = slots.slot(block.slot).and_then(|record| record.block(block.root, *proposer));

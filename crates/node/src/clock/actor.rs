@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use lathe_actor::Shutdown;
 use lathe_driver::next_boundary;
+use lathe_types::Phase;
 use tracing::warn;
 
 use super::Time;
@@ -13,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::{chain, signer};
 
 /// Interval of a slot at which keys are looked after: nothing else is due in it.
-const KEY_INTERVAL: u64 = 3;
+const KEY_PHASE: Phase = Phase::UpdateSafeTarget;
 /// A system clock that is this far behind chain time is worth a warning.
 const STEP_WARNING: Duration = Duration::from_millis(500);
 
@@ -45,7 +46,7 @@ pub(crate) async fn run(
             );
         }
         chain.tick();
-        if boundary.interval().is_some_and(|interval| interval.within_slot() == KEY_INTERVAL) {
+        if boundary.interval().is_some_and(|interval| interval.phase() == KEY_PHASE) {
             signer.look_ahead(boundary.slot());
         }
     }

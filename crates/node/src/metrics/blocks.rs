@@ -67,6 +67,12 @@ pub struct ChainMetrics {
     pub stalls: IntCounter,
     /// Seconds since the chain's last turn.
     pub age: Gauge,
+    /// Blocks that wait for their parents.
+    pub pending_blocks: IntGauge,
+    /// Votes and aggregates that wait for a block or for the clock.
+    pub held_votes: IntGauge,
+    /// Batches that were handed to the store and are not known to be durable.
+    pub unwritten_batches: IntGauge,
     /// Turns of the chain's loop that took longer than they should.
     pub turn: Histogram,
 }
@@ -103,6 +109,11 @@ impl ChainMetrics {
             rejected: r.counters("lathe_rejected_total", "Inputs refused by a rule", &["kind", "reason"])?,
             stalls: r.counter("lathe_chain_stalls_total", "Times that the chain stood still")?,
             age: r.float_gauge("lathe_chain_age_seconds", "Time since the chain's last turn")?,
+            pending_blocks: r.gauge("lathe_pending_blocks", "Blocks that wait for their parents")?,
+            held_votes: r
+                .gauge("lathe_held_votes", "Votes and aggregates that wait for a block or the clock")?,
+            unwritten_batches: r
+                .gauge("lathe_unwritten_batches", "Batches of the chain that are not known to be on disk")?,
             turn: r.histogram(
                 "lathe_chain_turn_seconds",
                 "Time of one turn of the chain's loop",

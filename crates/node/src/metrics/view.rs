@@ -29,6 +29,9 @@ impl Metrics {
         for name in SYNC_STATUSES {
             store.sync_status.with_label_values(&[name]).set(i64::from(name == status));
         }
+        self.chain.pending_blocks.set(view.pools.pending_blocks as i64);
+        self.chain.held_votes.set(view.pools.held_votes as i64);
+        self.chain.unwritten_batches.set(view.pools.unwritten_batches as i64);
         let chain = &self.transition;
         chain.latest_justified_slot.set(view.justified.slot.0 as i64);
         chain.latest_finalized_slot.set(view.finalized.slot.0 as i64);

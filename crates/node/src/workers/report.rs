@@ -1,7 +1,7 @@
 //! Jobs that were run, as metrics and log lines.
 
 use lathe_driver::{Done, Remark, Task};
-use lathe_engine::{Input, VerifyRequest};
+use lathe_engine::{Input, VerifyAnswer, VerifyRequest};
 use lathe_types::{Block, MultiMessageAggregate, Validators};
 use tracing::{debug, error, warn};
 
@@ -23,8 +23,8 @@ pub(super) fn report(shared: &Shared, task: &Task, done: &Done, seconds: f64) {
     let (signatures, fork_choice) = (&shared.metrics.signatures, &shared.metrics.fork_choice);
     let production = &shared.metrics.production;
     match (task, &done.answer) {
-        (Task::Verify(request), Input::Verified { verdicts, .. }) => {
-            count_verdicts(shared, request, verdicts, seconds);
+        (Task::Verify(request), Input::Verified { answer, .. }) => {
+            count_verdicts(shared, request, answer, seconds);
         }
         (Task::Aggregate(..), Input::Aggregated { proof, .. }) => {
             signatures.aggregated_building.observe(seconds);
@@ -50,29 +50,31 @@ pub(super) fn report(shared: &Shared, task: &Task, done: &Done, seconds: f64) {
     }
 }
 
-fn count_verdicts(shared: &Shared, request: &VerifyRequest, verdicts: &[bool], seconds: f64) {
+fn count_verdicts(shared: &Shared, request: &VerifyRequest, answer: &VerifyAnswer, seconds: f64) {
     let (signatures, fork_choice) = (&shared.metrics.signatures, &shared.metrics.fork_choice);
-    let valid = verdicts.iter().filter(|valid| **valid).count() as u64;
-    let invalid = verdicts.len() as u64 - valid;
-    match request {
-        VerifyRequest::Attestations(_) => {
+    match answer {
+        VerifyAnswer::Attestations(verdicts) => {
+            let valid = verdicts.iter().filter(|valid| **valid).count() as u64;
             signatures.attestation_valid.inc_by(valid);
-            signatures.attestation_invalid.inc_by(invalid);
+            signatures.attestation_invalid.inc_by(verdicts.len() as u64 - valid);
             fork_choice.attestations_valid.inc_by(valid);
             // A batch is verified as one, so each of its signatures counts with an equal share of the time.
             let share = seconds / verdicts.len().max(1) as f64;
             verdicts.iter().for_each(|_| signatures.attestation_verification.observe(share));
         }
-        VerifyRequest::Aggregate { .. } => {
+        VerifyAnswer::Aggregate(valid) => {
             signatures.aggregated_verification.observe(seconds);
-            signatures.aggregated_valid.inc_by(valid);
-            signatures.aggregated_invalid.inc_by(invalid);
-            fork_choice.attestations_valid.inc_by(valid);
+            signatures.aggregated_valid.inc_by(u64::from(*valid));
+            signatures.aggregated_invalid.inc_by(u64::from(!*valid));
+            fork_choice.attestations_valid.inc_by(u64::from(*valid));
         }
-        VerifyRequest::Block { block, parent_state } if valid > 0 => {
-            count_block(shared, &parent_state.validators, &block.block, &block.proof);
+        VerifyAnswer::Block(valid) => {
+            if let VerifyRequest::Block { block, parent_state } = request
+                && *valid
+            {
+                count_block(shared, &parent_state.validators, &block.block, &block.proof);
+            }
         }
-        VerifyRequest::Block { .. } => {}
     }
 }
 

@@ -1,7 +1,7 @@
 //! What goes wrong, and what is watched.
 
 use lathe_engine::Event;
-use lathe_types::{Checkpoint, Interval, Slot};
+use lathe_types::{Checkpoint, Interval, Phase, Slot};
 
 use super::{Fact, Happening, Input, Links, NodeId, Peer, Violation, World};
 
@@ -96,7 +96,7 @@ impl World<'_> {
 
     /// Head and its own state's checkpoints at interval 3 of every slot, for the timeline.
     fn sample(&mut self, id: NodeId, interval: Interval) {
-        if interval.within_slot() != 3 {
+        if interval.phase() != Phase::UpdateSafeTarget {
             return;
         }
         if let Some(engine) = &mut self.nodes[id].engine {

@@ -48,8 +48,8 @@ fn tracked_slots_start_one_past_the_finalized() {
 #[test]
 fn intervals_divide_slots() {
     assert_eq!(Interval::from_slot(Slot(3)), Interval(15));
-    assert_eq!((Interval(14).slot(), Interval(14).within_slot()), (Slot(2), 4));
-    assert_eq!((Interval(15).slot(), Interval(15).within_slot()), (Slot(3), 0));
+    assert_eq!((Interval(14).slot(), Interval(14).phase()), (Slot(2), Phase::AcceptVotes));
+    assert_eq!((Interval(15).slot(), Interval(15).phase()), (Slot(3), Phase::Propose));
     assert_eq!(Interval::from_slot(Slot(u64::MAX)), Interval(u64::MAX), "saturates instead of wrapping");
 }
 

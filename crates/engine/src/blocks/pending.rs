@@ -4,11 +4,11 @@
 //! nearest ones connect first. Nothing at or below the finalized slot is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use lathe_types::{Root, SignedBlock, Slot};
+use lathe_types::{Root, Slot};
 
-use crate::io::{Millis, Origin, Peer};
+use super::arrived::ArrivedBlock;
+use crate::io::Peer;
 
 /// Blocks that may wait: eight full range requests.
 pub(crate) const MAX_PENDING_BLOCKS: usize = 512;
@@ -16,43 +16,6 @@ pub(crate) const MAX_PENDING_BLOCKS: usize = 512;
 pub(crate) const MAX_PENDING_BYTES: usize = 48 << 20;
 /// Blocks of one peer that may wait, so that one peer cannot crowd out the others: two range requests.
 pub(crate) const MAX_PENDING_PER_PEER: usize = 128;
-
-/// A block with all that is known of it.
-#[derive(Clone, Debug)]
-pub(crate) struct ArrivedBlock {
-    pub(crate) root: Root,
-    pub(crate) block: Arc<SignedBlock>,
-    /// Who is to hear the verdict; several if it came on several ways.
-    pub(crate) origins: Vec<Origin>,
-    pub(crate) arrived: Millis,
-    /// Whether any of the ways was gossip: only then its arrival time says something.
-    pub(crate) by_gossip: bool,
-}
-
-impl ArrivedBlock {
-    pub(crate) fn parent_root(&self) -> Root {
-        self.block.block.parent_root
-    }
-
-    pub(crate) fn slot(&self) -> Slot {
-        self.block.block.slot
-    }
-
-    fn sender(&self) -> Option<Peer> {
-        self.origins.first().map(Origin::peer)
-    }
-
-    /// What it occupies, near enough: the proof, the bits and the payload dominate.
-    pub(crate) fn bytes(&self) -> usize {
-        let bits =
-            |attestation: &lathe_types::AggregatedAttestation| attestation.aggregation_bits.len() / 8 + 256;
-        let execution = self.block.block.body.execution.as_ref();
-        self.block.proof.proof.len()
-            + execution.map_or(0, |execution| execution.bytes())
-            + self.block.block.body.attestations.iter().map(bits).sum::<usize>()
-            + 256
-    }
-}
 
 /// The pool.
 #[derive(Default)]
@@ -181,9 +144,12 @@ impl PendingBlocks {
 
 #[cfg(test)]
 mod tests {
-    use lathe_types::TreeHash;
+    use std::sync::Arc;
+
+    use lathe_types::{SignedBlock, TreeHash};
 
     use super::*;
+    use crate::io::{Millis, Origin};
 
     fn block(slot: u64, parent: Root, peer: u64) -> ArrivedBlock {
         let mut signed = SignedBlock::default();

@@ -3,7 +3,8 @@
 use lathe_forkchoice::ValidatorSet;
 use lathe_types::{Checkpoint, Interval, Root, Slot, ValidatorIndex};
 
-use crate::io::{ExecutionHealth, JobFailure, PayloadFailure, SignFailure};
+use super::execution::{ExecutionHealth, PayloadFailure};
+use super::work::{JobFailure, SignFailure};
 
 /// What the engine announces.
 #[derive(Clone, Debug, PartialEq)]

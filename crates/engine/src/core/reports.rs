@@ -1,60 +1,23 @@
-//! Whose votes of a slot were heard of, and by when. Nothing depends on it: it is announced for those who watch a
-//! network's aggregation.
-//!
-//! ```text
-//! slot S, interval 2      pending proofs as aggregation begins
-//! slot S, interval 4      timely: pending proofs that are about to be promoted
-//! until S+1, interval 4   late: proofs since then, also those that a proposal of ours promotes as S+1 begins;
-//!                         block: voters in blocks imported since then
-//! ```
-
-use std::collections::BTreeMap;
+//! What is announced of votes and blocks for those who watch a network. Nothing depends on it.
 
 use lathe_forkchoice::{PayloadView, ValidatorSet};
-use lathe_types::{Block, Root, Slot, TreeHash};
+use lathe_types::{Block, Checkpoint, Root, SignedBlock, Slot, TreeHash};
 
-use crate::Engine;
-use crate::event::Event;
+use super::state::Core;
+use crate::io::{Event, Millis};
 
-/// Data whose locally folded voters are remembered: some slots with a few forks each.
-const MAX_FOLDED: usize = 32;
-
-/// What is kept from one report to the next.
-#[derive(Default)]
-pub(crate) struct Coverage {
-    /// Voters of a slot whose proofs were promoted in it.
-    timely: Option<(Slot, ValidatorSet)>,
-    /// Voters of that slot whose proofs were promoted as the next one began.
-    early_in_next: ValidatorSet,
-    /// Voters whom blocks of the slot after their vote carry, by the slot of the vote: of the current slot at most, and
-    /// of the one before it at least.
-    in_blocks: BTreeMap<Slot, ValidatorSet>,
-    /// Voters whose single votes were folded here, by slot and data.
-    folded: BTreeMap<(Slot, Root), ValidatorSet>,
-}
-
-impl Coverage {
+impl Core {
     /// Single votes over one data went into a proof of ours.
-    pub(crate) fn folded(&mut self, slot: Slot, data_root: Root, voters: &ValidatorSet) {
-        self.folded.entry((slot, data_root)).or_default().extend(voters);
-        if self.folded.len() > MAX_FOLDED {
-            self.folded.pop_first();
-        }
+    pub(crate) fn note_folded(&mut self, slot: Slot, data_root: Root, voters: &ValidatorSet) {
+        self.coverage.folded(slot, data_root, voters);
     }
 
-    /// A block was imported while the clock shows `clock`.
-    pub(crate) fn imported(&mut self, clock: Slot, block: &Block) {
-        for attestation in &block.body.attestations {
-            let slot = attestation.data.slot;
-            if slot.0.saturating_add(1) == block.slot.0 && clock <= block.slot && slot <= clock {
-                let voters = ValidatorSet::of(&attestation.aggregation_bits);
-                self.in_blocks.entry(slot).or_default().extend(&voters);
-            }
-        }
+    /// A block entered the store.
+    pub(crate) fn note_votes_in(&mut self, block: &Block) {
+        let clock = self.clock();
+        self.coverage.imported(clock, block);
     }
-}
 
-impl Engine {
     /// Interval 4 of `slot` is about to begin, and promotes pending votes.
     pub(crate) fn report_votes(&mut self, slot: Slot) {
         let timely = voters_at(self.store.latest_new_aggregated_payloads(), slot);
@@ -97,6 +60,28 @@ impl Engine {
         }
         others.subtract(&folded);
         self.announce(Event::VotesProposed { slot: block.slot, folded, others });
+    }
+
+    /// Tells of a block that entered the store. `arrival` is when it came by gossip.
+    pub(crate) fn announce_import(
+        &mut self,
+        block: &SignedBlock,
+        checkpoint: Checkpoint,
+        arrival: Option<Millis>,
+    ) {
+        let attestations = &block.block.body.attestations;
+        let votes = attestations.iter().map(|attestation| attestation.aggregation_bits.num_set_bits()).sum();
+        let previous = Slot(checkpoint.slot.0.saturating_sub(1));
+        let of_previous = attestations.iter().filter(|attestation| attestation.data.slot == previous);
+        let mut voters = ValidatorSet::default();
+        of_previous.for_each(|attestation| voters.extend(&ValidatorSet::of(&attestation.aggregation_bits)));
+        self.announce(Event::BlockImported {
+            block: checkpoint,
+            proposer: block.block.proposer_index,
+            arrival_ms: arrival.map(|at| at.since(Millis::of_slot(checkpoint.slot))),
+            votes,
+            previous_slot_votes: voters.len(),
+        });
     }
 }
 

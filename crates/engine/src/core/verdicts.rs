@@ -7,21 +7,21 @@ use crate::io::{MessageId, Millis, Peer};
 use crate::time::Timer;
 
 /// gossipsub keeps a message for three seconds while it is judged; a tenth of a second is left for the way there.
-pub(crate) const VERDICT_WITHIN_MS: u64 = 2_900;
+pub(super) const VERDICT_WITHIN_MS: u64 = 2_900;
 /// Messages under judgement. At 10,000 messages/s the rest is dropped unread; honest traffic of 4,096 validators
 /// stays below this within three seconds.
-pub(crate) const MAX_OPEN_VERDICTS: usize = 8_192;
+pub(super) const MAX_OPEN_VERDICTS: usize = 8_192;
 
 /// The messages under judgement.
 #[derive(Default)]
-pub(crate) struct Verdicts {
+pub(super) struct Verdicts {
     open: BTreeMap<(MessageId, Peer), Timer>,
     by_time: BTreeMap<(Timer, MessageId, Peer), ()>,
 }
 
 impl Verdicts {
     /// Notes that a message is to be judged; false if it already is, or if too many are.
-    pub(crate) fn open(&mut self, now: Millis, id: MessageId, peer: Peer) -> bool {
+    pub(super) fn open(&mut self, now: Millis, id: MessageId, peer: Peer) -> bool {
         if self.open.len() >= MAX_OPEN_VERDICTS || self.open.contains_key(&(id, peer)) {
             return false;
         }
@@ -31,12 +31,12 @@ impl Verdicts {
         true
     }
 
-    pub(crate) fn is_open(&self, id: MessageId, peer: Peer) -> bool {
+    pub(super) fn is_open(&self, id: MessageId, peer: Peer) -> bool {
         self.open.contains_key(&(id, peer))
     }
 
     /// Whether the message was still unanswered; it is answered now.
-    pub(crate) fn close(&mut self, id: MessageId, peer: Peer) -> bool {
+    pub(super) fn close(&mut self, id: MessageId, peer: Peer) -> bool {
         let Some(timer) = self.open.remove(&(id, peer)) else {
             return false;
         };
@@ -45,7 +45,7 @@ impl Verdicts {
     }
 
     /// A message that has waited for too long, closed by this.
-    pub(crate) fn expired(&mut self, now: Millis) -> Option<(MessageId, Peer)> {
+    pub(super) fn expired(&mut self, now: Millis) -> Option<(MessageId, Peer)> {
         let (timer, id, peer) = *self.by_time.first_key_value()?.0;
         if !timer.is_due(now) {
             return None;
@@ -54,7 +54,7 @@ impl Verdicts {
         Some((id, peer))
     }
 
-    pub(crate) fn next_timeout(&self) -> Option<Millis> {
+    pub(super) fn next_timeout(&self) -> Option<Millis> {
         self.by_time.first_key_value().map(|((timer, ..), ())| timer.at())
     }
 }

@@ -12,14 +12,11 @@ use std::sync::Arc;
 
 use lathe_forkchoice::ValidatorSet;
 use lathe_transition::pending_voters;
-use lathe_types::{
-    AttestationData, MILLISECONDS_PER_INTERVAL, SingleMessageAggregate, Slot, TreeHash, ValidatorIndex,
-};
+use lathe_types::{AttestationData, MILLISECONDS_PER_INTERVAL, SingleMessageAggregate, Slot, TreeHash};
 
-use crate::Engine;
+use super::candidates::{Candidates, candidates};
+use crate::core::{Core, JobKind};
 use crate::io::{Effect, JobFailure, JobId, Millis, ProveRequest};
-use crate::jobs::Job;
-use crate::proposal::Candidates;
 
 /// How long before its block is signed a proof has to be there: the time to prepare the block anew with it, twice over.
 const PROOF_LEAD_MS: u64 = 200;
@@ -30,9 +27,12 @@ const BLOCK_GIVEN_UP_MS: u64 = 2 * MILLISECONDS_PER_INTERVAL;
 /// them, and as many again that are refused.
 const MAX_ATTEMPTS: u32 = 4;
 
+/// Votes with the proofs at hand, and those of their voters who are not proved yet.
+type VotesToProve = (AttestationData, Vec<Arc<SingleMessageAggregate>>, ValidatorSet);
+
 /// The proofs for one block.
 #[derive(Default)]
-pub(crate) struct Proving {
+pub(super) struct Proving {
     slot: Slot,
     under_way: Option<JobId>,
     made: Vec<(AttestationData, Arc<SingleMessageAggregate>)>,
@@ -43,7 +43,7 @@ pub(crate) struct Proving {
 
 impl Proving {
     /// Adds what was proved for the block of `slot`; says how many candidates that makes.
-    pub(crate) fn add_to(&self, slot: Slot, candidates: &mut Candidates) -> usize {
+    pub(super) fn add_to(&self, slot: Slot, candidates: &mut Candidates) -> usize {
         let made = self.made.iter().filter(|_| self.slot == slot);
         let mut added = 0;
         for (data, proof) in made {
@@ -58,58 +58,43 @@ impl Proving {
     fn covered(&self, data: &AttestationData) -> ValidatorSet {
         ValidatorSet::covered_by(self.made.iter().filter(|(made, _)| made == data).map(|(_, proof)| proof))
     }
-}
 
-impl Engine {
     /// Asks for a proof when the next block is ours and its votes are too many to be carried one by one.
-    pub(crate) fn drive_proving(&mut self) {
-        let Some(prove_beyond) = self.config.prove_beyond else { return };
-        let slot = Slot(self.clock().0 + 1);
-        let lead = self.proposing.sign_lead_ms(&self.config) + PROOF_LEAD_MS;
-        let deadline = Millis::of_slot(slot).minus(lead);
-        let version = Some(self.store_version);
-        let may_carry_them = self.store.head().slot < self.clock()
-            && self.now < Millis::of_slot(self.clock()).plus(BLOCK_GIVEN_UP_MS);
-        if self.gate.is_closed() || may_carry_them || self.now >= deadline || !self.proposes(slot) {
+    pub(super) fn drive(&mut self, core: &mut Core, sign_lead_ms: u64) {
+        let Some(prove_beyond) = core.config.prove_beyond else { return };
+        let slot = Slot(core.clock().0 + 1);
+        let deadline = Millis::of_slot(slot).minus(sign_lead_ms + PROOF_LEAD_MS);
+        let version = Some(core.store_version);
+        let may_carry_them = core.store.head().slot < core.clock()
+            && core.now < Millis::of_slot(core.clock()).plus(BLOCK_GIVEN_UP_MS);
+        let is_late = core.now >= deadline;
+        if core.is_syncing || may_carry_them || is_late || core.local_proposer(slot).is_none() {
             return;
         }
-        if self.proving.slot != slot {
-            self.proving = Proving { slot, ..Proving::default() };
+        if self.slot != slot {
+            *self = Self { slot, ..Self::default() };
         }
-        let proving = &mut self.proving;
-        if proving.under_way.is_some() || proving.attempts >= MAX_ATTEMPTS || proving.compared == version {
+        if self.under_way.is_some() || self.attempts >= MAX_ATTEMPTS || self.compared == version {
             return;
         }
-        proving.compared = version;
-        let votes = self.votes_to_prove();
+        self.compared = version;
+        let votes = self.votes_to_prove(core);
         if votes.iter().map(|(_, _, voters)| voters.len()).sum::<usize>() > prove_beyond {
-            self.proving.attempts += 1;
-            self.prove(votes, deadline);
+            self.attempts += 1;
+            self.prove(core, votes, deadline);
         }
-    }
-
-    /// The validator of ours that is to propose a block for `slot`, if it is one of ours.
-    pub(crate) fn local_proposer(&self, slot: Slot) -> Option<ValidatorIndex> {
-        let registered = self.store.head_state().validators.len() as u64;
-        ValidatorIndex::proposer_for_slot(slot, registered)
-            .filter(|proposer| self.config.local_validators.contains(proposer))
-    }
-
-    fn proposes(&self, slot: Slot) -> bool {
-        self.local_proposer(slot).is_some()
     }
 
     /// Votes that neither the chain has counted nor a proof of ours covers; the newest first, then those of the most
     /// voters.
-    fn votes_to_prove(&self) -> Vec<(AttestationData, Vec<Arc<SingleMessageAggregate>>, ValidatorSet)> {
-        let state = self.store.head_state();
-        let mut votes: Vec<_> = self
-            .candidates()
+    fn votes_to_prove(&self, core: &Core) -> Vec<VotesToProve> {
+        let state = core.store.head_state();
+        let mut votes: Vec<_> = candidates(&core.store)
             .into_values()
             .map(|(data, proofs)| {
                 let mut voters = ValidatorSet::covered_by(&proofs);
                 voters.subtract(&pending_voters(state, &data.target.root).into_iter().collect());
-                voters.subtract(&self.proving.covered(&data));
+                voters.subtract(&self.covered(&data));
                 (data, proofs, voters)
             })
             .filter(|(.., voters)| !voters.is_empty())
@@ -118,47 +103,42 @@ impl Engine {
         votes
     }
 
-    fn prove(
-        &mut self,
-        votes: Vec<(AttestationData, Vec<Arc<SingleMessageAggregate>>, ValidatorSet)>,
-        deadline: Millis,
-    ) {
-        let clock = self.clock();
+    fn prove(&mut self, core: &mut Core, votes: Vec<VotesToProve>, deadline: Millis) {
+        let clock = core.clock();
         let mut voted = ValidatorSet::default();
         votes.iter().filter(|(data, ..)| data.slot == clock).for_each(|(.., voters)| voted.extend(voters));
-        self.proving.made.iter().filter(|(data, _)| data.slot == clock).for_each(|(_, proof)| {
+        self.made.iter().filter(|(data, _)| data.slot == clock).for_each(|(_, proof)| {
             voted.extend(&ValidatorSet::of(&proof.participants));
         });
-        let state = self.store.head_state().clone();
+        let state = core.store.head_state().clone();
         let request = ProveRequest {
             expected: state.validators.len().saturating_sub(voted.len()),
             state,
             votes: votes.into_iter().map(|(data, proofs, _)| (data, proofs)).collect(),
         };
-        let job = self.jobs.open(Job::Prove { slot: self.proving.slot });
-        self.proving.under_way = Some(job);
-        self.push(Effect::Prove { job, request: Arc::new(request), deadline });
+        let job = core.open_job(JobKind::Prove);
+        self.under_way = Some(job);
+        core.push(Effect::Prove { job, request: Arc::new(request), deadline });
     }
 
     /// A worker's answer to a request for a proof. One that comes for a block that is no longer waited for is dropped.
-    pub(crate) fn proved(
+    /// Says for which slot there is something new to build a block from.
+    pub(super) fn proved(
         &mut self,
         job: JobId,
-        slot: Slot,
         answer: Result<Vec<(AttestationData, SingleMessageAggregate)>, JobFailure>,
-    ) {
-        if self.proving.under_way.take_if(|under_way| *under_way == job).is_none() {
-            return;
-        }
+    ) -> Option<Slot> {
+        self.under_way.take_if(|under_way| *under_way == job)?;
         match answer {
             Ok(proofs) => {
-                self.proving.made.extend(proofs.into_iter().map(|(data, proof)| (data, Arc::new(proof))));
-                self.proving.compared = None;
-                self.reconsider_proposal(slot);
+                self.made.extend(proofs.into_iter().map(|(data, proof)| (data, Arc::new(proof))));
+                self.compared = None;
+                return Some(self.slot);
             }
             // With more votes another proof may be worth its time.
             Err(JobFailure::Refused) => {}
-            Err(_) => self.proving.attempts = MAX_ATTEMPTS,
+            Err(_) => self.attempts = MAX_ATTEMPTS,
         }
+        None
     }
 }

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lathe_types::{Checkpoint, Participation, Root, SignedBlock, Slot, State, ValidatorIndex};
+use lathe_types::{Checkpoint, Root, SignedBlock, Slot, State};
 
-use crate::Engine;
-use crate::event::Event;
-use crate::io::{Batch, Effect, Millis, Sequence};
+use super::state::Core;
+use crate::io::{Batch, Effect, Event};
 
 /// The store's checkpoints at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,30 +17,7 @@ pub(crate) struct Snapshot {
     safe_target: Checkpoint,
 }
 
-/// The order of what is written.
-#[derive(Default)]
-pub(crate) struct Persistence {
-    last: Sequence,
-    durable: Sequence,
-}
-
-impl Persistence {
-    fn next(&mut self) -> Sequence {
-        self.last = Sequence(self.last.0 + 1);
-        self.last
-    }
-
-    pub(crate) fn durable(&mut self, sequence: Sequence) {
-        self.durable = self.durable.max(sequence);
-    }
-
-    /// Batches that were handed out and are not known to be durable.
-    pub(crate) fn lag(&self) -> u64 {
-        self.last.0.saturating_sub(self.durable.0)
-    }
-}
-
-impl Engine {
+impl Core {
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             head: self.store.head(),
@@ -86,7 +62,6 @@ impl Engine {
             if after.finalized.slot > before.finalized.slot {
                 let pruned = self.store.prune_finalized();
                 batch.drop_states.extend([pruned.canonical, pruned.orphaned].concat());
-                self.pending.prune(after.finalized.slot);
             }
         }
         if after.safe_target != before.safe_target {
@@ -130,33 +105,5 @@ impl Engine {
             }
         }
         (changes.into_iter().collect(), depth)
-    }
-
-    pub(crate) fn announce_import(
-        &mut self,
-        block: &SignedBlock,
-        checkpoint: Checkpoint,
-        arrival: Option<Millis>,
-    ) {
-        let attestations = &block.block.body.attestations;
-        let votes = attestations.iter().map(|attestation| attestation.aggregation_bits.num_set_bits()).sum();
-        let previous = Slot(checkpoint.slot.0.saturating_sub(1));
-        let mut voters: Vec<ValidatorIndex> = attestations
-            .iter()
-            .filter(|attestation| attestation.data.slot == previous)
-            .flat_map(|attestation| attestation.aggregation_bits.indices().collect::<Vec<_>>())
-            .collect();
-        voters.sort_unstable();
-        voters.dedup();
-        if !attestations.is_empty() {
-            self.aggregation.aggregate_seen(self.clock());
-        }
-        self.announce(Event::BlockImported {
-            block: checkpoint,
-            proposer: block.block.proposer_index,
-            arrival_ms: arrival.map(|at| at.since(Millis::of_slot(checkpoint.slot))),
-            votes,
-            previous_slot_votes: voters.len(),
-        });
     }
 }
