@@ -63,7 +63,7 @@ accept-el: build el ## Long runs with real execution clients: pairs of every kin
 	LATHE=$(LATHE) scripts/accept-el.sh
 
 .PHONY: accept-proofs
-accept-proofs: deps ## 200,000 mutated proofs and random strings, and every cell of the permutations broken
+accept-proofs: deps ## Proofs of every broken relation by a prover that lies, 200,000 mutants and random strings
 	$(CARGO) test -j $(JOBS) -p lathe-stark --lib -- --ignored --nocapture
 
 .PHONY: bench

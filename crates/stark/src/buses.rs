@@ -60,50 +60,26 @@ pub fn state<AB: AirBuilder<F = F>>(
     message
 }
 
-/// How the tables reach the buses. Tests take buses off one by one, to make the proofs that a prover would have to make
-/// who cannot balance them; the verifier never does.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Buses {
-    /// Buses on which this prover claims that nothing is sent or received.
-    #[cfg(test)]
-    pub muted: &'static [&'static str],
+/// Sends a message `count` times; `count` is 0 or 1 on every row, by a constraint of the table.
+pub fn send<AB>(builder: &mut AB, bus: &str, message: Vec<AB::Expr>, count: AB::Expr)
+where
+    AB: AirBuilder<F = F> + InteractionBuilder,
+{
+    builder.push_interaction(bus, message, Count::bounded(count, 1));
 }
 
-impl Buses {
-    /// Sends a message `count` times; `count` is 0 or 1 on every row, by a constraint of the table.
-    pub fn send<AB>(self, builder: &mut AB, bus: &str, message: Vec<AB::Expr>, count: AB::Expr)
-    where
-        AB: AirBuilder<F = F> + InteractionBuilder,
-    {
-        let count = self.claimed::<AB>(bus, count);
-        builder.push_interaction(bus, message, Count::bounded(count, 1));
-    }
+/// Receives a message `count` times; `count` is 0 or 1 on every row, by a constraint of the table.
+pub fn receive<AB>(builder: &mut AB, bus: &str, message: Vec<AB::Expr>, count: AB::Expr)
+where
+    AB: AirBuilder<F = F> + InteractionBuilder,
+{
+    send(builder, bus, message, -count);
+}
 
-    /// Receives a message `count` times; `count` is 0 or 1 on every row, by a constraint of the table.
-    pub fn receive<AB>(self, builder: &mut AB, bus: &str, message: Vec<AB::Expr>, count: AB::Expr)
-    where
-        AB: AirBuilder<F = F> + InteractionBuilder,
-    {
-        self.send(builder, bus, message, -count);
-    }
-
-    /// Offers a message to as many lookups as there are.
-    pub fn provide<AB>(self, builder: &mut AB, bus: &str, message: Vec<AB::Expr>, lookups: AB::Expr)
-    where
-        AB: AirBuilder<F = F> + InteractionBuilder,
-    {
-        let count = self.claimed::<AB>(bus, -lookups);
-        builder.push_interaction(bus, message, Count::provided(count));
-    }
-
-    #[cfg(test)]
-    fn claimed<AB: AirBuilder<F = F>>(self, bus: &str, count: AB::Expr) -> AB::Expr {
-        if self.muted.contains(&bus) { AB::Expr::ZERO } else { count }
-    }
-
-    #[cfg(not(test))]
-    #[inline]
-    fn claimed<AB: AirBuilder<F = F>>(self, _bus: &str, count: AB::Expr) -> AB::Expr {
-        count
-    }
+/// Offers a message to as many lookups as there are.
+pub fn provide<AB>(builder: &mut AB, bus: &str, message: Vec<AB::Expr>, lookups: AB::Expr)
+where
+    AB: AirBuilder<F = F> + InteractionBuilder,
+{
+    builder.push_interaction(bus, message, Count::provided(-lookups));
 }

@@ -17,7 +17,7 @@ use crate::trace::Trace;
 /// Bytes of the longest proof that is looked at. The largest statement takes less than this.
 pub const MAX_PROOF_BYTES: usize = 384 * 1024;
 
-type Proof = MultiStarkProof<Config>;
+pub(crate) type Proof = MultiStarkProof<Config>;
 
 /// Grinding in each round of the shared sumcheck: none, its field is large enough.
 const SUMCHECK_GRINDING_BITS: usize = 0;

@@ -5,7 +5,7 @@ use p3_field::PrimeCharacteristicRing;
 use p3_lookup::InteractionBuilder;
 
 use super::{row, take};
-use crate::buses::{self, Buses};
+use crate::buses;
 use crate::permutation::{CHAIN, CHAIN_CELLS, CHAIN_OUTPUTS};
 use crate::ring::{LANES, Ring};
 use crate::system::F;
@@ -32,7 +32,7 @@ pub const WIDTH: usize = CELLS + CHAIN_CELLS;
 const OUTPUT: usize = WIDTH - CHAIN_OUTPUTS;
 
 /// The constraints, and the messages.
-pub fn eval<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(builder: &mut AB, bus: Buses) {
+pub fn eval<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(builder: &mut AB) {
     let cells = row(builder);
     let on = cells[ON].clone();
     builder.assert_bool(on.clone());
@@ -55,11 +55,11 @@ pub fn eval<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(builder: &mu
     };
     let before = message(cells[POSITION].clone(), &|i| cells[VALUE + i].clone());
     let after = message(next.clone(), &|i| cells[OUTPUT + i].clone() + cells[VALUE + i].clone());
-    bus.receive(builder, buses::CHAIN, before, on.clone());
-    bus.send(builder, buses::CHAIN, after, on.clone());
+    buses::receive(builder, buses::CHAIN, before, on.clone());
+    buses::send(builder, buses::CHAIN, after, on.clone());
     let tweak =
         vec![cells[GROUP].clone(), next, cells[TWEAK].clone(), cells[TWEAK + 1].clone(), AB::Expr::ZERO];
-    bus.send(builder, buses::TWEAK, tweak, on);
+    buses::send(builder, buses::TWEAK, tweak, on);
 }
 
 /// One step to prove.

@@ -5,7 +5,7 @@ use p3_field::{Field, PrimeCharacteristicRing};
 use p3_lookup::InteractionBuilder;
 
 use super::{row, take};
-use crate::buses::{self, Buses, Tag, state};
+use crate::buses::{self, Tag, state};
 use crate::layout::ELEMENTS;
 use crate::system::F;
 
@@ -44,7 +44,7 @@ pub const SHORT_DIGITS: usize = 6;
 const QUOTIENT: u32 = 127;
 
 /// The constraints, and the messages.
-pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB, bus: Buses) {
+pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB) {
     let cells = row(builder);
     let [on, short] = [ON, SHORT].map(|column| cells[column].clone());
     for flag in [on.clone(), short.clone()].into_iter().chain(take(&cells, REMAINDER..VALUES)) {
@@ -74,8 +74,8 @@ pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB, bus: B
     let left = take(&cells, ELEMENT + 1..PARAMETER).chain([AB::Expr::ZERO]);
     let payload = [sum].into_iter().chain(left).chain(parameter());
     let after = state::<AB>(Tag::Digits.element().into(), ids(counter.clone() + AB::Expr::ONE), payload);
-    bus.receive(builder, buses::STATE, before, on.clone());
-    bus.send(builder, buses::STATE, after, on.clone());
+    buses::receive(builder, buses::STATE, before, on.clone());
+    buses::send(builder, buses::STATE, after, on.clone());
 
     for i in 0..DIGITS {
         let chain = counter.clone() * F::from_u32(64) + AB::Expr::from(F::from_usize(8 * i));
@@ -83,7 +83,7 @@ pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB, bus: B
         start.extend(take(&cells, VALUES + 8 * i..VALUES + 8 * i + 8));
         start.extend(parameter());
         let count = if i < SHORT_DIGITS { on.clone() } else { on.clone() - short.clone() };
-        bus.send(builder, buses::CHAIN, start, count);
+        buses::send(builder, buses::CHAIN, start, count);
     }
 }
 

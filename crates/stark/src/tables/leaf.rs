@@ -6,7 +6,7 @@ use p3_field::PrimeCharacteristicRing;
 use p3_lookup::InteractionBuilder;
 
 use super::{row, take};
-use crate::buses::{self, Buses};
+use crate::buses;
 use crate::system::F;
 
 /// Ends of the chains, eight elements each.
@@ -30,7 +30,7 @@ pub const CHAINS: usize = 15;
 pub const BLOCKS: usize = 8;
 
 /// The constraint, and the messages.
-pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB, bus: Buses) {
+pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB) {
     let cells = row(builder);
     let on = cells[ON].clone();
     builder.assert_bool(on.clone());
@@ -41,13 +41,13 @@ pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB, bus: B
         let mut end = vec![cells[SIGNATURE].clone(), cells[GROUP].clone(), position];
         end.extend(take(&cells, ENDS + 8 * i..ENDS + 8 * i + 8));
         end.extend(take(&cells, PARAMETER..WIDTH));
-        bus.receive(builder, buses::CHAIN, end, on.clone());
+        buses::receive(builder, buses::CHAIN, end, on.clone());
     }
     for i in 0..BLOCKS {
         let number = cells[COUNTER].clone() * F::from_usize(BLOCKS) + AB::Expr::from(F::from_usize(2 + i));
         let mut block = vec![cells[SIGNATURE].clone(), number];
         block.extend(take(&cells, ENDS + 15 * i..ENDS + 15 * i + 15));
-        bus.send(builder, buses::BLOCK, block, on.clone());
+        buses::send(builder, buses::BLOCK, block, on.clone());
     }
 }
 

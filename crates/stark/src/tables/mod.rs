@@ -19,7 +19,6 @@ use p3_field::Algebra;
 use p3_lookup::{InteractionBuilder, InteractionSymbolicBuilder};
 use p3_multi_stark::folder::{InteractionMultilinearFolder, MultilinearFolder};
 
-use crate::buses::Buses;
 use crate::layout::{Layout, TABLES};
 use crate::ring::Ring;
 use crate::statement::Statement;
@@ -33,8 +32,9 @@ pub const WIDTHS: [usize; TABLES] =
 /// One of the tables, as the proof system sees it.
 pub struct Table {
     kind: Kind,
-    /// How it reaches the buses.
-    pub buses: Buses,
+    /// What the prover of a test claims to have put on the buses beside what its rows say.
+    #[cfg(test)]
+    pub lies: Vec<crate::tests::liar::Lie>,
 }
 
 /// The variants are in the order of [`Layout::log_heights`].
@@ -68,7 +68,11 @@ impl Table {
             Kind::Signature(signature::public_columns(statement, signature_height)?),
             Kind::Tweak(tweak::public_columns(statement, tweak_height)),
         ];
-        Ok(kinds.map(|kind| Self { kind, buses: Buses::default() }))
+        Ok(kinds.map(|kind| Self {
+            kind,
+            #[cfg(test)]
+            lies: Vec::new(),
+        }))
     }
 
     /// Columns that the verifier computes itself.
@@ -76,6 +80,14 @@ impl Table {
         match &self.kind {
             Kind::Signature(columns) | Kind::Tweak(columns) => columns,
             _ => &[],
+        }
+    }
+
+    /// Loses the last column that the verifier computes.
+    #[cfg(test)]
+    pub fn forget_column(&mut self) {
+        if let Kind::Signature(columns) | Kind::Tweak(columns) = &mut self.kind {
+            columns.pop();
         }
     }
 }
@@ -107,14 +119,14 @@ impl BaseAir<F> for Table {
 
 impl Table {
     /// The constraints, and the messages.
-    fn state<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(&self, builder: &mut AB) {
+    pub fn state<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(&self, builder: &mut AB) {
         match self.kind {
-            Kind::Chain => chain::eval(builder, self.buses),
-            Kind::Node => node::eval(builder, self.buses),
-            Kind::Digits => digits::eval(builder, self.buses),
-            Kind::Leaf => leaf::eval(builder, self.buses),
-            Kind::Signature(_) => signature::eval(builder, self.buses),
-            Kind::Tweak(_) => tweak::eval(builder, self.buses),
+            Kind::Chain => chain::eval(builder),
+            Kind::Node => node::eval(builder),
+            Kind::Digits => digits::eval(builder),
+            Kind::Leaf => leaf::eval(builder),
+            Kind::Signature(_) => signature::eval(builder),
+            Kind::Tweak(_) => tweak::eval(builder),
         }
     }
 }
@@ -162,8 +174,13 @@ fn take<E: Clone>(cells: &[E], range: std::ops::Range<usize>) -> impl Iterator<I
 }
 
 /// Asserts that the leading columns are the ones that the verifier computes itself.
+///
+/// # Panics
+/// There are not as many of them: a row without its column would be held to nothing, and the statement would go with
+/// it.
 fn assert_public<AB: AirBuilder<F = F>>(builder: &mut AB, cells: &[AB::Expr]) {
     let public: Vec<AB::Expr> = builder.periodic_values().iter().map(|value| (*value).into()).collect();
+    assert_eq!(public.len(), cells.len(), "each public cell has a column of the verifier");
     for (cell, value) in cells.iter().zip(public) {
         builder.assert_eq(cell.clone(), value);
     }

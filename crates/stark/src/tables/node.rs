@@ -5,7 +5,7 @@ use p3_field::PrimeCharacteristicRing;
 use p3_lookup::InteractionBuilder;
 
 use super::{row, take};
-use crate::buses::{self, Buses, Tag, state};
+use crate::buses::{self, Tag, state};
 use crate::permutation::{NODE, NODE_CELLS, NODE_OUTPUTS};
 use crate::ring::{LANES, Ring};
 use crate::system::F;
@@ -38,7 +38,7 @@ pub const WIDTH: usize = CELLS + NODE_CELLS;
 const OUTPUT: usize = WIDTH - NODE_OUTPUTS;
 
 /// The constraints, and the messages.
-pub fn eval<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(builder: &mut AB, bus: Buses) {
+pub fn eval<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(builder: &mut AB) {
     let cells = row(builder);
     let input = |i: usize| cells[INPUT + i].clone();
     let [message, block, last, node, right] =
@@ -57,11 +57,11 @@ pub fn eval<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(builder: &mu
         builder.assert_eq(value, cell.clone());
         cell
     });
-    messages(builder, &cells, bus);
+    messages(builder, &cells);
 }
 
 /// What the row takes over, and what it hands on.
-fn messages<AB>(builder: &mut AB, cells: &[AB::Expr], bus: Buses)
+fn messages<AB>(builder: &mut AB, cells: &[AB::Expr])
 where
     AB: AirBuilder<F = F> + InteractionBuilder,
 {
@@ -90,7 +90,7 @@ where
     });
     let from = tag(Tag::Message, &message) + tag(Tag::Capacity, &sponge) + tag(Tag::Path, &node);
     let taken = state::<AB>(from, ids(cells[COUNTER].clone()), taken);
-    bus.receive(builder, buses::STATE, taken, on.clone());
+    buses::receive(builder, buses::STATE, taken, on.clone());
     // Out: what it hands on.
     let given = (0..16).map(|i| {
         let mut element = AB::Expr::ZERO;
@@ -116,14 +116,14 @@ where
         + tag(Tag::Path, &node);
     let counter = cells[COUNTER].clone() + block.clone() + node.clone();
     let given = state::<AB>(to, ids(counter), given);
-    bus.send(builder, buses::STATE, given, on);
+    buses::send(builder, buses::STATE, given, on);
 
     let mut absorbed = vec![cells[SIGNATURE].clone(), cells[COUNTER].clone()];
     absorbed.extend((9..24).map(input));
-    bus.receive(builder, buses::BLOCK, absorbed, sponge);
+    buses::receive(builder, buses::BLOCK, absorbed, sponge);
     let level = cells[COUNTER].clone() + AB::Expr::from(F::new(tweak::TREE + 1));
     let tweak = vec![cells[GROUP].clone(), level, input(5), input(6), right];
-    bus.send(builder, buses::TWEAK, tweak, node);
+    buses::send(builder, buses::TWEAK, tweak, node);
 }
 
 /// What a row is for.

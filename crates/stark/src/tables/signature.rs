@@ -8,7 +8,7 @@ use p3_field::PrimeCharacteristicRing;
 use p3_lookup::InteractionBuilder;
 
 use super::{assert_public, row, take};
-use crate::buses::{self, Buses, Tag, state};
+use crate::buses::{self, Tag, state};
 use crate::error::Error;
 use crate::layout::{BLOCKS, ELEMENTS, LEVELS, TARGET_SUM};
 use crate::statement::Statement;
@@ -40,7 +40,7 @@ pub const LEAF: usize = 37;
 pub const WIDTH: usize = 45;
 
 /// The constraints, and the messages.
-pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB, bus: Buses) {
+pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB) {
     let cells = row(builder);
     assert_public(builder, &cells[..PUBLIC]);
     let on = cells[ON].clone();
@@ -53,32 +53,32 @@ pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB, bus: B
     let message = take(&cells, MESSAGE..MESSAGE_TWEAK)
         .chain(parameter())
         .chain(take(&cells, MESSAGE_TWEAK..LEAF_TWEAK));
-    bus.send(builder, buses::STATE, state::<AB>(tag(Tag::Message), ids(0), message), on.clone());
+    buses::send(builder, buses::STATE, state::<AB>(tag(Tag::Message), ids(0), message), on.clone());
     let digits = [number(TARGET_SUM as usize)]
         .into_iter()
         .chain((0..ELEMENTS).map(|_| AB::Expr::ZERO))
         .chain(parameter());
-    bus.receive(builder, buses::STATE, state::<AB>(tag(Tag::Digits), ids(ELEMENTS), digits), on.clone());
+    buses::receive(builder, buses::STATE, state::<AB>(tag(Tag::Digits), ids(ELEMENTS), digits), on.clone());
 
     // The first chain, and the first block, which it shares.
     let last_step = ids(7).into_iter().chain(take(&cells, END..LEAF)).chain(parameter()).collect();
-    bus.receive(builder, buses::CHAIN, last_step, on.clone());
+    buses::receive(builder, buses::CHAIN, last_step, on.clone());
     let block = [signature, AB::Expr::ONE]
         .into_iter()
         .chain(parameter())
         .chain(take(&cells, LEAF_TWEAK..ON))
         .chain(take(&cells, END..LEAF))
         .collect();
-    bus.send(builder, buses::BLOCK, block, on.clone());
+    buses::send(builder, buses::BLOCK, block, on.clone());
 
     let capacity = Prod::LEAF_CAPACITY.into_iter().map(AB::Expr::from);
-    bus.send(builder, buses::STATE, state::<AB>(tag(Tag::Capacity), ids(1), capacity), on.clone());
+    buses::send(builder, buses::STATE, state::<AB>(tag(Tag::Capacity), ids(1), capacity), on.clone());
     let leaf = || take(&cells, LEAF..WIDTH);
-    bus.receive(builder, buses::STATE, state::<AB>(tag(Tag::Leaf), ids(BLOCKS), leaf()), on.clone());
+    buses::receive(builder, buses::STATE, state::<AB>(tag(Tag::Leaf), ids(BLOCKS), leaf()), on.clone());
     let path = leaf().chain(parameter());
-    bus.send(builder, buses::STATE, state::<AB>(tag(Tag::Path), ids(0), path), on.clone());
+    buses::send(builder, buses::STATE, state::<AB>(tag(Tag::Path), ids(0), path), on.clone());
     let root = take(&cells, ROOT..MESSAGE).chain(parameter());
-    bus.receive(builder, buses::STATE, state::<AB>(tag(Tag::Path), ids(LEVELS), root), on);
+    buses::receive(builder, buses::STATE, state::<AB>(tag(Tag::Path), ids(LEVELS), root), on);
 }
 
 /// The columns that the verifier computes itself, from the statement alone.

@@ -25,8 +25,8 @@ impl Symbols {
     pub fn of(table: &Table) -> Self {
         static ALL: [OnceLock<Symbols>; TABLES] = [const { OnceLock::new() }; TABLES];
         #[cfg(test)]
-        if !table.buses.muted.is_empty() {
-            return Self::new(table);
+        if !table.lies.is_empty() {
+            return Self::new(table).with_lies(&table.lies);
         }
         let index = match table.kind {
             Kind::Chain => 0,
@@ -43,6 +43,13 @@ impl Symbols {
         let mut builder = InteractionSymbolicBuilder::<F, Challenge>::new(AirLayout::from_air::<F>(table));
         table.state(&mut builder);
         Self { constraints: builder.base_constraints(), messages: builder.global_interactions().to_vec() }
+    }
+
+    /// The same, and lies about what some rows put on the buses.
+    #[cfg(test)]
+    fn with_lies(mut self, lies: &[crate::tests::liar::Lie]) -> Self {
+        lies.iter().for_each(|lie| lie.tell(&mut self.messages));
+        self
     }
 
     /// States it all again.

@@ -7,7 +7,7 @@ use p3_field::PrimeCharacteristicRing;
 use p3_lookup::InteractionBuilder;
 
 use super::{assert_public, row};
-use crate::buses::{self, Buses};
+use crate::buses;
 use crate::layout::{CHAINS, LEVELS};
 use crate::statement::Statement;
 use crate::system::F;
@@ -30,10 +30,10 @@ pub const TREE: u32 = 512;
 const STEPS: usize = BASE as usize - 1;
 
 /// The constraints, and the messages.
-pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB, bus: Buses) {
+pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB) {
     let cells = row(builder);
     assert_public(builder, &cells[..PUBLIC]);
-    bus.provide(builder, buses::TWEAK, cells[..PUBLIC].to_vec(), cells[LOOKUPS].clone());
+    buses::provide(builder, buses::TWEAK, cells[..PUBLIC].to_vec(), cells[LOOKUPS].clone());
 }
 
 /// The columns that the verifier computes itself, from the statement alone.

@@ -1,9 +1,11 @@
-//! Witnesses with something broken, and the verdict of the verifier about them.
+//! Witnesses with something broken: what the checker finds, and what the verifier says about a proof of them.
 
 use lathe_leansig::circuit::limb;
 use p3_field::PrimeCharacteristicRing;
 
 use super::Signed;
+use super::checker::{Broken, check};
+use super::liar::Lie;
 use crate::layout::{BLOCKS, Layout};
 use crate::permutation::{NODE, NODE_OUTPUTS};
 use crate::proof::prove_trace;
@@ -17,20 +19,21 @@ use crate::{Error, Statement, verify};
 pub struct Forgery {
     pub statement: Statement,
     pub trace: Trace,
-    /// Buses that the rows do not balance. The library's prover refuses to go on with such; this one claims that
-    /// nothing is on them at all, and the verifier, which knows what is, has to notice.
-    pub muted: &'static [&'static str],
 }
 
 impl Forgery {
     /// The rows of one valid signature.
     pub fn new() -> Self {
-        let signed = Signed::one();
+        Self::of(Signed::one())
+    }
+
+    /// The rows of some valid signatures.
+    pub fn of(signed: &Signed) -> Self {
         let statement = signed.statement();
         let layout = Layout::of(&statement);
         let tables = Table::all(&statement, &layout).unwrap();
         let trace = Trace::new(&statement, &layout, &tables, &signed.bytes()).unwrap();
-        Self { statement, trace, muted: &[] }
+        Self { statement, trace }
     }
 
     pub fn row(&mut self, table: usize, row: usize) -> &mut [F] {
@@ -94,28 +97,29 @@ impl Forgery {
         self.statement = Statement::new(vec![claim]).unwrap();
     }
 
-    /// What the verifier says.
+    /// What does not hold.
+    pub fn broken(&self) -> Broken {
+        check(&self.statement, &self.trace).0
+    }
+
+    /// What the verifier says about a proof of these rows, by a prover that lies about its buses where they do not
+    /// balance.
     pub fn verdict(self) -> Result<(), Error> {
+        let (_, messages) = check(&self.statement, &self.trace);
+        self.verdict_with(&Lie::about(&messages))
+    }
+
+    /// The same, with these lies.
+    pub fn verdict_with(mut self, lies: &[Lie]) -> Result<(), Error> {
         let layout = Layout::of(&self.statement);
         let mut tables = Table::all(&self.statement, &layout).unwrap();
-        tables.iter_mut().for_each(|table| table.buses.muted = self.muted);
-        let proof = prove_trace(&self.statement, &layout, &tables, self.trace).unwrap();
+        for lie in lies {
+            let (row, values) = lie.mark();
+            assert!(row < self.padding(lie.table), "more lies than there are rows for");
+            values.into_iter().for_each(|(column, value)| *self.cell(lie.table, row, column) = value);
+            tables[lie.table].lies.push(lie.clone());
+        }
+        let proof = prove_trace(&self.statement, &layout, &tables, self.trace)?;
         verify(&self.statement, &proof)
     }
-}
-
-/// Asserts that the verifier rejects one signature's rows after `edit`, which leaves all buses balanced.
-#[track_caller]
-pub fn rejected(what: &str, edit: impl FnOnce(&mut Forgery)) {
-    unbalanced(&[], what, edit);
-}
-
-/// Asserts that the verifier rejects one signature's rows after `edit`, which leaves all but these buses balanced.
-#[track_caller]
-pub fn unbalanced(muted: &'static [&'static str], what: &str, edit: impl FnOnce(&mut Forgery)) {
-    let mut forgery = Forgery::new();
-    forgery.muted = muted;
-    edit(&mut forgery);
-    let verdict = forgery.verdict();
-    assert!(matches!(verdict, Err(Error::Rejected(_))), "{what}: {verdict:?}");
 }

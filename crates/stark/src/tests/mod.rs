@@ -1,7 +1,11 @@
 //! Real signatures of the production scheme, and what the tests do to their rows.
 
 mod bytes;
+mod cells;
+mod checker;
 mod forge;
+pub mod liar;
+mod mutants;
 mod relations;
 mod round_trip;
 mod security;
