@@ -25,7 +25,12 @@ fn run(case: &Value) -> Report {
 fn case() -> Value {
     let registry = (0..2).map(|index| Validator { index: ValidatorIndex(index), ..Validator::default() });
     let validators = Validators::try_from_iter(registry).unwrap();
-    let state = generate_genesis(&Genesis { genesis_time: 7, validators, execution_genesis: None });
+    let state = generate_genesis(&Genesis {
+        genesis_time: 7,
+        validators,
+        execution_genesis: None,
+        signature_scheme: Default::default(),
+    });
     let block = genesis_block(&state);
     let root = block.tree_hash_root().to_string();
     let key = format!("0x{}", "00".repeat(52));

@@ -33,14 +33,14 @@ pub struct Leansig<S = Prod>(PhantomData<S>);
 
 impl<S: Scheme> Verifier for Leansig<S> {
     fn shape(&self) -> SignatureShape {
-        SignatureShape { siblings: usize::from(S::LOG_LIFETIME), chains: S::DIMENSION }
+        SignatureShape::of_len(S::SIGNATURE_BYTES).unwrap_or(SignatureShape::PROD)
     }
 
     fn verify_batch(&self, checks: &[SignatureCheck<'_>]) -> Vec<bool> {
         let decoded: Vec<_> = checks
             .iter()
             .map(|check| {
-                let public_key = lathe_leansig::PublicKey::decode(&check.public_key.0).ok()?;
+                let public_key = lathe_leansig::PublicKey::from_slice(check.public_key.as_bytes()).ok()?;
                 let signature = lathe_leansig::Signature::<S>::decode(check.signature.as_bytes()).ok()?;
                 Some((check, public_key, signature))
             })

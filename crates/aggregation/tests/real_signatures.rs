@@ -31,7 +31,7 @@ impl<S: Scheme> World<S> {
             (0..VALIDATORS).map(|_| SecretKey::generate(&mut rng, 0..SLOTS, |_, _| {}).unwrap()).collect()
         };
         let (attestation, proposal) = (keys(), keys());
-        let public = |key: &SecretKey<S>| PublicKey(key.public_key().encode());
+        let public = |key: &SecretKey<S>| PublicKey::from(key.public_key().encode());
         let registry = (0..VALIDATORS).map(|index| Validator {
             attestation_public_key: public(&attestation[index as usize]),
             proposal_public_key: public(&proposal[index as usize]),

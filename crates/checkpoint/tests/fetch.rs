@@ -93,12 +93,17 @@ fn respond(stream: &mut TcpStream, answer: &Answer) {
 
 fn genesis(validators: u64, genesis_time: u64) -> State {
     let validators = (0..validators).map(|index| Validator {
-        attestation_public_key: PublicKey([1; PublicKey::LEN]),
-        proposal_public_key: PublicKey([2; PublicKey::LEN]),
+        attestation_public_key: PublicKey::from([1; PublicKey::LEN]),
+        proposal_public_key: PublicKey::from([2; PublicKey::LEN]),
         index: ValidatorIndex(index),
     });
     let validators = Validators::try_from_iter(validators).unwrap();
-    lathe_transition::generate_genesis(&Genesis { genesis_time, validators, execution_genesis: None })
+    lathe_transition::generate_genesis(&Genesis {
+        genesis_time,
+        validators,
+        execution_genesis: None,
+        signature_scheme: Default::default(),
+    })
 }
 
 /// An empty block at `slot` on `parent`, and the state after it.

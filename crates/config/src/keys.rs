@@ -170,5 +170,5 @@ fn make_key(
     create(&dir.join(secret_key_file(index, role)), &secret, Access::OwnerOnly)?;
     let public = key.public_key().encode();
     create(&dir.join(public_key_file(index, role)), &public, Access::Everybody)?;
-    Ok(PublicKey(public))
+    Ok(PublicKey::from(public))
 }

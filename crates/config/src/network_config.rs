@@ -185,7 +185,7 @@ pub(crate) fn genesis_of(
     });
     // The registry limit was checked when the validators were read or made.
     let validators = Validators::try_from_iter(registry).unwrap_or_else(|_| Validators::empty());
-    Genesis { genesis_time, validators, execution_genesis }
+    Genesis { genesis_time, validators, execution_genesis, signature_scheme: Default::default() }
 }
 
 /// Number of attestation subnets, in order of precedence: the command line, `config.yaml`, `validator-config.yaml`, 1.

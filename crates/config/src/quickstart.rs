@@ -147,8 +147,8 @@ fn config_yaml(
     }
     out.push_str("GENESIS_VALIDATORS:\n");
     for pair in keys {
-        let _ = writeln!(out, "  - attestation_pubkey: \"{}\"", hex::encode(pair.attestation.0));
-        let _ = writeln!(out, "    proposal_pubkey: \"{}\"", hex::encode(pair.proposal.0));
+        let _ = writeln!(out, "  - attestation_pubkey: \"{}\"", hex::encode(pair.attestation.as_bytes()));
+        let _ = writeln!(out, "    proposal_pubkey: \"{}\"", hex::encode(pair.proposal.as_bytes()));
     }
     out
 }
@@ -180,7 +180,7 @@ fn annotated_yaml(nodes: &[PlannedNode], manifest: &Manifest) -> String {
                 [(entry.attestation, &entry.attestation_file), (entry.proposal, &entry.proposal_file)]
             {
                 let _ = writeln!(out, "  - index: {}", entry.index);
-                let _ = writeln!(out, "    pubkey_hex: \"{}\"", hex::encode(key.0));
+                let _ = writeln!(out, "    pubkey_hex: \"{}\"", hex::encode(key.as_bytes()));
                 let _ = writeln!(out, "    privkey_file: \"{file}\"");
             }
         }

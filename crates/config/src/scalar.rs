@@ -95,7 +95,7 @@ impl<'a> Field<'a> {
         lathe_leansig::PublicKey::decode(&bytes).map_err(|error| {
             self.error(error.to_string(), "take the public key from the key generator again")
         })?;
-        Ok(PublicKey(bytes))
+        Ok(PublicKey::from(bytes))
     }
 }
 

@@ -115,6 +115,11 @@ mod tests {
     }
 
     fn genesis() -> lathe_types::Genesis {
-        lathe_types::Genesis { genesis_time: 0, validators: Default::default(), execution_genesis: None }
+        lathe_types::Genesis {
+            genesis_time: 0,
+            validators: Default::default(),
+            execution_genesis: None,
+            signature_scheme: Default::default(),
+        }
     }
 }

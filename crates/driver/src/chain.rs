@@ -102,14 +102,15 @@ mod tests {
 
     fn genesis() -> GenesisBlock {
         let validators = (0..3).map(|index| Validator {
-            attestation_public_key: PublicKey([1; 52]),
-            proposal_public_key: PublicKey([2; 52]),
+            attestation_public_key: PublicKey::from([1; 52]),
+            proposal_public_key: PublicKey::from([2; 52]),
             index: ValidatorIndex(index),
         });
         GenesisBlock::new(&Genesis {
             genesis_time: 7,
             validators: Validators::try_from_iter(validators).unwrap(),
             execution_genesis: None,
+            signature_scheme: Default::default(),
         })
     }
 

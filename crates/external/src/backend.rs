@@ -10,8 +10,8 @@ use lathe_aggregation::{
     Message, Registry, Statement, participants_of, position_of,
 };
 use lathe_types::{
-    AggregationBits, MAX_ATTESTATIONS_DATA, MultiMessageAggregate, Participation, ProofBytes, PublicKey,
-    Signature, SingleMessageAggregate, VALIDATOR_REGISTRY_LIMIT, ValidatorIndex,
+    AggregationBits, MAX_ATTESTATIONS_DATA, MultiMessageAggregate, Participation, ProofBytes, Signature,
+    SingleMessageAggregate, VALIDATOR_REGISTRY_LIMIT, ValidatorIndex,
 };
 
 use crate::connection::{Start, absolute};
@@ -438,11 +438,11 @@ fn statement(
         let validator = registry
             .get(index.0 as usize)
             .ok_or(AggregationError::SignerOutsideRegistry { index: index.0, registry: registry.len() })?;
-        let PublicKey(key) = match role {
+        let key = match role {
             KeyRole::Attestation => validator.attestation_public_key,
             KeyRole::Proposal => validator.proposal_public_key,
         };
-        public_keys.extend_from_slice(&key);
+        public_keys.extend_from_slice(key.as_bytes());
     }
     Ok(message::Statement { message: message.root.0, slot: message.slot.0, public_keys })
 }

@@ -42,7 +42,7 @@ impl World {
             let mut sign = |message: Message| {
                 let mut key = SecretKey::<Test>::generate(&mut rng, 0..8, |_, _| ()).ok()?;
                 let signature = key.sign_with_build(message.slot.0, &message.root.0).ok()?;
-                let public_key = PublicKey(key.public_key().encode());
+                let public_key = PublicKey::from(key.public_key().encode());
                 Some((public_key, Signature::from_ssz_bytes(&signature.encode()).ok()?))
             };
             let (attestation_public_key, vote) = sign(VOTE)?;
@@ -163,7 +163,7 @@ fn signature<S: Scheme>(world: &World, bytes: &[u8]) {
         let known = |(voter, vote): &(ValidatorIndex, Signature)| {
             let validator = world.registry.get(voter.0 as usize);
             vote.as_bytes()[RANDOMNESS_END..] == bytes[RANDOMNESS_END..]
-                && validator.is_some_and(|validator| validator.attestation_public_key.0 == *key)
+                && validator.is_some_and(|validator| validator.attestation_public_key.as_bytes() == key)
         };
         assert!(world.votes.iter().any(known), "a signature that nobody made was believed");
     }

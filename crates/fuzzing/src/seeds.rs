@@ -77,7 +77,7 @@ fn proofs() -> Vec<Seed> {
     let multi = world.block_proof().map(|proof| chosen(1, &proof.as_ssz_bytes()));
     let signatures = world.votes.iter().filter_map(|(voter, vote)| {
         let validator = world.registry.get(voter.0 as usize)?;
-        Some(chosen(2, &[&validator.attestation_public_key.0[..], vote.as_bytes()].concat()))
+        Some(chosen(2, &[validator.attestation_public_key.as_bytes(), vote.as_bytes()].concat()))
     });
     single.chain(multi).chain(signatures).map(|seed| ("proofs", seed)).collect()
 }
@@ -214,7 +214,12 @@ fn paired() -> Vec<Seed> {
     let Some(world) = &*WORLD else { return Vec::new() };
     let validators = world.registry.clone();
     let hash = Root::repeat_byte(0xe1);
-    let genesis = Genesis { genesis_time: 0, validators, execution_genesis: Some(hash) };
+    let genesis = Genesis {
+        genesis_time: 0,
+        validators,
+        execution_genesis: Some(hash),
+        signature_scheme: Default::default(),
+    };
     let state = lathe_transition::generate_genesis(&genesis);
     let payload = ExecutionPayloadV3 {
         parent_hash: hash,

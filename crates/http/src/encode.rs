@@ -69,8 +69,8 @@ pub(crate) fn state(state: &State) -> Value {
         .iter()
         .map(|validator| {
             json!({
-                "attestation_public_key": hex(&validator.attestation_public_key.0),
-                "proposal_public_key": hex(&validator.proposal_public_key.0),
+                "attestation_public_key": hex(validator.attestation_public_key.as_bytes()),
+                "proposal_public_key": hex(validator.proposal_public_key.as_bytes()),
                 "index": validator.index,
             })
         })

@@ -45,7 +45,7 @@ pub struct KeyId(pub [u8; 32]);
 impl KeyId {
     /// The id of a key.
     pub fn of(key: &PublicKey) -> Self {
-        Self(Sha256::digest(key.0).into())
+        Self(Sha256::digest(key.as_bytes()).into())
     }
 
     /// Its beginning, for messages.

@@ -127,7 +127,12 @@ mod tests {
 
     #[test]
     fn a_network_is_known_by_its_digest() {
-        let genesis = Genesis { genesis_time: 7, validators: Default::default(), execution_genesis: None };
+        let genesis = Genesis {
+            genesis_time: 7,
+            validators: Default::default(),
+            execution_genesis: None,
+            signature_scheme: Default::default(),
+        };
         let metrics = Arc::new(Metrics::new("test", 0.0).unwrap());
         for name in ["raw", "stark"] {
             let backend: AggregationBackend = name.parse().unwrap();

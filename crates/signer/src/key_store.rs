@@ -83,7 +83,7 @@ impl<S: Scheme> KeyStore<S> {
             keys.collect::<Result<Vec<_>, Error>>()?
         {
             let (validator, role) = (*validator, *role);
-            let found = PublicKey(key.public_key().encode());
+            let found = PublicKey::from(key.public_key().encode());
             if found != *public_key {
                 let (found, expected) = (found.into(), (*public_key).into());
                 return Err(Error::OtherKey { path: path.clone(), validator, role, found, expected });
@@ -111,7 +111,7 @@ impl<S: Scheme> KeyStore<S> {
         key: SecretKey<S>,
         origin: Option<Origin>,
     ) -> Result<(), Error> {
-        let id = KeyId::of(&PublicKey(key.public_key().encode()));
+        let id = KeyId::of(&PublicKey::from(key.public_key().encode()));
         let slotted = Slotted { id, key: RwLock::new(key), busy: Arc::default(), origin };
         match self.keys.insert((validator, role), slotted) {
             None => Ok(()),
@@ -165,7 +165,7 @@ fn refuse_shared(assignments: &[KeyAssignment]) -> Result<(), Error> {
     let mut uses = HashMap::new();
     for KeyAssignment { validator, role, public_key, .. } in assignments {
         let second = (*validator, *role);
-        match uses.insert(public_key.0, second) {
+        match uses.insert(*public_key, second) {
             Some(first) if first == second => {
                 return Err(Error::AssignedTwice { validator: *validator, role: *role });
             }

@@ -32,7 +32,7 @@ fn already_signed(slot: u64) -> SignError {
 }
 
 fn public_key(key: &SecretKey<Test>) -> PublicKey {
-    PublicKey(key.public_key().encode())
+    PublicKey::from(key.public_key().encode())
 }
 
 fn request(role: KeyRole, slot: u64, message: u8) -> SignRequest {

@@ -29,7 +29,7 @@ pub fn public_key(seed: u64, validator: ValidatorIndex, role: KeyRole) -> Public
     }]);
     let mut bytes = [0; PublicKey::LEN];
     hasher.finalize_xof().fill(&mut bytes);
-    PublicKey(bytes)
+    PublicKey::from(bytes)
 }
 
 /// The key's signature over `message` at `slot`.
@@ -41,7 +41,7 @@ pub fn sign(key: &PublicKey, slot: Slot, message: &Root) -> Signature {
     for limb in bytes.chunks_exact_mut(4) {
         limb[3] &= 0x3f;
     }
-    let hashes_offset = bytes.len() - SHARE_LEN * shape.chains;
+    let hashes_offset = bytes.len() - SHARE_LEN * shape.chains();
     bytes[0..4].copy_from_slice(&36_u32.to_le_bytes());
     bytes[32..36].copy_from_slice(&(hashes_offset as u32).to_le_bytes());
     bytes[36..40].copy_from_slice(&4_u32.to_le_bytes());
@@ -56,7 +56,7 @@ pub fn verify(key: &PublicKey, slot: Slot, message: &Root, signature: &Signature
 
 fn hasher(key: &PublicKey, slot: Slot, message: &Root) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&key.0).update(&slot.0.to_le_bytes()).update(message.as_slice());
+    hasher.update(key.as_bytes()).update(&slot.0.to_le_bytes()).update(message.as_slice());
     hasher
 }
 

@@ -69,6 +69,7 @@ fn genesis(scenario: &Scenario) -> Result<Anchor, Violation> {
         genesis_time: 0,
         validators,
         execution_genesis: scenario.execution.as_ref().map(|_| EXECUTION_GENESIS),
+        signature_scheme: Default::default(),
     });
     Ok(Anchor::new(lathe_transition::genesis_block(&state).header(), Arc::new(state)))
 }

@@ -110,7 +110,7 @@ pub(crate) fn decode_block(bytes: &[u8]) -> Result<SignedBlock, StorageError> {
 }
 
 pub(crate) fn decode_registry(bytes: &[u8]) -> Result<Validators, StorageError> {
-    Validators::from_ssz_bytes(bytes).map_err(|error| undecodable("registry", &error))
+    lathe_types::decode_registry(bytes).map_err(|error| undecodable("registry", &error))
 }
 
 /// A state without the two lists that it shares with its relatives.

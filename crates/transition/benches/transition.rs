@@ -44,11 +44,16 @@ fn genesis(validators: u64) -> Genesis {
         .map(|index| {
             let mut key = [0; PublicKey::LEN];
             key[..8].copy_from_slice(&index.to_le_bytes());
-            let key = PublicKey(key);
+            let key = PublicKey::from(key);
             Validator { attestation_public_key: key, proposal_public_key: key, index: ValidatorIndex(index) }
         })
         .collect();
-    Genesis { genesis_time: 1_000, validators: Validators::new(registry).unwrap(), execution_genesis: None }
+    Genesis {
+        genesis_time: 1_000,
+        validators: Validators::new(registry).unwrap(),
+        execution_genesis: None,
+        signature_scheme: Default::default(),
+    }
 }
 
 /// A chain of `blocks`, each carrying everybody's vote for the slot before: its last block, the state after it, and one

@@ -17,6 +17,7 @@ fn genesis() -> State {
         genesis_time: 1_000,
         validators: validators.unwrap(),
         execution_genesis: None,
+        signature_scheme: Default::default(),
     })
 }
 

@@ -23,6 +23,7 @@ fn genesis(execution_genesis: Option<Root>) -> State {
         genesis_time: GENESIS_TIME,
         validators: Validators::try_from_iter(validators).unwrap(),
         execution_genesis,
+        signature_scheme: Default::default(),
     })
 }
 

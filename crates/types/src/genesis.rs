@@ -5,6 +5,7 @@ use tree_hash_derive::TreeHash;
 
 use crate::execution::ChainVariant;
 use crate::primitives::Root;
+use crate::scheme::SignatureScheme;
 use crate::state::Validators;
 
 /// The configuration that is part of the state.
@@ -14,7 +15,8 @@ pub struct GenesisConfig {
     pub genesis_time: u64,
 }
 
-/// Genesis time, registry and execution layer: with the fork's rules, all that a genesis state is made of.
+/// Genesis time, registry and execution layer: with the fork's rules, all that a genesis state is made of. And how its
+/// validators sign.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Genesis {
     /// Unix time of slot 0, in seconds.
@@ -23,6 +25,8 @@ pub struct Genesis {
     pub validators: Validators,
     /// Hash of the execution layer's genesis block, if the network is paired with one.
     pub execution_genesis: Option<Root>,
+    /// How its validators sign; all keys of the registry are of its length.
+    pub signature_scheme: SignatureScheme,
 }
 
 impl Genesis {

@@ -14,6 +14,7 @@ mod genesis;
 mod primitives;
 mod reason;
 mod registry;
+mod scheme;
 mod shape;
 mod signature;
 mod state;
@@ -40,6 +41,7 @@ pub use genesis::{Genesis, GenesisConfig};
 pub use primitives::{Interval, KeyRole, Phase, PublicKey, Root, Slot, SubnetId, ValidatorIndex};
 pub use reason::{Rejection, RejectionReason};
 pub use registry::{check_registry, decode_registry};
+pub use scheme::{SignatureScheme, UnknownScheme};
 pub use signature::{Signature, SignatureShape};
 pub use state::{
     HistoricalBlockHashes, JustificationRoots, JustificationValidators, JustifiedSlots, State, Validator,

@@ -184,24 +184,55 @@ pub enum KeyRole {
     Proposal,
 }
 
-/// An XMSS public key: Merkle root (32 bytes) and parameter (20 bytes), each little-endian field elements.
+/// A public key of a validator, as long as the network's scheme has it: 52 bytes for leansig (Merkle root 32,
+/// parameter 20, each little-endian field elements), 32 for the others.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PublicKey(pub [u8; Self::LEN]);
+pub struct PublicKey {
+    /// The key, then zeros.
+    bytes: [u8; Self::LEN],
+    len: u8,
+}
 
 impl PublicKey {
-    /// Length in bytes.
+    /// Length in bytes of a leansig key, the longest.
     pub const LEN: usize = 52;
+    /// Length in bytes of the keys of all other schemes.
+    pub const SHORT_LEN: usize = 32;
+
+    /// The bytes.
+    pub const fn as_bytes(&self) -> &[u8] {
+        self.bytes.split_at(self.len as usize).0
+    }
+
+    /// Whether this is a short key.
+    const fn is_short(&self) -> bool {
+        self.len as usize == Self::SHORT_LEN
+    }
+}
+
+impl From<[u8; Self::LEN]> for PublicKey {
+    fn from(bytes: [u8; Self::LEN]) -> Self {
+        Self { bytes, len: Self::LEN as u8 }
+    }
+}
+
+impl From<[u8; Self::SHORT_LEN]> for PublicKey {
+    fn from(short: [u8; Self::SHORT_LEN]) -> Self {
+        let mut bytes = [0; Self::LEN];
+        bytes[..Self::SHORT_LEN].copy_from_slice(&short);
+        Self { bytes, len: Self::SHORT_LEN as u8 }
+    }
 }
 
 impl Default for PublicKey {
     fn default() -> Self {
-        Self([0; Self::LEN])
+        Self::from([0; Self::LEN])
     }
 }
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "0x{}", alloy_primitives::hex::encode(self.0))
+        write!(f, "0x{}", alloy_primitives::hex::encode(self.as_bytes()))
     }
 }
 
@@ -211,34 +242,31 @@ impl fmt::Debug for PublicKey {
     }
 }
 
+// As a type its length is not fixed: the network's scheme fixes it, and whatever holds keys says how long they are.
 impl Encode for PublicKey {
     fn is_ssz_fixed_len() -> bool {
-        true
-    }
-    fn ssz_fixed_len() -> usize {
-        Self::LEN
+        false
     }
     fn ssz_bytes_len(&self) -> usize {
-        Self::LEN
+        self.as_bytes().len()
     }
     fn ssz_append(&self, buf: &mut Vec<u8>) {
-        buf.extend_from_slice(&self.0);
+        buf.extend_from_slice(self.as_bytes());
     }
 }
 
 impl Decode for PublicKey {
     fn is_ssz_fixed_len() -> bool {
-        true
-    }
-    fn ssz_fixed_len() -> usize {
-        Self::LEN
+        false
     }
     fn from_ssz_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| DecodeError::InvalidByteLength { len: bytes.len(), expected: Self::LEN })
+        let long = bytes.try_into().map(<[u8; Self::LEN]>::into);
+        let short = bytes.try_into().map(<[u8; Self::SHORT_LEN]>::into);
+        long.or(short).map_err(|_| DecodeError::InvalidByteLength { len: bytes.len(), expected: Self::LEN })
     }
 }
 
-composite_tree_hash!(PublicKey: Vector, |key| tree_hash::merkle_root(&key.0, 2));
+composite_tree_hash!(PublicKey: Vector, |key| {
+    // A short key is one chunk, and its own root.
+    tree_hash::merkle_root(key.as_bytes(), if key.is_short() { 1 } else { 2 })
+});

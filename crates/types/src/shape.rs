@@ -118,7 +118,7 @@ impl Encode for State {
         state_fixed_len(self.variant())
             + self.historical_block_hashes.ssz_bytes_len()
             + self.justified_slots.ssz_bytes_len()
-            + self.validators.ssz_bytes_len()
+            + registry::encoded_len(&self.validators)
             + self.justifications_roots.ssz_bytes_len()
             + self.justifications_validators.ssz_bytes_len()
             + self.latest_execution_payload_header.as_ref().map_or(0, |header| header.ssz_bytes_len())

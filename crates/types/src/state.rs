@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use ssz_derive::{Decode, Encode};
 use ssz_types::BitList;
 use tree_hash_derive::TreeHash;
 
@@ -16,8 +15,8 @@ use crate::execution::ExecutionPayloadHeader;
 use crate::genesis::GenesisConfig;
 use crate::primitives::{PublicKey, Root, Slot, ValidatorIndex};
 
-/// A registry entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, TreeHash)]
+/// A registry entry. Its two keys are of one length, that of the network's signature scheme.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, TreeHash)]
 pub struct Validator {
     /// Key that signs votes.
     pub attestation_public_key: PublicKey,

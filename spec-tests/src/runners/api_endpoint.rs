@@ -16,7 +16,7 @@ use lathe_http::{
 };
 use lathe_node::metrics::Metrics;
 use lathe_types::{
-    Checkpoint, PublicKey, Root, SignedBlock, Slot, State, Validator, ValidatorIndex, Validators,
+    Checkpoint, Decode as _, PublicKey, Root, SignedBlock, Slot, State, Validator, ValidatorIndex, Validators,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -146,8 +146,8 @@ fn registry(case: &Case, count: u64) -> Result<Validators, Failure> {
 
 fn public_key(value: &Value) -> Result<PublicKey, Failure> {
     let digits = value.as_str().map(|text| text.trim_start_matches("0x")).unwrap_or_default();
-    let bytes = hex::decode(digits).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.map(PublicKey).ok_or_else(|| Failure::new("a public key", value))
+    let key = hex::decode(digits).ok().and_then(|bytes| PublicKey::from_ssz_bytes(&bytes).ok());
+    key.ok_or_else(|| Failure::new("a public key", value))
 }
 
 /// A node that serves its store.

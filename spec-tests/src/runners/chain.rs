@@ -12,7 +12,12 @@ pub(super) fn without_votes(
     last: Slot,
 ) -> Result<(State, Block), Failure> {
     let count = validators.len() as u64;
-    let mut state = generate_genesis(&Genesis { genesis_time, validators, execution_genesis: None });
+    let mut state = generate_genesis(&Genesis {
+        genesis_time,
+        validators,
+        execution_genesis: None,
+        signature_scheme: Default::default(),
+    });
     let mut block = genesis_block(&state);
     for slot in (1..=last.0).map(Slot) {
         let refused = |rejection| Failure::new("an empty block", rejection).at(format!("slot {slot}"));

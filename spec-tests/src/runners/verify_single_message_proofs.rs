@@ -37,7 +37,8 @@ pub(super) fn run(case: &Case) -> Outcome {
 /// Every key decodes, and there is one per participant.
 pub(super) fn check_component(keys: &[PublicKey], participants: &AggregationBits) -> Result<(), Failure> {
     for key in keys {
-        lathe_leansig::PublicKey::decode(&key.0).map_err(|error| Failure::new("a public key", error))?;
+        lathe_leansig::PublicKey::from_slice(key.as_bytes())
+            .map_err(|error| Failure::new("a public key", error))?;
     }
     expect_eq("participants", &keys.len(), &participants.indices().count())
 }

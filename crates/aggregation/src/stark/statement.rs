@@ -56,7 +56,10 @@ fn statement_of(
         let slot =
             u32::try_from(message.slot.0).map_err(|_| AggregationError::SlotOutOfRange(message.slot.0))?;
         for signer in signers {
-            let public_key = public_key(registry, *signer, role)?.0;
+            // The STARK is about leansig; no signature under another key can be one that it proves.
+            let key = public_key(registry, *signer, role)?.as_bytes();
+            let public_key =
+                key.try_into().map_err(|_| AggregationError::InvalidSignature(u64::from(*signer)))?;
             claims.push(Claim { public_key, message: message.root.0, slot });
         }
     }

@@ -36,7 +36,7 @@ impl Toy {
         let mut hasher = DefaultHasher::new();
         (key, message).hash(&mut hasher);
         let limb = ((hasher.finish() >> 34) as u32).to_le_bytes();
-        let path_end = 40 + 32 * self.0.siblings;
+        let path_end = 40 + 32 * self.0.siblings();
         let mut bytes: Vec<u8> = limb.iter().copied().cycle().take(self.0.encoded_len()).collect();
         bytes[..4].copy_from_slice(&36u32.to_le_bytes());
         bytes[32..36].copy_from_slice(&(path_end as u32).to_le_bytes());
@@ -57,10 +57,10 @@ pub struct World {
 impl World {
     pub fn new(validators: u64, shape: SignatureShape) -> Self {
         let key = |index: u64, role: u8| {
-            let mut key = PublicKey::default();
-            key.0[..8].copy_from_slice(&index.to_le_bytes());
-            key.0[8] = role;
-            key
+            let mut key = [0; PublicKey::LEN];
+            key[..8].copy_from_slice(&index.to_le_bytes());
+            key[8] = role;
+            PublicKey::from(key)
         };
         let registry = (0..validators)
             .map(|index| Validator {

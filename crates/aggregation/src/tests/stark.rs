@@ -47,7 +47,7 @@ fn world() -> &'static World {
                 .map(|message| key.sign_with_build(message.slot.0, &message.root.0).unwrap().encode())
                 .map(|bytes| Signature::from_ssz_bytes(&bytes).unwrap())
                 .collect();
-            (PublicKey(key.public_key().encode()), signatures)
+            (PublicKey::from(key.public_key().encode()), signatures)
         };
         let mut world =
             World { registry: Registry::default(), votes: Vec::new(), old: Vec::new(), proposal: Vec::new() };

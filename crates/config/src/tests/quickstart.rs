@@ -48,7 +48,7 @@ fn a_new_network_reads_back() {
         assert_eq!(validators, node.validators);
         for key in &network.duties.keys {
             let mut secret = SecretKey::<Prod>::decode(&fs::read(&key.path).unwrap()).unwrap();
-            assert_eq!(secret.public_key().encode(), key.public_key.0);
+            assert_eq!(secret.public_key().encode()[..], *key.public_key.as_bytes());
             assert_eq!(secret.slots(), 0..3);
             let signature = secret.sign_with_build(2, &[1; 32]).unwrap();
             assert!(verify(&secret.public_key(), 2, &[1; 32], &signature));
@@ -195,7 +195,7 @@ fn keys_appear_complete_or_not_at_all() {
     for entry in &manifest.validators {
         let file = manifest.secret_key_file(entry.index, KeyRole::Proposal).unwrap();
         let secret = SecretKey::<Prod>::decode(&fs::read(keys.join(file)).unwrap()).unwrap();
-        assert_eq!(secret.public_key().encode(), entry.proposal.0);
+        assert_eq!(secret.public_key().encode()[..], *entry.proposal.as_bytes());
     }
     let error = generate_keys(&files.path("."), &plan, &progress).unwrap_err().to_string();
     assert!(error.contains("keys that signed once must never be replaced"), "{error}");

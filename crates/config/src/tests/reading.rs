@@ -8,7 +8,7 @@ use crate::{
 };
 
 fn public_key(digit: char) -> PublicKey {
-    PublicKey(hex::decode(key(digit)).unwrap().try_into().unwrap())
+    <[u8; PublicKey::LEN]>::try_from(hex::decode(key(digit)).unwrap()).unwrap().into()
 }
 
 fn read_config(text: &str) -> Result<NetworkConfig, String> {

@@ -27,13 +27,17 @@ pub fn anchor(validators: u64) -> Anchor {
 /// The same on a chain that is paired with the execution layer of that genesis.
 pub fn anchor_of(validators: u64, execution_genesis: Option<Root>) -> Anchor {
     let validator = |index: u64| Validator {
-        attestation_public_key: PublicKey([1; PublicKey::LEN]),
-        proposal_public_key: PublicKey([2; PublicKey::LEN]),
+        attestation_public_key: PublicKey::from([1; PublicKey::LEN]),
+        proposal_public_key: PublicKey::from([2; PublicKey::LEN]),
         index: ValidatorIndex(index),
     };
     let validators = Validators::try_from_iter((0..validators).map(validator)).unwrap();
-    let state =
-        lathe_transition::generate_genesis(&Genesis { genesis_time: 0, validators, execution_genesis });
+    let state = lathe_transition::generate_genesis(&Genesis {
+        genesis_time: 0,
+        validators,
+        execution_genesis,
+        signature_scheme: Default::default(),
+    });
     Anchor::new(lathe_transition::genesis_block(&state).header(), Arc::new(state))
 }
 
@@ -42,7 +46,7 @@ pub fn signature() -> Signature {
     let shape = SignatureShape::TEST;
     let mut bytes = vec![0; shape.encoded_len()];
     bytes[0..4].copy_from_slice(&36_u32.to_le_bytes());
-    let hashes_offset = (bytes.len() - 32 * shape.chains) as u32;
+    let hashes_offset = (bytes.len() - 32 * shape.chains()) as u32;
     bytes[32..36].copy_from_slice(&hashes_offset.to_le_bytes());
     bytes[36..40].copy_from_slice(&4_u32.to_le_bytes());
     Signature::from_ssz_bytes(&bytes).unwrap()

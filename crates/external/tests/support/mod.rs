@@ -90,11 +90,11 @@ pub fn start_with(macros: &[&str], behaviour: &str) -> Result<World, ExternalErr
     let options = Options { program: worker(), library: library.clone() };
     let backend = ExternalBackend::start(&options, move |incident| record.note(incident))?;
     let key = |index: u64, role: u8| {
-        let mut key = PublicKey::default();
+        let mut key = [0; PublicKey::LEN];
         // Not in the order of the indices, as keys of real validators are not.
-        key.0[0] = 200 - index as u8;
-        key.0[1] = role;
-        key
+        key[0] = 200 - index as u8;
+        key[1] = role;
+        PublicKey::from(key)
     };
     let registry = (0..8).map(|index| Validator {
         attestation_public_key: key(index, 1),
@@ -110,7 +110,7 @@ pub fn signature() -> Signature {
     let shape = SignatureShape::PROD;
     let mut bytes = vec![0; shape.encoded_len()];
     bytes[..4].copy_from_slice(&36u32.to_le_bytes());
-    bytes[32..36].copy_from_slice(&(40 + 32 * shape.siblings as u32).to_le_bytes());
+    bytes[32..36].copy_from_slice(&(40 + 32 * shape.siblings() as u32).to_le_bytes());
     bytes[36..40].copy_from_slice(&4u32.to_le_bytes());
     Signature::from_ssz_bytes(&bytes).unwrap()
 }

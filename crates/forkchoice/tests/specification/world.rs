@@ -31,7 +31,12 @@ impl World {
         let registry =
             (0..validators).map(|index| Validator { index: ValidatorIndex(index), ..Validator::default() });
         let validators = Validators::try_from_iter(registry).unwrap();
-        let state = generate_genesis(&Genesis { genesis_time: 0, validators, execution_genesis: None });
+        let state = generate_genesis(&Genesis {
+            genesis_time: 0,
+            validators,
+            execution_genesis: None,
+            signature_scheme: Default::default(),
+        });
         let block = genesis_block(&state);
         Self::anchored(state, &block)
     }
@@ -164,7 +169,7 @@ impl World {
 fn signature() -> Signature {
     let shape = SignatureShape::TEST;
     let mut bytes = vec![0; shape.encoded_len()];
-    let hashes_offset = 40 + 32 * shape.siblings as u32;
+    let hashes_offset = 40 + 32 * shape.siblings() as u32;
     for (at, offset) in [(0, 36_u32), (32, hashes_offset), (36, 4)] {
         bytes[at..at + 4].copy_from_slice(&offset.to_le_bytes());
     }

@@ -174,7 +174,7 @@ pub fn attestation(validator: u64, slot: u64) -> SignedAttestation {
     let shape = SignatureShape::PROD;
     let mut signature = vec![0; shape.encoded_len()];
     signature[0..4].copy_from_slice(&36_u32.to_le_bytes());
-    signature[32..36].copy_from_slice(&(40 + 32 * shape.siblings as u32).to_le_bytes());
+    signature[32..36].copy_from_slice(&(40 + 32 * shape.siblings() as u32).to_le_bytes());
     signature[36..40].copy_from_slice(&4_u32.to_le_bytes());
     SignedAttestation {
         validator_index: ValidatorIndex(validator),

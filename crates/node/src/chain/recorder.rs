@@ -236,7 +236,7 @@ mod tests {
         let shape = SignatureShape::TEST;
         let mut bytes = vec![0; shape.encoded_len()];
         bytes[0..4].copy_from_slice(&36_u32.to_le_bytes());
-        let hashes_offset = (bytes.len() - 32 * shape.chains) as u32;
+        let hashes_offset = (bytes.len() - 32 * shape.chains()) as u32;
         bytes[32..36].copy_from_slice(&hashes_offset.to_le_bytes());
         bytes[36..40].copy_from_slice(&4_u32.to_le_bytes());
         Signature::from_ssz_bytes(&bytes).unwrap()

@@ -212,8 +212,12 @@ mod tests {
 
     #[test]
     fn empty_slots_count_as_processed() {
-        let genesis =
-            lathe_types::Genesis { genesis_time: 0, validators: Default::default(), execution_genesis: None };
+        let genesis = lathe_types::Genesis {
+            genesis_time: 0,
+            validators: Default::default(),
+            execution_genesis: None,
+            signature_scheme: Default::default(),
+        };
         let mut state = lathe_transition::generate_genesis(&genesis);
         let (block, empty) = (Root::repeat_byte(1), Root::ZERO);
         for (roots, slots) in [(vec![block], 1), (vec![block, block], 1), (vec![block, empty, empty], 3)] {

@@ -15,8 +15,8 @@ pub fn network() -> NetworkId {
 
 fn genesis_state() -> State {
     let validator = |index: u8| Validator {
-        attestation_public_key: PublicKey([index; 52]),
-        proposal_public_key: PublicKey([index + 100; 52]),
+        attestation_public_key: PublicKey::from([index; 52]),
+        proposal_public_key: PublicKey::from([index + 100; 52]),
         index: ValidatorIndex(index.into()),
     };
     State {

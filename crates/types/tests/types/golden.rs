@@ -105,8 +105,8 @@ fn bits<N: typenum::Unsigned + Clone>(bits: &[u8]) -> ssz_types::BitList<N> {
 #[test]
 fn state() {
     let validator = |index: u64| Validator {
-        attestation_public_key: PublicKey([index as u8 + 1; 52]),
-        proposal_public_key: PublicKey([index as u8 + 1; 52]),
+        attestation_public_key: PublicKey::from([index as u8 + 1; 52]),
+        proposal_public_key: PublicKey::from([index as u8 + 1; 52]),
         index: ValidatorIndex(index),
     };
     let roots = |bytes: std::ops::Range<u8>| bytes.map(Root::repeat_byte).collect::<Vec<_>>();

@@ -10,5 +10,6 @@ mod mirror;
 mod random;
 mod registry;
 mod scalars;
+mod scheme;
 mod second_opinion;
 mod signature;

@@ -229,7 +229,7 @@ impl Mirrored for ours::Root {
 impl Mirrored for ours::PublicKey {
     type Mirror = Bytes52;
     fn mirror(&self) -> Bytes52 {
-        Vector::try_from(self.0.to_vec()).unwrap()
+        Vector::try_from(self.as_bytes().to_vec()).unwrap()
     }
 }
 

@@ -45,7 +45,7 @@ impl Random {
     }
 
     fn public_key(&mut self) -> PublicKey {
-        PublicKey(self.0.random())
+        PublicKey::from(self.0.random::<[u8; PublicKey::LEN]>())
     }
 
     fn bits<N: Unsigned + Clone>(&mut self, end: usize) -> BitList<N> {
@@ -63,11 +63,11 @@ impl Random {
 
     /// A signature of the shape, with random field elements.
     pub(crate) fn signature(&mut self, shape: SignatureShape) -> Signature {
-        let elements = self.field_elements(7 + 8 * (shape.siblings + shape.chains));
+        let elements = self.field_elements(7 + 8 * (shape.siblings() + shape.chains()));
         let (rho, digests) = elements.split_at(7);
         let words =
             |elements: &[u32]| elements.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
-        let hashes_offset = 40 + 32 * shape.siblings as u32;
+        let hashes_offset = 40 + 32 * shape.siblings() as u32;
         let bytes = [words(&[36]), words(rho), words(&[hashes_offset]), words(&[4]), words(digests)].concat();
         Signature::from_ssz_bytes(&bytes).unwrap()
     }

@@ -134,7 +134,7 @@ fn signatures_agree<const N: usize>(shape: SignatureShape) {
         };
         let bytes = attestation.signature.as_bytes();
         let elements = [words(&bytes[4..32]), words(&bytes[40..])].concat();
-        let mut signature = mirror::Signature::<N>::of(&elements, shape.siblings);
+        let mut signature = mirror::Signature::<N>::of(&elements, shape.siblings());
 
         assert_eq!(hex(bytes), hex(&ssz_rs::serialize(&signature).unwrap()));
         let root = signature.hash_tree_root().unwrap();

@@ -48,7 +48,7 @@ pub(super) fn verify_signature(
 }
 
 fn verifies<S: leansig::Scheme>(public_key: &PublicKey, attestation: &SignedAttestation) -> bool {
-    let public_key = leansig::PublicKey::decode(&public_key.0);
+    let public_key = leansig::PublicKey::from_slice(public_key.as_bytes());
     let signature = leansig::Signature::<S>::decode(attestation.signature.as_bytes());
     let message = attestation.data.tree_hash_root();
     match (public_key, signature) {
