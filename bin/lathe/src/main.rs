@@ -12,6 +12,7 @@ mod node;
 mod output;
 mod progress;
 mod signals;
+mod signer;
 mod spec;
 mod test_driver;
 
@@ -58,9 +59,12 @@ enum Command {
     Devnet(devnet::DevnetArgs),
     /// Make the files of a new network
     Genesis(genesis::GenesisArgs),
-    /// Make validator keys
+    /// Make, inspect and convert validator keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// See, check and move the record of what keys have signed
+    #[command(subcommand)]
+    Signer(signer::SignerCommand),
     /// Run a library of the external aggregation backend; nodes start it themselves
     #[command(name = lathe_external::WORKER_COMMAND, hide = true)]
     AggregationWorker(aggregation_worker::WorkerArgs),
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
         Command::Devnet(args) => devnet::run(&args),
         Command::Genesis(args) => genesis::run(&args),
         Command::Keys(command) => keys::run(&command),
+        Command::Signer(command) => signer::run(&command),
         Command::AggregationWorker(args) => aggregation_worker::run(&args),
         Command::Spec(command) => spec::run(&command),
     };

@@ -135,6 +135,29 @@ impl Duties {
                 ));
             }
         }
+        Self::of(path, node, keys)
+    }
+
+    /// The duties of a node that has these keys, unless one of them serves twice: it signs one message per slot, so the
+    /// second duty would be lost slot by slot.
+    fn of(
+        path: &Path,
+        node: &str,
+        keys: BTreeMap<(ValidatorIndex, KeyRole), KeyFile>,
+    ) -> Result<Self, ConfigError> {
+        let mut uses = BTreeMap::new();
+        for key in keys.values() {
+            let file = format!("the file {}", key.path.display());
+            for what in [format!("the key {}", shorten(&key.public_key.to_string())), file] {
+                let whose = format!("the {} of validator {}", role_name(key.role), key.validator);
+                if let Some(other) = uses.insert(what.clone(), whose.clone()) {
+                    let problem = format!("{what} serves twice, as {other} and as {whose}");
+                    let advice =
+                        "a key signs one message per slot; generate a key for each role of each validator";
+                    return Err(ConfigError::field(path, node, problem, advice));
+                }
+            }
+        }
         Ok(Self { is_listed: true, keys: keys.into_values().collect() })
     }
 
@@ -164,7 +187,7 @@ impl Duties {
                 keys.insert((index, role), key);
             }
         }
-        Ok(Self { is_listed: true, keys: keys.into_values().collect() })
+        Self::of(path, node, keys)
     }
 }
 

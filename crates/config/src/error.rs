@@ -78,6 +78,14 @@ pub enum ConfigError {
         /// What went wrong.
         source: lathe_leansig::Error,
     },
+    /// A key cannot be written in another format.
+    #[error("{}: {source}", path.display())]
+    Convert {
+        /// The file that was to be written.
+        path: PathBuf,
+        /// Why not.
+        source: lathe_leansig::Error,
+    },
     /// A node record could not be made.
     #[error("node record of {node}: {detail}")]
     NodeRecord {

@@ -100,6 +100,19 @@ impl KeyFormat {
     }
 }
 
+/// Writes a secret key into a file that does not exist yet, readable by its owner alone.
+pub fn write_secret_key(
+    path: &Path,
+    format: KeyFormat,
+    key: &SecretKey<Prod>,
+    progress: Progress<'_>,
+) -> Result<(), ConfigError> {
+    let total = format.work();
+    let secret = format.encode(key, |done| progress(done, total));
+    let secret = secret.map_err(|source| ConfigError::Convert { path: path.into(), source })?;
+    create(path, &secret, Access::OwnerOnly)
+}
+
 /// Makes keys in `out/hash-sig-keys/`, which must not exist. It appears only when it is complete.
 pub fn generate_keys(out: &Path, plan: &KeyPlan, progress: Progress<'_>) -> Result<Manifest, ConfigError> {
     plan.check()?;

@@ -134,13 +134,19 @@ impl Row {
         };
         let file =
             |value: &Option<String>, role| value.clone().unwrap_or_else(|| secret_key_file(index, role));
-        Ok(ManifestEntry {
+        let entry = ManifestEntry {
             index,
             attestation: key(self.attester_key_pubkey_hex.as_ref(), "attester_key_pubkey_hex")?,
             proposal: key(self.proposer_key_pubkey_hex.as_ref(), "proposer_key_pubkey_hex")?,
             attestation_file: file(&self.attester_key_privkey_file, KeyRole::Attestation),
             proposal_file: file(&self.proposer_key_privkey_file, KeyRole::Proposal),
-        })
+        };
+        if entry.attestation == entry.proposal || entry.attestation_file == entry.proposal_file {
+            let problem = format!("validator {index} has one key in both roles");
+            return Err(field("proposer_key_pubkey_hex")
+                .error(problem, "a key signs one message per slot; generate the keys again"));
+        }
+        Ok(entry)
     }
 }
 

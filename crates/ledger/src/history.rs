@@ -35,6 +35,15 @@ impl History {
         Self { watermark, keys: HashMap::new() }
     }
 
+    /// What the records of a file say; an error if they contradict each other.
+    pub(crate) fn of(watermark: u64, records: &[Record]) -> Result<Self, String> {
+        let mut history = Self::new(watermark);
+        match records.iter().find(|record| !history.insert(record)) {
+            None => Ok(history),
+            Some(record) => Err(format!("it holds two messages for slot {} of one key", record.slot())),
+        }
+    }
+
     pub(crate) fn watermark(&self) -> u64 {
         self.watermark
     }

@@ -152,6 +152,21 @@ impl<M: Medium> Ledger<M> {
         self.history.stopped(key)
     }
 
+    /// Records in the file.
+    pub fn len(&self) -> usize {
+        self.used
+    }
+
+    /// Whether nothing is on record.
+    pub fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    /// Whether everything that a mark speaks of is on record.
+    pub fn knows(&self, mark: &Mark) -> bool {
+        mark.genesis_time == self.genesis_time && self.history.knows(mark)
+    }
+
     /// What is held about every key, in order.
     pub fn summary(&self) -> Vec<KeySummary> {
         let of = |key| KeySummary {

@@ -111,16 +111,7 @@ impl<M: Medium> Ledger<M> {
         if header.genesis_time != genesis_time {
             return Err(Error::OtherGenesis { location, found: header.genesis_time, expected: genesis_time });
         }
-        let mut history = History::new(header.watermark);
-        for record in &records {
-            if !history.insert(record) {
-                let (Record::Signed { slot, .. }
-                | Record::Below { slot, .. }
-                | Record::Stopped { slot, .. }
-                | Record::Resumed { slot, .. }) = record;
-                return Err(corrupt(format!("it holds two messages for slot {slot} of one key")));
-            }
-        }
+        let history = History::of(header.watermark, &records).map_err(corrupt)?;
         let opened = judge(&history, torn, terms.current_slot, &marks);
         let mut ledger = Self::on(medium, genesis_time, history, opened);
         if !opened.is_clean() {
@@ -128,6 +119,20 @@ impl<M: Medium> Ledger<M> {
         }
         (ledger.used, ledger.capacity) = (records.len(), (bytes.len() - HEADER_LEN) / RECORD_LEN);
         Ok(ledger)
+    }
+
+    /// Reads a ledger as it is, whatever its genesis; `None` if there is none. Nothing is judged or written.
+    pub fn inspect(mut medium: M) -> Result<Option<Self>, Error> {
+        let location = medium.location();
+        let read = medium.read().map_err(|source| Error::Io { location: location.clone(), source })?;
+        let Some(bytes) = read else { return Ok(None) };
+        let corrupt = |what| Error::Corrupt { location: location.clone(), what };
+        let Contents { header, records, torn } = decode_file(&bytes).map_err(corrupt)?;
+        let history = History::of(header.watermark, &records).map_err(corrupt)?;
+        let opened = if torn { Opened::Torn } else { Opened::Whole };
+        let mut ledger = Self::on(medium, header.genesis_time, history, opened);
+        (ledger.used, ledger.capacity) = (records.len(), (bytes.len() - HEADER_LEN) / RECORD_LEN);
+        Ok(Some(ledger))
     }
 
     /// Rules out every slot that may have been signed at, and writes the ledger anew.

@@ -88,6 +88,15 @@ impl Record {
             | Self::Resumed { key, .. } => key,
         }
     }
+
+    pub(crate) fn slot(&self) -> u64 {
+        match *self {
+            Self::Signed { slot, .. }
+            | Self::Below { slot, .. }
+            | Self::Stopped { slot, .. }
+            | Self::Resumed { slot, .. } => slot,
+        }
+    }
 }
 
 /// What a file holds.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lathe_leansig::{Prod, Scheme, SecretKey};
+use lathe_leansig::{KeyFormat, Prod, Scheme, SecretKey};
 use lathe_ledger::KeyId;
 use lathe_types::{KeyRole, PublicKey, ValidatorIndex};
 use parking_lot::RwLock;
@@ -88,7 +88,7 @@ impl<S: Scheme> KeyStore<S> {
                 let (found, expected) = (found.into(), (*public_key).into());
                 return Err(Error::OtherKey { path: path.clone(), validator, role, found, expected });
             }
-            let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+            let directory = directory_of(path);
             store.put(validator, role, key, Some(Origin { directory, _locked: file }))?;
         }
         Ok(store)
@@ -160,6 +160,14 @@ impl<S: Scheme> std::fmt::Debug for KeyStore<S> {
     }
 }
 
+/// The directory that a file lies in.
+pub fn directory_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
 /// Refuses a public key that is assigned twice.
 fn refuse_shared(assignments: &[KeyAssignment]) -> Result<(), Error> {
     let mut uses = HashMap::new();
@@ -178,12 +186,23 @@ fn refuse_shared(assignments: &[KeyAssignment]) -> Result<(), Error> {
 
 /// Reads a key, and locks its file before that.
 fn read_key<S: Scheme>(path: &Path) -> Result<(SecretKey<S>, File), Error> {
-    let failed = |source| Error::KeyFile { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = File::open(path).map_err(|source| Error::KeyFile { path: path.to_owned(), source })?;
     lock(&file).map_err(|failure| match failure {
         LockFailure::Held(holder) => Error::KeyInUse { path: path.to_owned(), holder },
         LockFailure::Impossible(source) => Error::NotLockable { path: path.to_owned(), source },
     })?;
+    let (_, key) = decode_key(path, &mut file)?;
+    Ok((key, file))
+}
+
+/// Reads a key to look at it, whoever uses it, and tells the format of its file.
+pub fn inspect_key<S: Scheme>(path: &Path) -> Result<(KeyFormat, SecretKey<S>), Error> {
+    let mut file = File::open(path).map_err(|source| Error::KeyFile { path: path.to_owned(), source })?;
+    decode_key(path, &mut file)
+}
+
+fn decode_key<S: Scheme>(path: &Path, file: &mut File) -> Result<(KeyFormat, SecretKey<S>), Error> {
+    let failed = |source| Error::KeyFile { path: path.to_owned(), source };
     let bytes = file.metadata().map_err(failed)?.len();
     if bytes > MAX_KEY_FILE_BYTES {
         return Err(Error::KeyFileSize { path: path.to_owned(), bytes });
@@ -191,6 +210,8 @@ fn read_key<S: Scheme>(path: &Path) -> Result<(SecretKey<S>, File), Error> {
     // Of the right size from the start: a vector that grows leaves copies of the secret behind.
     let mut secret = Zeroizing::new(vec![0; usize::try_from(bytes).unwrap_or_default()]);
     file.read_exact(&mut secret).map_err(failed)?;
-    let key = SecretKey::decode(&secret).map_err(|source| Error::Key { path: path.to_owned(), source })?;
-    Ok((key, file))
+    let unusable = |source| Error::Key { path: path.to_owned(), source };
+    let key = SecretKey::decode(&secret).map_err(unusable)?;
+    let format = KeyFormat::of(&secret).ok_or_else(|| unusable(lathe_leansig::Error::NotAKey))?;
+    Ok((format, key))
 }

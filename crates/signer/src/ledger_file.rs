@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use lathe_ledger::Medium;
+use lathe_ledger::{Ledger, Medium};
 
 use crate::error::Error;
 use crate::lock::{LockFailure, check_identity, lock};
@@ -116,4 +116,44 @@ pub(crate) fn read_bounded(file: &File) -> io::Result<Vec<u8>> {
     let mut contents = vec![0; usize::try_from(bytes).unwrap_or_default()];
     file.read_exact_at(&mut contents, 0)?;
     Ok(contents)
+}
+
+/// What a ledger's file held when it was read; writes are refused.
+#[derive(Debug)]
+pub struct Snapshot {
+    path: PathBuf,
+    contents: Option<Vec<u8>>,
+}
+
+/// Reads the ledger in a directory to look at it, whoever uses it; `None` if there is none.
+pub fn inspect_ledger(directory: &Path) -> Result<Option<Ledger<Snapshot>>, Error> {
+    let path = directory.join(FILE_NAME);
+    let contents = match File::open(&path).and_then(|file| read_bounded(&file)) {
+        Ok(contents) => Some(contents),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(Error::ledger(path.display().to_string(), error)),
+    };
+    Ok(Ledger::inspect(Snapshot { path, contents })?)
+}
+
+impl Medium for Snapshot {
+    fn location(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.contents.clone())
+    }
+
+    fn replace(&mut self, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn write_at(&mut self, _: u64, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -13,8 +13,8 @@ mod mark_files;
 mod signer;
 
 pub use error::{Error, SignError};
-pub use key_store::{KeyAssignment, KeyStore};
-pub use ledger_file::DiskFile;
+pub use key_store::{KeyAssignment, KeyStore, directory_of, inspect_key};
+pub use ledger_file::{DiskFile, Snapshot, inspect_ledger};
 pub use lock::Holder;
-pub use mark_files::{MARK_FILE, read_marks};
+pub use mark_files::{MARK_FILE, carry_mark, read_marks};
 pub use signer::{Exhaustion, Locked, PreparationJob, Prepared, SignRequest, Signer};

@@ -157,3 +157,15 @@ pub fn read_marks(directory: &Path) -> Result<Vec<Mark>, Error> {
     };
     Ok(Marks::open(MarkFile { path: path.clone(), file })?.all())
 }
+
+/// Takes the mark of a key along to another directory, where a copy of its file is going to lie.
+pub fn carry_mark(key: KeyId, from: &Path, to: &Path) -> Result<(), Error> {
+    let Some(mark) = read_marks(from)?.into_iter().find(|mark| mark.key == key) else { return Ok(()) };
+    let failed = |source| Error::ledger(to.join(MARK_FILE).display().to_string(), source);
+    let file = MarkFile::open(to).map_err(failed)?;
+    let turn = file.file.try_clone().map_err(failed)?;
+    turn.lock().map_err(failed)?;
+    let mut marks = Marks::open(file)?;
+    marks.make_room(mark.genesis_time, &[key]).and_then(|()| marks.write(&[mark])).map_err(failed)?;
+    turn.unlock().map_err(failed)
+}

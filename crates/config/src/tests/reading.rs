@@ -339,3 +339,53 @@ fn manifests_of_other_generators_are_read() {
     assert_eq!(manifest.secret_key_file(ValidatorIndex(1), KeyRole::Proposal), Some("p.ssz"));
     assert_eq!(manifest.secret_key_file(ValidatorIndex(0), KeyRole::Proposal), None);
 }
+
+#[test]
+fn a_key_that_serves_twice_is_refused() {
+    let says = |config_keys: &[(char, char)], rows: &str, expected: &str| {
+        let files = Files::new(&[("config.yaml", &config(config_keys)), ("a.yaml", rows)]);
+        let config = NetworkConfig::read(&files.path("config.yaml")).unwrap();
+        let error = Duties::read(&files.path("a.yaml"), &files.path(KEYS_DIR), "a", &config).unwrap_err();
+        let text = error.to_string().replace(files.path("").to_str().unwrap(), "");
+        assert!(text.contains(expected), "{text}");
+        assert!(text.ends_with("generate a key for each role of each validator"), "{text}");
+    };
+    // In both roles of one validator, and in one role of two.
+    says(
+        &[('0', '0')],
+        "a: [0]",
+        "serves twice, as the attester of validator 0 and as the proposer of validator 0",
+    );
+    says(
+        &[('0', '1'), ('0', '2')],
+        "a: [0, 1]",
+        "serves twice, as the attester of validator 0 and as the attester of validator 1",
+    );
+    let row = |index: u8, file: &str| format!("  - index: {index}\n    privkey_file: {file}\n");
+    let rows = ["v0_attester_sk", "v0_proposer_sk"].map(|file| row(0, file)).concat()
+        + &["v0_attester_sk", "v1_proposer_sk"].map(|file| row(1, file)).concat();
+    says(
+        &[('0', '1'), ('2', '3')],
+        &format!("a:\n{rows}"),
+        "the file hash-sig-keys/v0_attester_sk serves twice",
+    );
+}
+
+#[test]
+fn a_manifest_with_one_key_in_both_roles_is_refused() {
+    let manifest = |proposal: char| {
+        let text = format!(
+            "validators:\n  - index: 0\n    attester_key_pubkey_hex: {}\n    proposer_key_pubkey_hex: {}\n",
+            key('0'),
+            key(proposal)
+        );
+        let files = Files::new(&[("manifest", &text)]);
+        Manifest::read(&files.path("manifest")).map_err(|error| error.to_string())
+    };
+    assert_eq!(manifest('1').unwrap().validators.len(), 1);
+    let error = manifest('0').unwrap_err();
+    assert!(
+        error.contains("validators[0].proposer_key_pubkey_hex: validator 0 has one key in both roles"),
+        "{error}"
+    );
+}

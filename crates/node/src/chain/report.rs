@@ -126,7 +126,12 @@ impl Reporter {
             self.metrics.validator.aggregator_skipped.with_label_values(&[skip_name(reason)]).inc();
         }
         let validator = validator.map(|validator| validator.0);
-        warn!(duty = duty_label, validator, slot = slot.0, reason = reason_label, "a duty was missed");
+        if reason == MissReason::Signer(SignFailure::KeyExhausted) {
+            // The signer says once that the key has ended.
+            debug!(duty = duty_label, validator, slot = slot.0, reason = reason_label, "a duty was missed");
+        } else {
+            warn!(duty = duty_label, validator, slot = slot.0, reason = reason_label, "a duty was missed");
+        }
     }
 
     fn rejected(&self, kind: ObjectKind, reason: &'static str) {

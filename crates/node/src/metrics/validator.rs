@@ -40,6 +40,8 @@ pub struct ValidatorMetrics {
     pub is_aggregator: IntGauge,
     /// 1 when keys may sign again what they have signed for another genesis.
     pub key_reuse_allowed: IntGauge,
+    /// The first slot that a key cannot sign at any more, by validator and role.
+    pub key_end: IntGaugeVec,
     /// Seconds from the decision to vote to the vote's publication.
     pub attestation_production: Histogram,
     /// Aggregations that were due and not done, by reason.
@@ -61,6 +63,11 @@ impl ValidatorMetrics {
             key_reuse_allowed: r.gauge(
                 "lathe_key_reuse_allowed",
                 "1 when keys may sign again what they have signed for another genesis",
+            )?,
+            key_end: r.gauges(
+                "lathe_key_end_slot",
+                "First slot that the key cannot sign at any more",
+                &["validator", "role"],
             )?,
             attestation_production: r.histogram(
                 "lean_attestations_production_time_seconds",

@@ -8,10 +8,10 @@ use lathe_engine::{Input, KeyRole};
 use lathe_ledger::Refusal;
 use lathe_signer::{SignError, SignRequest, Signer};
 use lathe_types::{Signature, Slot};
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use super::mailbox::Order;
-use super::{SLOTS_PER_DAY, state, warn_of_ending_keys};
+use super::{SLOTS_PER_DAY, say_ended, state, warn_of_ending_keys};
 use crate::chain;
 use crate::metrics::Metrics;
 use crate::workers::Workers;
@@ -55,7 +55,11 @@ pub(crate) fn run(
             .into_iter()
             .map(|outcome| {
                 outcome
-                    .inspect_err(|error| warn!(%error, "not signed"))
+                    .inspect_err(|error| match error {
+                        // Said once, when the key ended.
+                        SignError::KeyExhausted { .. } => debug!(%error, "not signed"),
+                        _ => warn!(%error, "not signed"),
+                    })
                     .map_err(|error| state::failure(&error))
             })
             .collect();
@@ -94,5 +98,8 @@ fn look_ahead(signer: &Arc<Signer>, workers: &Workers, slot: Slot) {
     }
     if slot.0 > 0 && slot.0.is_multiple_of(SLOTS_PER_LOOK) {
         warn_of_ending_keys(signer, slot);
+    } else {
+        let ended = signer.exhausts_within(slot, 0);
+        say_ended(&ended.into_iter().filter(|key| key.end == slot).collect::<Vec<_>>());
     }
 }

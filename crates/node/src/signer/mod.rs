@@ -12,9 +12,9 @@ mod state;
 use std::sync::Arc;
 
 use lathe_engine::Millis;
-use lathe_signer::{KeyAssignment, KeyStore, Locked, Signer};
-use lathe_types::{MILLISECONDS_PER_SLOT, Slot};
-use tracing::{info, warn};
+use lathe_signer::{Exhaustion, KeyAssignment, KeyStore, Locked, Signer};
+use lathe_types::{KeyRole, MILLISECONDS_PER_SLOT, Slot};
+use tracing::{error, info, warn};
 
 pub(crate) use actor::run;
 pub(crate) use mailbox::{Mailbox, Order, open};
@@ -25,6 +25,9 @@ use crate::options::NodeOptions;
 
 /// Slots of a day: a key that ends within them is worth a warning.
 const SLOTS_PER_DAY: u64 = 21_600;
+
+/// Keys that one line names; the rest is counted.
+const NAMED_KEYS: usize = 8;
 
 /// Loads the keys and takes the ledger, so that no other process signs with them any more.
 pub(crate) fn lock(options: &NodeOptions) -> Result<Locked, NodeError> {
@@ -82,6 +85,10 @@ pub(crate) fn load(
     }
     signer.prepare_now(slot.unwrap_or_default()).map_err(NodeError::Keys)?;
     info!(keys = signer.keys().len(), watermark = signer.watermark().0, "signer ready");
+    for key in signer.exhausts_within(Slot(0), u64::MAX) {
+        let labels = [&*key.validator.to_string(), role_name(key.role)];
+        metrics.validator.key_end.with_label_values(&labels).set(key.end.0 as i64);
+    }
     warn_of_ending_keys(&signer, slot.unwrap_or_default());
     Ok(Arc::new(signer))
 }
@@ -91,8 +98,11 @@ fn slot_at(now: Millis) -> Option<Slot> {
     u64::try_from(now.0).ok().map(|ms| Slot(ms / MILLISECONDS_PER_SLOT))
 }
 
+/// Says once a day, and at the start, which keys are about to end, and which have ended.
 fn warn_of_ending_keys(signer: &Signer, now: Slot) {
     let ending = signer.exhausts_within(now, SLOTS_PER_DAY);
+    let (ended, ending): (Vec<_>, Vec<_>) = ending.into_iter().partition(|key| key.end <= now);
+    say_ended(&ended);
     if let Some(first) = ending.iter().min_by_key(|exhaustion| exhaustion.end) {
         warn!(
             keys = ending.len(),
@@ -100,5 +110,36 @@ fn warn_of_ending_keys(signer: &Signer, now: Slot) {
             current_slot = now.0,
             "keys end within a day"
         );
+    }
+}
+
+/// One line for all of them: afterwards their missed duties are counted in silence.
+fn say_ended(ended: &[Exhaustion]) {
+    if ended.is_empty() {
+        return;
+    }
+    let mut names: Vec<String> = ended
+        .iter()
+        .take(NAMED_KEYS)
+        .map(|key| {
+            let role = role_name(key.role);
+            format!("validator {} {role} (last slot {})", key.validator, key.end.0.saturating_sub(1))
+        })
+        .collect();
+    if ended.len() > NAMED_KEYS {
+        names.push(format!("and {} more", ended.len() - NAMED_KEYS));
+    }
+    error!(
+        "keys have ended and sign nothing any more: {}; a key cannot be extended, make new ones (lathe keys generate) \
+         for a new network",
+        names.join(", ")
+    );
+}
+
+/// The role as metrics and log lines have it.
+fn role_name(role: KeyRole) -> &'static str {
+    match role {
+        KeyRole::Attestation => "attestation",
+        KeyRole::Proposal => "proposal",
     }
 }

@@ -1,4 +1,6 @@
-//! `lathe keys`: makes validator keys.
+//! `lathe keys`: makes validator keys, says what they are, and converts them.
+
+mod inspect;
 
 use std::path::PathBuf;
 
@@ -15,16 +17,57 @@ Examples:
       keys for four and a half hours of 4-second slots, in net/hash-sig-keys
   lathe keys generate --validators 1 --slots 262144 --out net --format leansig
       a key that other clients can read; takes minutes and 8 MiB per key
+  lathe keys inspect net/hash-sig-keys --config net/config.yaml
+      what each key is, how many slots it has left, and where it is used
 
 A key signs every slot once and cannot be extended. Keep *_sk.ssz secret, and
 never use a copy in two places.";
 
 /// Work with validator keys
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub enum KeysCommand {
     /// Make two keys per validator, one for votes and one for blocks
     #[command(after_help = EXAMPLES)]
     Generate(GenerateArgs),
+    /// Say what secret key files hold: format, range, public key, slots left, and use
+    Inspect(InspectArgs),
+    /// Write a secret key in the other format
+    #[command(after_help = CONVERT)]
+    Convert(ConvertArgs),
+}
+
+const CONVERT: &str = "\
+A copy of a key is the key: two nodes that sign with copies of one give it
+away. Put the original out of use before the copy signs. The mark beside the
+key, which says what it has signed, goes along.";
+
+/// Arguments of `lathe keys inspect`.
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// Secret key files, or directories of *_sk.ssz files
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// config.yaml of a network, to see where the keys are used in it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON, one object per key, with whole public keys
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `lathe keys convert`.
+#[derive(Args, Debug)]
+pub struct ConvertArgs {
+    /// Secret key file of either format; no node may be using it
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Format to write
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    to: Format,
+    /// File to write; never overwritten
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
 }
 
 /// Arguments of `lathe keys generate`.
@@ -57,6 +100,8 @@ pub enum Format {
 pub fn run(command: &KeysCommand) -> eyre::Result<()> {
     match command {
         KeysCommand::Generate(args) => generate(args),
+        KeysCommand::Inspect(args) => inspect::inspect(args),
+        KeysCommand::Convert(args) => inspect::convert(args),
     }
 }
 

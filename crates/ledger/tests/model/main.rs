@@ -1,0 +1,281 @@
+//! Whatever happens to the files around the keys, in whatever order, no key signs two messages at one slot.
+//!
+//! Each schedule is random and has a seed. It runs a signer as it ships, ledger and marks on places that forget
+//! unsynced writes, through starts, kills, power losses, wiped data, restored backups, copies, second processes, steps
+//! of the clock and new geneses. What it may not do is what `docs/keys.md` says that an operator must never do: take
+//! the keys away from their marks. `LATHE_LEDGER_SCHEDULES` sets the number of schedules.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers fail as tests do, by panicking")]
+
+mod forgetful;
+
+use std::collections::HashMap;
+
+use forgetful::Forgetful;
+use lathe_ledger::{Entry, KeyId, Ledger, Marks, Terms};
+use lathe_types::Root;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+const KEYS: [KeyId; 2] = [KeyId([1; 32]), KeyId([2; 32])];
+const STEPS: usize = 60;
+const FIRST_GENESIS: u64 = 1_700_000_000;
+
+/// Which guard is taken away, to see that the model notices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Without {
+    /// The marks beside the keys.
+    marks: bool,
+    /// Their write before a signature leaves.
+    marks_first: bool,
+    /// The lock on the key files.
+    key_locks: bool,
+}
+
+/// A signer that runs.
+struct Running {
+    ledger: Ledger<Forgetful>,
+    marks: Marks<Forgetful>,
+}
+
+struct World {
+    rng: ChaCha8Rng,
+    without: Without,
+    allow_reuse: bool,
+    /// Ledgers in several data directories, and copies of them.
+    ledgers: Vec<Forgetful>,
+    backups: Vec<Option<Vec<u8>>>,
+    marks: Forgetful,
+    running: Vec<Running>,
+    genesis_time: u64,
+    /// Slots since genesis, and by how much the clock is wrong.
+    now: i64,
+    clock_error: i64,
+    /// The message that left for each key and slot, and for which genesis.
+    released: HashMap<(KeyId, u64), (u64, Root)>,
+    signatures: usize,
+    starts: usize,
+    what: Vec<String>,
+    violation: Option<String>,
+}
+
+impl World {
+    fn new(seed: u64, without: Without) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let allow_reuse = rng.random_bool(0.1);
+        Self {
+            rng,
+            without,
+            allow_reuse,
+            ledgers: vec![Forgetful::default()],
+            backups: Vec::new(),
+            marks: Forgetful::default(),
+            running: Vec::new(),
+            genesis_time: FIRST_GENESIS,
+            now: -2,
+            clock_error: 0,
+            released: HashMap::new(),
+            signatures: 0,
+            starts: 0,
+            what: Vec::new(),
+            violation: None,
+        }
+    }
+
+    fn clock(&self) -> Option<u64> {
+        u64::try_from(self.now + self.clock_error).ok()
+    }
+
+    fn any_ledger(&mut self) -> Forgetful {
+        let index = self.rng.random_range(0..self.ledgers.len());
+        self.ledgers[index].clone()
+    }
+
+    fn start(&mut self) -> Option<()> {
+        // A second process finds the key files locked.
+        if !self.running.is_empty() && !self.without.key_locks {
+            return None;
+        }
+        let medium = self.any_ledger();
+        let mut marks = Marks::open(self.marks.clone()).ok()?;
+        let found: Vec<_> = KEYS.iter().filter_map(|key| marks.of(*key)).collect();
+        marks.make_room(self.genesis_time, &KEYS).ok()?;
+        let terms = Terms {
+            genesis_time: self.genesis_time,
+            current_slot: self.clock(),
+            marks: if self.without.marks { &[] } else { &found },
+            allow_key_reuse: self.allow_reuse,
+        };
+        let ledger = Ledger::open(medium, &terms).ok()?;
+        self.what.push(format!("  {:?}, signing from {}", ledger.opened(), ledger.watermark()));
+        marks.write(&KEYS.map(|key| ledger.mark(key))).ok()?;
+        self.starts += 1;
+        self.running.push(Running { ledger, marks });
+        Some(())
+    }
+
+    /// The duties of a slot, and perhaps the end of the process in their midst.
+    fn sign(&mut self) -> Option<()> {
+        let slot = self.clock()?.saturating_add_signed(self.rng.random_range(-1..=1));
+        let process = self.rng.random_range(0..self.running.len().max(1));
+        let ends_early = self.rng.random_range(0..12);
+        let running = self.running.get_mut(process)?;
+        let mut entries = Vec::new();
+        for key in KEYS {
+            let root = Root::repeat_byte(self.rng.random_range(1..=3));
+            if self.rng.random_bool(0.8) {
+                entries.push(Entry { key, slot, root });
+            }
+        }
+        let outcomes = running.ledger.record_all(&entries);
+        let signed =
+            entries.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_ok()).map(|(entry, _)| *entry);
+        let signed: Vec<Entry> = signed.collect();
+        let marks: Vec<_> = signed.iter().map(|entry| running.ledger.mark(entry.key)).collect();
+        if ends_early == 0 && !self.without.marks_first {
+            self.end();
+            return None;
+        }
+        if !self.without.marks_first {
+            running.marks.write(&marks).unwrap();
+        }
+        for Entry { key, slot, root } in signed {
+            self.signatures += 1;
+            self.what.push(format!("  {} signs {} at {slot}", key.short(), root.0[0]));
+            let (genesis, first) = *self.released.entry((key, slot)).or_insert((self.genesis_time, root));
+            let is_accepted = self.allow_reuse && genesis != self.genesis_time;
+            if first != root && !is_accepted {
+                let story = self.what.join("\n");
+                self.violation =
+                    Some(format!("{} signed two messages at slot {slot}:\n{story}", key.short()));
+                return None;
+            }
+            if is_accepted {
+                self.released.insert((key, slot), (self.genesis_time, root));
+            }
+        }
+        if ends_early == 1 {
+            self.end();
+        }
+        Some(())
+    }
+
+    /// A kill, or a power loss.
+    fn end(&mut self) {
+        self.running.clear();
+        if self.rng.random_bool(0.5) {
+            self.what.push("  power loss".into());
+            let mut rng = self.rng.clone();
+            self.ledgers.iter().chain([&self.marks]).for_each(|place| place.lose_power(&mut rng));
+            self.rng = rng;
+        }
+    }
+
+    fn step(&mut self) {
+        let event = self.rng.random_range(0..100);
+        let (from, to) = (self.any_ledger(), self.any_ledger());
+        let name = match event {
+            0..20 => {
+                self.now += self.rng.random_range(0..3);
+                "time passes"
+            }
+            20..40 => {
+                self.start();
+                "start"
+            }
+            40..70 => {
+                for _ in 0..self.rng.random_range(1..4) {
+                    self.sign();
+                    self.now += self.rng.random_range(0..2);
+                }
+                "duties"
+            }
+            70..76 => {
+                self.end();
+                "end"
+            }
+            76..80 => {
+                self.end();
+                from.put_back(None);
+                "wipe data"
+            }
+            80..84 => {
+                self.backups.push(from.copied());
+                "backup"
+            }
+            84..88 if !self.backups.is_empty() => {
+                self.end();
+                let index = self.rng.random_range(0..self.backups.len());
+                to.put_back(self.backups[index].clone());
+                "restore"
+            }
+            88..91 => {
+                self.ledgers.push(Forgetful::holding(from.copied()));
+                "copy to another directory"
+            }
+            91..96 => {
+                self.clock_error = self.rng.random_range(-12..=12);
+                "clock step"
+            }
+            96..98 => {
+                self.end();
+                self.genesis_time += 1000;
+                self.now = self.rng.random_range(-2..=3);
+                if self.rng.random_bool(0.7) {
+                    self.ledgers = vec![Forgetful::default()];
+                }
+                "new genesis"
+            }
+            _ => "nothing",
+        };
+        self.what.push(format!("{name} (slot {}, clock {:?})", self.now, self.clock()));
+    }
+
+    fn run(seed: u64, without: Without) -> Self {
+        let mut world = Self::new(seed, without);
+        world.what.push(format!("seed {seed}"));
+        for _ in 0..STEPS {
+            if world.violation.is_none() {
+                world.step();
+            }
+        }
+        world
+    }
+}
+
+fn schedules(default: u64) -> u64 {
+    std::env::var("LATHE_LEDGER_SCHEDULES").ok().and_then(|count| count.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn no_key_signs_twice_whatever_happens_to_the_files_around_it() {
+    let count = schedules(2_000);
+    let (mut signatures, mut starts) = (0, 0);
+    for seed in 0..count {
+        let world = World::run(seed, Without::default());
+        if let Some(violation) = world.violation {
+            panic!("{violation}");
+        }
+        signatures += world.signatures;
+        starts += world.starts;
+    }
+    // A model that never signs proves nothing.
+    assert!(signatures as u64 > 5 * count, "{signatures} signatures in {count} schedules");
+    assert!(starts as u64 > 2 * count, "{starts} starts in {count} schedules");
+}
+
+/// How many of some schedules end in two messages at one slot.
+fn reused(without: Without) -> usize {
+    (0..600).filter(|seed| World::run(*seed, without).violation.is_some()).count()
+}
+
+#[test]
+fn the_model_notices_when_a_guard_is_missing() {
+    for without in [
+        Without { marks: true, ..Without::default() },
+        Without { marks_first: true, ..Without::default() },
+        Without { key_locks: true, ..Without::default() },
+    ] {
+        assert!(reused(without) > 0, "{without:?}");
+    }
+}
