@@ -9,12 +9,14 @@ mod execution;
 mod genesis;
 mod keys;
 mod node;
+mod nodes;
 mod output;
 mod progress;
 mod signals;
 mod signer;
 mod spec;
 mod test_driver;
+mod top;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -57,6 +59,10 @@ enum Command {
     Node(Box<node::NodeArgs>),
     /// Run a whole network on this machine
     Devnet(devnet::DevnetArgs),
+    /// Watch one node or many in the terminal
+    Top(top::TopArgs),
+    /// Serve a page that shows a whole network
+    Watch(top::WatchArgs),
     /// Make the files of a new network
     Genesis(genesis::GenesisArgs),
     /// Make, inspect and convert validator keys
@@ -79,6 +85,8 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Node(args) => node::run(*args),
         Command::Devnet(args) => devnet::run(&args),
+        Command::Top(args) => top::run(args),
+        Command::Watch(args) => top::watch(args),
         Command::Genesis(args) => genesis::run(&args),
         Command::Keys(command) => keys::run(&command),
         Command::Signer(command) => signer::run(&command),

@@ -30,10 +30,14 @@ macro_rules! topics {
     ($($(#[$doc:meta])* $topic:ident = $($name:literal)|+,)*) => {
         /// What events are about.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Topic { $($(#[$doc])* $topic,)* }
+        pub enum Topic {
+            $($(#[$doc])* $topic,)*
+            /// How all nodes of a network are; only from a program that watches one.
+            Network,
+        }
 
         impl Topic {
-            /// Every topic with its names; the first is ours, the others are those of other clients.
+            /// Every topic of a node with its names; the first is ours, the others are those of other clients.
             pub const ALL: &[(Self, &[&str])] = &[$((Self::$topic, &[$($name),+])),*];
         }
     };
@@ -85,9 +89,14 @@ impl Feed {
             return;
         }
         if let Ok(json) = serde_json::to_vec(&value()) {
-            // The last listener may have left in between.
-            let _ = self.0.send(Arc::new(Event { topic, json: json.into() }));
+            self.publish_json(topic, json.into());
         }
+    }
+
+    /// The same for what is written already.
+    pub(crate) fn publish_json(&self, topic: Topic, json: Bytes) {
+        // There may be no listener, or the last one may have left in between.
+        let _ = self.0.send(Arc::new(Event { topic, json }));
     }
 }
 
@@ -140,10 +149,24 @@ pub(crate) fn stream(feed: &Feed, place: &Place, query: &[(String, String)]) -> 
         Ok(wanted) => wanted,
         Err(why) => return failure(StatusCode::BAD_REQUEST, &why),
     };
+    answer(feed, place, wanted, b"retry: 2000\n\n".to_vec())
+}
+
+/// Answers with pictures of a network, from the latest one on.
+pub(crate) fn network(feed: &Feed, place: &Place, latest: &Bytes) -> Response {
+    let wanted = Wanted(vec![(Topic::Network, "network")]);
+    let mut greeting = b"retry: 2000\n\n".to_vec();
+    if !latest.is_empty() {
+        write(&mut greeting, &wanted, &Event { topic: Topic::Network, json: latest.clone() });
+    }
+    answer(feed, place, wanted, greeting)
+}
+
+fn answer(feed: &Feed, place: &Place, wanted: Wanted, greeting: Vec<u8>) -> Response {
     if !place.stream() {
         return failure(StatusCode::SERVICE_UNAVAILABLE, "all event streams are taken; try again later");
     }
-    let listener = Listener { receiver: Some(feed.0.subscribe()), wanted, greeted: false };
+    let listener = Listener { receiver: Some(feed.0.subscribe()), wanted, greeting: Some(greeting) };
     let body = Body::from_stream(futures::stream::unfold(listener, |mut listener| async {
         let piece = listener.next_piece().await?;
         Some((Ok::<_, std::convert::Infallible>(piece), listener))
@@ -156,14 +179,15 @@ struct Listener {
     /// `None` once the listener was told that it is too slow.
     receiver: Option<broadcast::Receiver<Arc<Event>>>,
     wanted: Wanted,
-    greeted: bool,
+    /// What is sent first.
+    greeting: Option<Vec<u8>>,
 }
 
 impl Listener {
     /// What to send next; `None` at the end.
     async fn next_piece(&mut self) -> Option<Bytes> {
-        if !std::mem::replace(&mut self.greeted, true) {
-            return Some(Bytes::from_static(b"retry: 2000\n\n"));
+        if let Some(greeting) = self.greeting.take() {
+            return Some(greeting.into());
         }
         let mut piece = Vec::new();
         while piece.is_empty() {
@@ -221,7 +245,7 @@ mod tests {
 
     fn listener(feed: &Feed, topics: &str) -> Listener {
         let wanted = Wanted::parse([topics].into_iter()).unwrap();
-        Listener { receiver: Some(feed.0.subscribe()), wanted, greeted: true }
+        Listener { receiver: Some(feed.0.subscribe()), wanted, greeting: None }
     }
 
     #[tokio::test]

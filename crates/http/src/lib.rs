@@ -31,5 +31,6 @@ pub use events::{Feed, Topic};
 pub use overview::{
     AggregateRecord, Arrivals, BlockRecord, Duties, Overview, Process, REMEMBERED_SLOTS, SlotLog, SlotRecord,
 };
+pub use page::NetworkPage;
 pub use routes::Options;
 pub use server::{Addresses, Server};

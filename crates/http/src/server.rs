@@ -15,6 +15,7 @@ use crate::api::Api;
 use crate::connection::{Limits, serve};
 use crate::driver::{self, TestDriver};
 use crate::error::HttpError;
+use crate::page::{self, NetworkPage};
 use crate::places::Client;
 use crate::routes::{self, Admin, Options};
 
@@ -95,6 +96,18 @@ impl Server {
         Ok(server)
     }
 
+    /// Takes the port for the page of a network, which is served in place of a node.
+    pub async fn bind_network_page(
+        address: SocketAddr,
+        page: NetworkPage,
+        limits: Limits,
+    ) -> Result<Self, HttpError> {
+        let mut server = Self::empty(limits);
+        let router = page::of_a_network(page);
+        server.api_address = Some(server.listen(address, "page", "page-port", router).await?);
+        Ok(server)
+    }
+
     async fn listen(
         &mut self,
         address: SocketAddr,
@@ -166,6 +179,8 @@ async fn accept_loop(
             Ok((stream, client)) => match places.admit(Client::of(client.ip()), Instant::now()) {
                 Some(place) => {
                     connections.spawn(serve(stream, router.clone(), limits, place, stopping.clone()));
+                    // It reads what has come already before the next one could take its place.
+                    tokio::task::yield_now().await;
                 }
                 None => {
                     debug!(%client, "all connections are taken");

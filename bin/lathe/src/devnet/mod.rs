@@ -1,13 +1,10 @@
 //! `lathe devnet`: a whole network on this machine, with one command.
 
 mod children;
+mod display;
 mod execution;
-mod exposition;
-mod poll;
-mod sample;
 mod setup;
 mod summary;
-mod table;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -18,14 +15,15 @@ use lathe_config::{DEFAULT_AGGREGATORS, NetworkPlan};
 use lathe_types::{INTERVALS_PER_SLOT, MILLISECONDS_PER_INTERVAL};
 
 use children::Children;
+use display::Display;
 use execution::Clients;
-use poll::Poller;
+pub use execution::Tip;
 use setup::Network;
 use summary::{Record, Summary};
-use table::Screen;
 
 use crate::aggregation::AggregationArgs;
 use crate::keys::lasting;
+use crate::nodes::{PagePort, Poller, Sample};
 use crate::output::say;
 
 /// Slots that the keys cover when no number of slots is given: four and a half hours.
@@ -36,8 +34,8 @@ const SPARE_KEY_SLOTS: u64 = 64;
 const SAMPLE_INTERVAL: u64 = 3;
 /// The interval of the last slot at which a run ends.
 const END_INTERVAL: u64 = 4;
-/// Slots between lines when there is no terminal.
-const SLOTS_PER_LINE: u64 = 1;
+/// Pause between pictures on a terminal, so that the clock moves.
+const DRAW_PERIOD: Duration = Duration::from_millis(200);
 
 /// Run a whole network on this machine until Ctrl-C.
 #[derive(Args, Debug)]
@@ -68,6 +66,9 @@ pub struct DevnetArgs {
     /// Newest fork of the execution layer
     #[arg(long, value_name = "FORK", default_value = "prague", requires = "el")]
     fork: execution::ForkName,
+    /// Port of the page that shows the network, on loopback [default: 5050, or a free one]
+    #[arg(long, value_name = "PORT")]
+    page_port: Option<u16>,
     /// Write an account of the run here as JSON
     #[arg(long, value_name = "FILE", requires = "slots")]
     summary: Option<PathBuf>,
@@ -97,7 +98,11 @@ pub fn run(args: &DevnetArgs) -> eyre::Result<()> {
         dir.join("logs").display()
     ));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let watched = runtime.block_on(watch(&network, args.slots, started, &mut children, clients.as_mut()));
+    let watched = runtime.block_on(async {
+        let port = args.page_port.map_or(PagePort::Usual, PagePort::Exactly);
+        let display = Display::start(network.endpoints.clone(), port).await?;
+        watch(&network, args.slots, started, &mut children, clients.as_mut(), display).await
+    });
     let stopped_well = children.stop();
     let Some(summary) = watched? else { return Ok(()) };
     conclude(&summary, args.summary.as_deref())?;
@@ -132,6 +137,8 @@ fn check_keys(network: &Network, slots: Option<u64>) -> eyre::Result<()> {
     Ok(())
 }
 
+/// An interval.
+const INTERVAL: Duration = Duration::from_millis(MILLISECONDS_PER_INTERVAL);
 /// Milliseconds of a slot.
 const SLOT_MS: u64 = INTERVALS_PER_SLOT * MILLISECONDS_PER_INTERVAL;
 
@@ -171,7 +178,7 @@ fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Watches the network until the end of its last slot, or until a signal; then there is no summary unless a signal
+/// Watches the network until the end of its last slot, or until a signal or a key; then there is no summary unless it
 /// found an endless run, which has none.
 async fn watch(
     network: &Network,
@@ -179,58 +186,58 @@ async fn watch(
     started: Instant,
     children: &mut Children,
     mut clients: Option<&mut Clients>,
+    mut display: Display,
 ) -> eyre::Result<Option<Summary>> {
     let names: Vec<String> = network.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
     let mut record = Record::new(names, network.validators);
     let poller = Poller::new(network.endpoints.clone());
     let mut execution = clients.as_deref().map(execution::Watch::new);
-    let mut screen = Screen::new();
+    let mut samples: Vec<Option<Sample>> = vec![None; network.endpoints.len()];
     let signal = crate::signals::wait();
     tokio::pin!(signal);
     loop {
-        let now = Moment::now(network.genesis_time);
-        let (slot, interval) = now.next_interval();
-        let wait =
-            now.until(Moment::at(slot, interval)).min(Duration::from_millis(MILLISECONDS_PER_INTERVAL));
-        tokio::select! {
-            signal = &mut signal => {
-                let signal = signal?;
+        let (slot, interval) = Moment::now(network.genesis_time).next_interval();
+        while Moment::now(network.genesis_time) < Moment::at(slot, interval) {
+            let now = Moment::now(network.genesis_time);
+            let pause = if display.is_live() { DRAW_PERIOD } else { INTERVAL };
+            let ended = tokio::select! {
+                signal = &mut signal => Some(signal?),
+                () = display.end_asked() => Some("ended"),
+                () = tokio::time::sleep(now.until(Moment::at(slot, interval)).min(pause)) => None,
+            };
+            if let Some(why) = ended {
+                display.end(&samples);
                 if slots.is_some() {
-                    bail!("{signal} before the last slot");
+                    bail!("{why} before the last slot");
                 }
                 return Ok(None);
             }
-            () = tokio::time::sleep(wait) => {}
+            look_after(children, now, &mut display)?;
+            for end in clients.as_deref_mut().map(Clients::ended).unwrap_or_default() {
+                display.tell(end);
+            }
+            if now < Moment(0) {
+                samples = ask(&poller).await?;
+                display.publish(&samples);
+            }
+            display.draw(Moment::now(network.genesis_time).0, &samples)?;
         }
-        look_after(children, now)?;
-        for end in clients.as_deref_mut().map(Clients::ended).unwrap_or_default() {
-            say(&end);
-        }
-        if Moment::now(network.genesis_time) < Moment::at(slot, interval) {
-            screen.draw(
-                &format!("genesis in {} s", (-now.0).max(0) / 1000),
-                &record.latest().collect::<Vec<_>>(),
-            );
-            continue;
-        }
-        let mut samples = ask(&poller).await?;
+        samples = ask(&poller).await?;
         if let Some(watch) = execution.take() {
             execution = Some(watch.round(slot, interval, &mut samples).await?);
         }
         let elapsed_s = started.elapsed().as_secs_f64();
         if interval == SAMPLE_INTERVAL {
             record.note_slot(slot, elapsed_s, &samples);
+            display.log(slot, &samples);
         } else {
             record.note(elapsed_s, &samples);
         }
-        let rows: Vec<_> = record.names().zip(samples.iter().map(Option::as_ref)).collect();
-        screen.draw(&format!("slot {slot}, interval {interval}"), &rows);
-        if interval == SAMPLE_INTERVAL && slot.is_multiple_of(SLOTS_PER_LINE) {
-            screen.log(slot, &rows);
-        }
+        display.publish(&samples);
         if let Some(last) = slots
             && Moment::now(network.genesis_time) >= Moment::at(last, END_INTERVAL)
         {
+            display.end(&samples);
             let mut summary = record.summary(last);
             summary.execution = execution.map(|watch| watch.summary());
             return Ok(Some(summary));
@@ -239,17 +246,17 @@ async fn watch(
 }
 
 /// A node that does not start ends the network; one that ends later is for the others to cope with.
-fn look_after(children: &mut Children, now: Moment) -> eyre::Result<()> {
+fn look_after(children: &mut Children, now: Moment, display: &mut Display) -> eyre::Result<()> {
     for end in children.ended()? {
         if now < Moment(0) || !children.any_left() {
             bail!("{end}");
         }
-        say(&end);
+        display.tell(end);
     }
     Ok(())
 }
 
-async fn ask(poller: &Poller) -> eyre::Result<Vec<Option<sample::Sample>>> {
+async fn ask(poller: &Poller) -> eyre::Result<Vec<Option<Sample>>> {
     let poller = poller.clone();
     tokio::task::spawn_blocking(move || poller.sample()).await.wrap_err("asking the nodes failed")
 }

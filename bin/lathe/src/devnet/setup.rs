@@ -1,6 +1,6 @@
 //! Makes the network that `lathe devnet` runs, or takes up one that is there.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use lathe_config::{
 
 use lathe_node::AggregationBackend;
 
-use super::poll::Endpoint;
+use crate::nodes::Endpoint;
 use crate::output::say;
 use crate::progress::KeyProgress;
 
@@ -68,12 +68,13 @@ fn open(dir: &Path) -> eyre::Result<Network> {
     })?;
     let nodes = ValidatorConfig::read(&file)?.nodes;
     let endpoints = nodes.iter().map(|node| {
-        let address =
-            |port: Option<u16>, default| SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or(default)));
+        let url = |port: Option<u16>, default| {
+            format!("http://{}:{}", Ipv4Addr::LOCALHOST, port.unwrap_or(default))
+        };
         Endpoint {
             name: node.name.clone(),
-            api: address(node.api_port, DEFAULT_API_PORT),
-            metrics: address(node.metrics_port, DEFAULT_METRICS_PORT),
+            api: url(node.api_port, DEFAULT_API_PORT),
+            metrics: Some(url(node.metrics_port, DEFAULT_METRICS_PORT)),
         }
     });
     let manifest = dir.join(KEYS_DIR).join(MANIFEST_FILE);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::execution::ExecutionSummary;
-use super::sample::{BlockProofs, Percentiles, Sample, round};
+use crate::nodes::{BlockProofs, Percentiles, Sample, round};
 
 /// Lags are judged from this slot on: before it the chain cannot have finalized three slots back.
 const FIRST_JUDGED_SLOT: u64 = 5;
@@ -142,17 +142,6 @@ impl Record {
             }
             self.latest[node] = Some((elapsed_s, sample.clone()));
         }
-    }
-
-    /// The nodes.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str)
-    }
-
-    /// The newest sample of each node.
-    pub fn latest(&self) -> impl Iterator<Item = (&str, Option<&Sample>)> {
-        let samples = self.latest.iter().map(|latest| latest.as_ref().map(|(_, sample)| sample));
-        self.names().zip(samples)
     }
 
     /// The account of a run of `slots`.

@@ -1,5 +1,5 @@
-use super::super::sample::{Block, Checkpoint, Figures, ForkChoice};
 use super::*;
+use crate::nodes::{Block, Checkpoint, Figures, ForkChoice};
 
 /// A node whose chain has a block in every slot up to `head`; roots carry the branch's name.
 fn sample(branch: &str, head: u64) -> Sample {
@@ -19,7 +19,6 @@ fn sample(branch: &str, head: u64) -> Sample {
             finalized: Checkpoint { root: root(finalized_slot), slot: finalized_slot },
             ..ForkChoice::default()
         },
-        execution: None,
         figures: Figures {
             head_slot: head,
             justified_slot,
@@ -31,6 +30,7 @@ fn sample(branch: &str, head: u64) -> Sample {
             max_rss_bytes: 64.0 * MIB,
             ..Figures::default()
         },
+        ..Sample::default()
     }
 }
 

@@ -5,5 +5,6 @@
 mod common;
 mod driver;
 mod events;
+mod page;
 mod routes;
 mod server;

@@ -15,10 +15,11 @@ use lathe_execution::Fork;
 use lathe_execution::dev::{DevClient, Program};
 use lathe_types::Root;
 
-use super::sample::Sample;
 use account::Account;
 use rpc::Rpc;
 use traffic::Traffic;
+
+use crate::nodes::Sample;
 
 pub use account::{ExecutionSummary, Tip};
 

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::execution::Tip;
 use super::exposition::Exposition;
+use super::overview::Overview;
+use crate::devnet::Tip;
 
 /// A checkpoint as the API writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -61,7 +63,7 @@ impl ForkChoice {
 }
 
 /// One node at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Sample {
     /// Its chain.
     pub chain: ForkChoice,
@@ -69,6 +71,34 @@ pub struct Sample {
     pub figures: Figures,
     /// The execution client beside it, if there is one that answers.
     pub execution: Option<Tip>,
+    /// What it says of itself; nodes of other clients say nothing.
+    pub overview: Option<Overview>,
+    /// The same and its chain, as they came, for the page.
+    pub raw_overview: Value,
+    /// See above.
+    pub raw_chain: Value,
+}
+
+impl Sample {
+    /// Takes in what a node said; `None` if that is no fork choice.
+    pub fn new(chain: Value, mut overview: Value, figures: Figures) -> Option<Self> {
+        let read = ForkChoice::deserialize(&chain).ok()?;
+        let understood = Overview::deserialize(&overview).ok();
+        // The page of a network shows of each slot when blocks came, and nothing else.
+        for slot in overview.get_mut("slots").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(slot) = slot.as_object_mut() {
+                slot.retain(|key, _| key == "slot" || key == "blocks");
+            }
+        }
+        Some(Self {
+            chain: read,
+            figures,
+            execution: None,
+            overview: understood,
+            raw_overview: overview,
+            raw_chain: chain,
+        })
+    }
 }
 
 /// The figures of one scrape.
