@@ -1,15 +1,20 @@
 //! How chain time follows the system clock, without reading it.
 
 use lathe_engine::Millis;
-use lathe_types::MILLISECONDS_PER_INTERVAL;
+use lathe_types::{MILLISECONDS_PER_INTERVAL, MILLISECONDS_PER_SLOT};
 
 const MICROS_PER_MILLI: i64 = 1000;
 
-/// Chain time: microseconds since genesis that never run backwards.
+/// A step back of the system clock by more than this many microseconds of real time is a correction of a clock that was
+/// wrong, and followed at once: one slot. At half the pace, a day's error would take two days.
+const MAX_SLEWED_US: i64 = MILLISECONDS_PER_SLOT as i64 * MICROS_PER_MILLI;
+
+/// Chain time: microseconds since genesis that run backwards only when a wrong clock is corrected.
 ///
-/// It follows the system clock, forward steps included. When the system clock steps back, chain time goes on at half
-/// the pace of the monotonic clock until the system clock has caught up, so that no interval is entered twice and no
-/// duty is done twice.
+/// It follows the system clock, forward steps included. When the system clock steps back by up to a slot, chain time
+/// goes on at half the pace of the monotonic clock until the system clock has caught up, so that no interval is entered
+/// twice and no duty is done twice. A longer step back is followed at once: what was signed for slots that lie ahead
+/// again is in the signing ledger.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     genesis_unix_us: i64,
@@ -30,7 +35,9 @@ impl Timeline {
     pub fn advance(&mut self, unix_us: i64, monotonic_us: i64) -> i64 {
         let elapsed = (monotonic_us - self.monotonic_us).max(0);
         self.monotonic_us += elapsed;
-        self.unix_us = unix_us.max(self.unix_us.saturating_add(elapsed / 2));
+        let slewed = self.unix_us.saturating_add(elapsed / 2);
+        let is_corrected = slewed.saturating_sub(unix_us) > MAX_SLEWED_US;
+        self.unix_us = if is_corrected { unix_us } else { unix_us.max(slewed) };
         (self.unix_us.saturating_sub(self.genesis_unix_us) as f64 * self.speed) as i64
     }
 
@@ -106,6 +113,17 @@ mod tests {
         assert_eq!(timeline.advance(GENESIS_US + 14_000, 11_000), 15_500);
         assert_eq!(timeline.advance(GENESIS_US + 20_000, 17_000), 20_000, "caught up");
         assert_eq!(timeline.ahead_us(GENESIS_US + 20_000), 0);
+    }
+
+    #[test]
+    fn a_step_back_of_more_than_a_slot_is_followed_at_once() {
+        let mut timeline = Timeline::new(GENESIS_S, 1.0, GENESIS_US, 0);
+        assert_eq!(timeline.advance(GENESIS_US + 600_000_000, 1_000), 600_000_000);
+        assert_eq!(timeline.advance(GENESIS_US + 1_000_000, 1_000_000), 1_000_000);
+        assert_eq!(timeline.ahead_us(GENESIS_US + 1_000_000), 0);
+        assert_eq!(timeline.advance(GENESIS_US + 2_000_000, 2_000_000), 2_000_000);
+        let slewed = timeline.advance(GENESIS_US + 2_000_000 - MAX_SLEWED_US, 2_000_000);
+        assert_eq!(slewed, 2_000_000, "one of a slot is waited for");
     }
 
     #[test]

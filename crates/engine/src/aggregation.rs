@@ -58,6 +58,12 @@ impl Aggregation {
         self.votes_since = false;
     }
 
+    /// The clock was set back: rounds of slots that lie ahead again were not theirs.
+    pub(crate) fn clock_corrected(&mut self, clock: Slot) {
+        self.round = self.round.filter(|(slot, _)| *slot < clock);
+        self.last_aggregate = self.last_aggregate.min(Some(clock));
+    }
+
     /// When the next late round is due.
     pub(crate) fn next_timeout(&self) -> Option<Millis> {
         let (slot, done) = self.round?;
@@ -77,8 +83,8 @@ impl Aggregation {
         if !core.is_aggregator {
             return;
         }
-        if core.is_syncing {
-            return core.missed(Duty::Aggregation, None, slot, MissReason::NotSynced);
+        if let Some(reason) = core.rests() {
+            return core.missed(Duty::Aggregation, None, slot, reason);
         }
         if self.round.is_none_or(|(done, _)| done < slot) {
             self.begin_round(core, slot);
@@ -89,7 +95,7 @@ impl Aggregation {
     pub(crate) fn begin_if_complete(&mut self, core: &mut Core) {
         let slot = core.clock();
         let begun = self.round.is_some_and(|(done, _)| done >= slot);
-        if begun || !core.is_aggregator || core.is_syncing {
+        if begun || !core.is_aggregator || core.rests().is_some() {
             return;
         }
         let expected = expected_voters(core);
@@ -110,7 +116,7 @@ impl Aggregation {
             && self.next_timeout().is_some_and(|at| core.now >= at)
         {
             self.round = Some((slot, done + 1));
-            if slot == core.clock() && core.is_aggregator && !core.is_syncing {
+            if slot == core.clock() && core.is_aggregator && core.rests().is_none() {
                 self.fold(core);
             }
         }
@@ -194,7 +200,7 @@ impl Aggregation {
             let covered = core.pending_covers(&data, &ValidatorSet::of(&aggregate.proof.participants));
             if asked_for && !covered && core.store.on_gossip_aggregated_attestation(&aggregate).is_ok() {
                 core.view_is_stale();
-                if core.is_aggregator && !core.is_syncing {
+                if core.is_aggregator && core.rests().is_none() {
                     self.publish(core, data, aggregate.proof);
                 }
             }

@@ -49,6 +49,11 @@ impl Attesting {
         }
     }
 
+    /// The clock was set back: a vote of a slot that lies ahead again is not due.
+    pub(crate) fn clock_corrected(&mut self, clock: Slot) {
+        self.waiting = self.waiting.filter(|waiting| waiting.slot <= clock);
+    }
+
     /// Votes if it is time to.
     pub(crate) fn vote_if_due(&mut self, core: &mut Core) {
         let Some(Waiting { slot, .. }) = self.waiting else {
@@ -75,8 +80,8 @@ impl Attesting {
     }
 
     fn vote(&mut self, core: &mut Core, slot: Slot) {
-        if core.is_syncing {
-            return missed_by_all(core, slot, MissReason::NotSynced);
+        if let Some(reason) = core.rests() {
+            return missed_by_all(core, slot, reason);
         }
         let before = core.snapshot();
         core.store.update_head();

@@ -8,12 +8,14 @@ use lathe_types::{Shaped, TreeHash};
 use crate::aggregation::Aggregation;
 use crate::attesting::Attesting;
 use crate::blocks::Blocks;
+use crate::concerns::Concerns;
 use crate::config::{Anchor, EngineConfig, EngineError};
 use crate::core::Core;
 use crate::execution::Execution;
 use crate::gate::Gate;
 use crate::io::Effect;
 use crate::observer::Observer;
+use crate::plausibility::Plausibility;
 use crate::proposal::Proposing;
 use crate::sync::Sync;
 use crate::timeline::Timeline;
@@ -31,6 +33,8 @@ pub struct Engine {
     pub(crate) execution: Execution,
     pub(crate) sync: Sync,
     pub(crate) gate: Gate,
+    pub(crate) concerns: Concerns,
+    pub(crate) plausibility: Plausibility,
     pub(crate) timeline: Timeline,
     view: Option<(u64, Arc<View>)>,
 }
@@ -61,6 +65,8 @@ impl Engine {
             execution: Execution::default(),
             sync: Sync::default(),
             gate: Gate::default(),
+            concerns: Concerns::default(),
+            plausibility: Plausibility::default(),
             timeline: Timeline::default(),
             view: None,
         })

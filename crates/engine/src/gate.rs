@@ -5,6 +5,10 @@
 //! the same is needed to vote for that head. Taken literally, one validator that keeps building a fork of its own
 //! silences all others for good. So what counts is a newer head that a peer claims and that is *not* in the store; nor
 //! is a head ahead of us that was refused, or builds on a block that was.
+//!
+//! A claim is not evidence: nobody has signed it. It asks for a fetch, and may hold duties back for as long as an
+//! honest peer takes to deliver ([`CLAIM_PATIENCE_SLOTS`]), over all peers and addresses together. Only blocks that are
+//! imported and move our head on, which validators have signed, let claims count anew.
 
 use lathe_types::Slot;
 
@@ -15,6 +19,11 @@ pub(crate) const HYSTERESIS_BAND: u64 = 2;
 /// Lag of the newest block anywhere that is taken for a stall of the whole network (leanSpec
 /// `NETWORK_STALL_THRESHOLD`).
 pub(crate) const NETWORK_STALL_THRESHOLD: u64 = 8;
+/// Slots for which heads that peers only claim can close the gate, all peers together, unless our own head moves on
+/// meanwhile. Claims cost nothing, so this is how long liars can delay duties; an honest peer has delivered something
+/// of what it claims long before: a request is given up after 10 s, and two peers that do not answer leave a third its
+/// turn.
+pub(crate) const CLAIM_PATIENCE_SLOTS: u64 = 8;
 /// Slots that a node which starts behind waits for the first word of a peer before it believes that nobody is ahead.
 pub(crate) const STARTUP_GRACE_SLOTS: u64 = 4;
 
@@ -37,13 +46,19 @@ pub(crate) struct Gate {
     closed: bool,
     /// A node that starts behind does not trust its silence before this slot.
     grace_until: Option<Slot>,
+    /// The newest head that we have had.
+    best_head: Slot,
+    /// When claims of newer heads began to count against us, as long as our head has not moved on since.
+    claimed_since: Option<Slot>,
 }
 
 impl Gate {
     /// To be told once, at the first look at the clock.
     pub(crate) fn start(&mut self, clock: Slot, head: Slot) {
+        self.best_head = head;
         if clock.0.saturating_sub(head.0) > SYNC_LAG_THRESHOLD {
             self.closed = true;
+            self.claimed_since = Some(clock);
             self.grace_until = Some(Slot(clock.0.saturating_add(STARTUP_GRACE_SLOTS)));
         }
     }
@@ -60,6 +75,10 @@ impl Gate {
     }
 
     fn judge(&mut self, chain: ChainLag) -> bool {
+        if chain.head > self.best_head {
+            self.best_head = chain.head;
+            self.claimed_since = None;
+        }
         let lag = chain.clock.0.saturating_sub(chain.head.0);
         if self
             .grace_until
@@ -76,7 +95,14 @@ impl Gate {
         if chain.clock.0.saturating_sub(newest.0) > NETWORK_STALL_THRESHOLD {
             return false;
         }
-        lag > if self.closed { SYNC_LAG_THRESHOLD - HYSTERESIS_BAND } else { SYNC_LAG_THRESHOLD }
+        let tolerated = if self.closed { SYNC_LAG_THRESHOLD - HYSTERESIS_BAND } else { SYNC_LAG_THRESHOLD };
+        if lag <= tolerated {
+            return false;
+        }
+        // A clock that steps back must not prolong it.
+        let since = self.claimed_since.map_or(chain.clock, |since| since.min(chain.clock));
+        self.claimed_since = Some(since);
+        chain.clock.0 - since.0 < CLAIM_PATIENCE_SLOTS
     }
 }
 
@@ -91,6 +117,32 @@ mod tests {
             newest_unheld: newest_unheld.map(Slot),
             heard_of_peers: true,
         }
+    }
+
+    #[test]
+    fn what_nobody_delivers_closes_nothing_for_long() {
+        let mut gate = Gate::default();
+        for clock in 11..15 {
+            gate.update(lag(clock, 10, Some(clock)));
+            assert!(!gate.is_closed());
+        }
+        for clock in 15..15 + CLAIM_PATIENCE_SLOTS {
+            gate.update(lag(clock, 10, Some(clock)));
+            assert!(gate.is_closed(), "clock {clock}: somebody may deliver");
+        }
+        for clock in 15 + CLAIM_PATIENCE_SLOTS..100 {
+            gate.update(lag(clock, 10, (clock % 3 > 0).then_some(clock)));
+            assert!(!gate.is_closed(), "clock {clock}: new claims are worth no more than old ones");
+        }
+        gate.update(lag(100, 11, Some(100)));
+        assert!(
+            gate.is_closed(),
+            "a block that was delivered shows that there is something to catch up with"
+        );
+        gate.update(lag(50, 11, Some(50)));
+        assert!(gate.is_closed());
+        gate.update(lag(50 + CLAIM_PATIENCE_SLOTS, 11, Some(100)));
+        assert!(!gate.is_closed(), "a step back prolongs nothing");
     }
 
     #[test]

@@ -49,6 +49,7 @@ impl Engine {
         let at_ms = self.core.now.since(Millis::of_slot(slot));
         self.core.announce(Event::Proposed { block: Checkpoint { root: prepared.root, slot }, at_ms });
         self.core.report_proposal(&block.block);
+        self.blocks.published(block, prepared.root);
         if self.import(block, prepared.root, prepared.post_state.clone(), None) {
             self.after_import(block, prepared.root);
         }
@@ -77,6 +78,9 @@ impl Engine {
             self.aggregation.aggregate_seen(self.core.clock());
         }
         self.core.announce_import(block, Checkpoint { root, slot }, arrival);
+        if arrival.is_some() {
+            self.plausibility.block_came(self.core.now, slot);
+        }
         self.core.store_changed(&before, vec![(root, block.clone(), post_state)]);
         self.forget_finalized();
         true

@@ -33,6 +33,21 @@ impl Engine {
         }
     }
 
+    /// The clock was ahead and was set back by more than a slot. Time goes on from there, from the next interval on;
+    /// what was done for slots that lie ahead again stays done, and the signer's ledger sees to it that no key signs
+    /// twice.
+    pub(crate) fn clock_corrected(&mut self) {
+        let clock = self.core.clock();
+        self.timeline.start(self.core.now);
+        self.core.store.rewind_time(self.timeline.current().unwrap_or_default());
+        self.attesting.clock_corrected(clock);
+        self.aggregation.clock_corrected(clock);
+        self.proposing.clock_corrected(&mut self.core, clock);
+        self.plausibility.clock_corrected();
+        self.judge_clock();
+        self.update_gate();
+    }
+
     /// The first look at the clock. Duties of the interval that is under way are left alone: another run of this node
     /// may have done them.
     fn start(&mut self) {
@@ -87,6 +102,9 @@ impl Engine {
         self.attesting.give_up_before(&mut self.core, slot);
         self.core.view_is_stale();
         self.update_gate();
+        if is_current {
+            self.survey_peers();
+        }
         // Normally taken up at interval 4 of the slot before; here if that was missed.
         if is_current {
             self.proposing.take_up(&mut self.core, slot);

@@ -41,6 +41,12 @@ pub struct RequestId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer(pub u64);
 
+/// Where a peer's address belongs to, as the driver numbers it: one IPv4 address, or one IPv6 /64 prefix. Identities
+/// are free and addresses cost something, so what peers share is shared out by group; though honest peers may share
+/// one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group(pub u64);
+
 /// Position in the order of persisted batches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sequence(pub u64);
@@ -168,6 +174,8 @@ pub enum Input {
     PeerConnected {
         /// The peer.
         peer: Peer,
+        /// Where it connected from.
+        group: Group,
     },
     /// A peer said what its chain is.
     PeerStatus {

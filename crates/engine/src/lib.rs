@@ -17,6 +17,7 @@
 mod aggregation;
 mod attesting;
 mod blocks;
+mod concerns;
 mod config;
 mod core;
 mod engine;
@@ -26,7 +27,9 @@ mod import;
 mod intervals;
 mod io;
 mod observer;
+mod plausibility;
 mod proposal;
+mod share;
 mod sync;
 mod time;
 mod timeline;

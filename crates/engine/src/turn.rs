@@ -1,12 +1,12 @@
 //! One turn of the engine: the clock, the input, what follows. Here the rooms meet: what one of them hands back is
 //! taken to the others.
 
-use lathe_types::Signature;
+use lathe_types::{Checkpoint, MILLISECONDS_PER_SLOT, Root, Signature, Slot};
 
 use crate::blocks::{ArrivedBlock, Lead};
 use crate::core::JobKind;
 use crate::engine::Engine;
-use crate::gate::{ChainLag, HYSTERESIS_BAND};
+use crate::gate::{ChainLag, HYSTERESIS_BAND, SYNC_LAG_THRESHOLD};
 use crate::io::{
     Effect, Event, Input, JobFailure, JobId, Millis, Offence, Origin, PayloadFailure, PayloadVerdict,
     SignFailure, VerifyAnswer,
@@ -14,11 +14,18 @@ use crate::io::{
 use crate::sync::{Situation, Sync};
 use crate::votes::{Counted, PendingAggregate, PendingVote, Vote};
 
+/// A step back of the clock by more than this, in milliseconds, is a correction: time goes on from there. A smaller one
+/// is waited for, so that nothing is done twice.
+const MAX_STEP_BACK_MS: i64 = MILLISECONDS_PER_SLOT as i64;
+
 impl Engine {
     /// Takes in what happened at `now`. What is to be done about it comes out of [`Self::poll_effect`].
     pub fn handle(&mut self, now: Millis, input: Input) {
+        let before = std::mem::replace(&mut self.core.now, now);
+        if before.since(now) > MAX_STEP_BACK_MS && self.timeline.has_started() {
+            self.clock_corrected();
+        }
         // A block that is due goes out before anything else of its slot is looked at.
-        self.core.now = now;
         if self.timeline.has_started() {
             self.drive_proposal();
         }
@@ -63,12 +70,17 @@ impl Engine {
                 self.consider_vote(origin, Vote::Aggregate(PendingAggregate { aggregate, origin }));
             }
             Input::Durable { sequence } => self.core.durable(sequence),
-            Input::PeerConnected { peer } => {
-                let effect = self.sync.connected(now, peer);
+            Input::PeerConnected { peer, group } => {
+                self.core.connected(peer, group);
+                let effect = self.sync.connected(now, self.core.sender(peer));
                 effect.into_iter().for_each(|effect| self.core.push(effect));
             }
-            Input::PeerStatus { peer, status } => self.sync.status(now, peer, status),
-            Input::PeerDisconnected { peer } => self.sync.disconnected(peer),
+            Input::PeerStatus { peer, status } => self.sync.status(now, self.core.sender(peer), status),
+            Input::PeerDisconnected { peer } => {
+                self.core.disconnected(peer);
+                self.sync.disconnected(peer);
+                self.blocks.forget(peer);
+            }
             Input::FetchEnded { request, outcome } => {
                 let effect = self.sync.ended(now, request, outcome);
                 effect.into_iter().for_each(|effect| self.core.push(effect));
@@ -162,6 +174,7 @@ impl Engine {
         let leads = self.blocks.recheck(&mut self.core);
         self.follow(leads);
         self.update_gate();
+        self.judge_clock();
         self.attesting.vote_if_due(&mut self.core);
         self.forget_finalized();
         self.aggregation.fold_late_votes(&mut self.core);
@@ -176,6 +189,7 @@ impl Engine {
             effects.into_iter().for_each(|effect| self.core.push(effect));
         }
         self.votes.expire(self.core.now);
+        self.blocks.expire(self.core.now);
         self.core.expire_verdicts();
     }
 
@@ -212,6 +226,7 @@ impl Engine {
             match lead {
                 Lead::Found(root) => self.sync.not_missing(&root),
                 Lead::Parent { root, child, from } => {
+                    let from = from.map(|peer| self.core.sender(peer));
                     self.with_situation(|sync, situation| sync.want_parent(situation, root, child, from));
                 }
             }
@@ -258,7 +273,7 @@ impl Engine {
         }
     }
 
-    fn payload_judged(&mut self, block: lathe_types::Root, verdict: PayloadVerdict) {
+    fn payload_judged(&mut self, block: Root, verdict: PayloadVerdict) {
         let removed = self.execution.payload_status(&mut self.core, block, verdict);
         self.blocks.payloads_are_bad(&removed);
         self.forget_finalized();
@@ -269,7 +284,7 @@ impl Engine {
         self.blocks.prune(self.core.finalized_slot());
     }
 
-    fn newest_unheld_claim(&mut self) -> Option<lathe_types::Slot> {
+    fn newest_unheld_claim(&mut self) -> Option<Slot> {
         // Asked for in every turn, so nothing is looked up while the head is near the clock.
         let near = self.core.clock().0.saturating_sub(self.core.store.head().slot.0) <= HYSTERESIS_BAND;
         if near { None } else { self.with_situation(|sync, situation| sync.newest_claim(situation)) }
@@ -291,6 +306,47 @@ impl Engine {
             self.core.announce(Event::Syncing(self.gate.is_closed()));
         }
         self.core.is_syncing = self.gate.is_closed();
+        let is_behind = self.is_behind();
+        if self.core.is_behind != is_behind {
+            self.core.is_behind = is_behind;
+            self.core.view_is_stale();
+        }
+    }
+
+    /// Duties rest while others' blocks say that the clock is ahead.
+    pub(crate) fn judge_clock(&mut self) {
+        let (is_implausible, event) = self.plausibility.judge(self.core.now);
+        self.core.clock_is_implausible = is_implausible;
+        if let Some(event) = event {
+            self.core.view_is_stale();
+            self.core.announce(event);
+        }
+    }
+
+    /// Whether the chain is far behind the clock and some peer says that it has more. Duties go on if nobody delivers
+    /// it; but whoever asks is to know.
+    fn is_behind(&mut self) -> bool {
+        let lag = self.core.clock().0.saturating_sub(self.core.store.head().slot.0);
+        lag > SYNC_LAG_THRESHOLD && self.with_situation(|sync, situation| sync.is_outrun(situation))
+    }
+
+    /// Once a slot: looks at what peers say of their chains, and tells the operator where it is not ours.
+    pub(crate) fn survey_peers(&mut self) {
+        let (store, blocks, clock) = (&self.core.store, &self.blocks, self.core.clock());
+        let (finalized, state) = (store.latest_finalized(), store.head_state());
+        let is_known = |root: &Root| store.contains(root) || blocks.holds(root) || blocks.is_refused(root);
+        let heads = self.sync.addresses(|status| {
+            let may_be = status.head.slot > finalized.slot && status.head.slot.0 <= clock.0.saturating_add(1);
+            may_be && !is_known(&status.head.root)
+        });
+        let conflicts = self.sync.addresses(|status| {
+            let Checkpoint { root, slot } = status.finalized;
+            let ours = usize::try_from(slot.0).ok().and_then(|slot| state.historical_block_hashes.get(slot));
+            slot <= finalized.slot && slot > Slot(0) && ours.is_some_and(|ours| *ours != root)
+        });
+        for event in self.concerns.judge(clock, heads, conflicts, finalized) {
+            self.core.announce(event);
+        }
     }
 
     /// Lets `decide` look at where the chain stands.

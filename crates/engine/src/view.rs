@@ -60,7 +60,7 @@ pub struct ViewNode {
 /// Progress of synchronisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncView {
-    /// Whether duties are withheld because the chain is behind.
+    /// Whether the chain is behind: duties are withheld, or peers claim a newer head that nobody has delivered.
     pub is_syncing: bool,
     /// Slot of the head.
     pub head_slot: Slot,
@@ -121,7 +121,7 @@ impl View {
             nodes,
             validator_count: head_state.validators.len() as u64,
             sync: SyncView {
-                is_syncing: core.is_syncing,
+                is_syncing: core.rests().is_some() || core.is_behind,
                 head_slot: head.slot,
                 sync_distance: core.clock().0.saturating_sub(head.slot.0),
                 finalized_slot: finalized.slot,

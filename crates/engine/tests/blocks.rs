@@ -2,7 +2,7 @@
 
 mod support;
 
-use lathe_engine::{FetchFailure, Input, JobFailure, JobId, Peer, RequestId};
+use lathe_engine::{FetchFailure, Group, Input, JobFailure, JobId, Peer, RequestId};
 use lathe_types::{AttestationData, Checkpoint, Slot, TreeHash};
 use support::{Hand, Made, anchor, job_of};
 
@@ -95,7 +95,7 @@ fn an_orphan_is_ignored_its_parent_fetched_and_both_imported() {
     let (mut hand, genesis) = hand();
     let first = genesis.child(1, &[]);
     let second = first.child(2, &[]);
-    hand.input(Input::PeerConnected { peer: Peer(9) });
+    hand.input(Input::PeerConnected { peer: Peer(9), group: Group(9) });
     hand.tick(8_000);
     assert_eq!(hand.gossip_block(9, &second.block), ["ignore 9", "fetch 0 of peer 9: 1 roots"]);
     assert_eq!(hand.gossip_block(8, &second.block), ["ignore 8"], "asked for once");
@@ -212,7 +212,7 @@ fn a_missing_parent_is_asked_of_others_after_a_failure() {
     let first = genesis.child(1, &[]);
     let second = first.child(2, &[]);
     for peer in [7, 9] {
-        hand.input(Input::PeerConnected { peer: Peer(peer) });
+        hand.input(Input::PeerConnected { peer: Peer(peer), group: Group(peer) });
     }
     hand.tick(8_000);
     assert_eq!(hand.gossip_block(9, &second.block), ["ignore 9", "fetch 0 of peer 9: 1 roots"]);

@@ -32,6 +32,12 @@ impl Store {
         Vec::new()
     }
 
+    /// The clock that drives this store was ahead and was set back: time goes on from `interval`. What ticks have done
+    /// stays done, as they only take in votes that are there.
+    pub fn rewind_time(&mut self, interval: Interval) {
+        self.time = self.time.min(interval);
+    }
+
     /// Advances time to `target_interval`, one interval after the other. A proposal is due in the last one only.
     ///
     /// Nothing arrives between two ticks, so after two whole slots without a tick the pools and what is derived from

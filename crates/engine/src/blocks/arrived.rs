@@ -28,6 +28,11 @@ impl ArrivedBlock {
         self.block.block.slot
     }
 
+    /// Whether it answers a request of ours, in one of the ways that it came.
+    pub(super) fn was_asked_for(&self) -> bool {
+        self.origins.iter().any(|origin| matches!(origin, Origin::Response { .. }))
+    }
+
     pub(super) fn sender(&self) -> Option<Peer> {
         self.origins.first().map(Origin::peer)
     }

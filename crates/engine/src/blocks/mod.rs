@@ -10,6 +10,7 @@
 
 mod arrived;
 mod pending;
+mod proposed;
 mod remembered;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,9 +20,12 @@ use lathe_forkchoice::{BlockCheck, PayloadStatus};
 use lathe_types::{MAX_ATTESTATIONS_DATA, RejectionReason, Root, SignedBlock, Slot, TreeHash};
 
 use crate::core::{Core, JobKind};
-use crate::io::{Effect, GossipVerdict, JobId, Millis, ObjectKind, Offence, Origin, Peer, VerifyRequest};
+use crate::io::{
+    Effect, Event, GossipVerdict, JobId, Millis, ObjectKind, Offence, Origin, Peer, VerifyRequest,
+};
 use crate::time::Timer;
-use pending::PendingBlocks;
+use pending::{PendingBlocks, Room};
+use proposed::{Proposed, Standing};
 use remembered::Remembered;
 
 pub(crate) use arrived::ArrivedBlock;
@@ -66,6 +70,7 @@ pub(crate) struct Blocks {
     bad_proofs: Remembered<(Root, [u8; 32])>,
     /// Blocks whose payloads are invalid, or build on such. Honest nodes may pass them on before they find out.
     bad_payloads: Remembered<Root>,
+    proposed: Proposed,
     leads: Vec<Lead>,
 }
 
@@ -79,9 +84,10 @@ impl Blocks {
         self.pending.contains(root) || self.is_in_check(root)
     }
 
-    /// Blocks that wait for a parent or a check.
+    /// Blocks that were asked for and wait, and blocks that are checked. What comes unasked does not count: it must not
+    /// keep us from asking.
     pub(crate) fn waiting(&self) -> usize {
-        self.pending.len() + self.in_check.len() + self.recheck.len()
+        self.pending.answers() + self.in_check.len() + self.recheck.len()
     }
 
     /// Blocks that wait for a parent.
@@ -111,6 +117,17 @@ impl Blocks {
     /// Drops what finality has overtaken.
     pub(crate) fn prune(&mut self, finalized: Slot) {
         self.pending.prune(finalized);
+        self.proposed.prune(finalized);
+    }
+
+    /// Drops what has waited for its parent for too long.
+    pub(crate) fn expire(&mut self, now: Millis) {
+        self.pending.expire(now);
+    }
+
+    /// A peer is gone, and with it the one who could be asked for what its blocks build on.
+    pub(crate) fn forget(&mut self, peer: Peer) {
+        self.pending.forget(peer);
     }
 
     /// The blocks that waited for `parent`.
@@ -179,6 +196,11 @@ impl Blocks {
         if !core.store.contains(&parent_root) {
             return self.await_parent(core, arrived);
         }
+        let proposer = arrived.block.block.proposer_index;
+        if !self.proposed.admits(slot, proposer, &root, arrived.was_asked_for()) {
+            self.leads.push(Lead::Found(root));
+            return arrived.settle(core, GossipVerdict::Ignore);
+        }
         match core.store.check_block(&arrived.block) {
             Ok(BlockCheck::New { .. }) => {
                 let proof_hash = hash_proof(&arrived.block);
@@ -200,21 +222,28 @@ impl Blocks {
 
     fn await_parent(&mut self, core: &mut Core, arrived: ArrivedBlock) {
         let (root, parent_root, slot) = (arrived.root, arrived.parent_root(), arrived.slot());
-        let from = arrived.sender();
+        let Some(from) = arrived.sender() else { return };
         // A parent that is being checked will be here in time for the verdict; an unknown one hardly.
         if !self.is_in_check(&parent_root) {
             arrived.settle(core, GossipVerdict::Ignore);
         }
-        if !self.pending.insert(arrived) {
-            return;
+        let room = if arrived.was_asked_for() {
+            Room::Answer
+        } else if self.holds(&parent_root) {
+            Room::Child
+        } else {
+            Room::Orphan
+        };
+        if self.pending.insert(core.now, arrived, core.sender(from), room) {
+            self.leads.push(Lead::Found(root));
         }
-        self.leads.push(Lead::Found(root));
-        // What is missing is the parent of the oldest block in this chain of orphans.
+        // The parent is asked for even if there is no room: it is what leads us there. What is missing is the parent of
+        // the oldest block in this chain of orphans.
         let oldest =
             self.pending.oldest_waiting_ancestor(&root).map(|block| (block.parent_root(), block.slot()));
         let (missing, child) = oldest.unwrap_or((parent_root, slot));
         if !self.is_in_check(&missing) && !core.store.contains(&missing) {
-            self.leads.push(Lead::Parent { root: missing, child, from });
+            self.leads.push(Lead::Parent { root: missing, child, from: Some(from) });
         }
     }
 
@@ -272,7 +301,7 @@ impl Blocks {
         let Some(mut check) = self.close_check(job) else { return (None, Vec::new()) };
         let (root, slot) = (check.arrived.root, check.arrived.slot());
         match verifies {
-            Some(true) => return (Some(check.arrived), Vec::new()),
+            Some(true) => return (self.proof_holds(core, check.arrived), Vec::new()),
             Some(false) => {
                 core.rejected(ObjectKind::Block, RejectionReason::InvalidBlockProof);
                 self.bad_proofs.insert((root, check.proof_hash));
@@ -293,6 +322,24 @@ impl Blocks {
             }
         }
         (None, std::mem::take(&mut self.leads))
+    }
+
+    /// A block that its proposer signed; `None` if it is one too many.
+    fn proof_holds(&mut self, core: &mut Core, arrived: ArrivedBlock) -> Option<ArrivedBlock> {
+        let (slot, validator) = (arrived.slot(), arrived.block.block.proposer_index);
+        if !self.proposed.admits(slot, validator, &arrived.root, arrived.was_asked_for()) {
+            arrived.settle(core, GossipVerdict::Ignore);
+            return None;
+        }
+        if self.proposed.insert(slot, validator, arrived.root) == Standing::Second {
+            core.announce(Event::Equivocation { validator, slot, kind: ObjectKind::Block });
+        }
+        Some(arrived)
+    }
+
+    /// A block of ours, which others may send back to us beside another of the same proposer.
+    pub(crate) fn published(&mut self, block: &SignedBlock, root: Root) {
+        self.proposed.insert(block.block.slot, block.block.proposer_index, root);
     }
 
     /// Checks that workers refused are asked for again.

@@ -5,6 +5,7 @@
 
 mod changes;
 mod coverage;
+mod groups;
 mod jobs;
 mod persistence;
 mod reports;

@@ -11,14 +11,17 @@ use lathe_types::{
 };
 
 use super::coverage::Coverage;
+use super::groups::Groups;
 use super::jobs::{JobKind, Jobs};
 use super::persistence::Persistence;
 use super::verdicts::Verdicts;
 use crate::config::EngineConfig;
 use crate::io::{
-    Duty, Effect, Event, GossipVerdict, JobId, Millis, MissReason, ObjectKind, Offence, Origin, Sequence,
+    Duty, Effect, Event, GossipVerdict, Group, JobId, Millis, MissReason, ObjectKind, Offence, Origin, Peer,
+    Sequence,
 };
 use crate::observer::{Observer, Step};
+use crate::share::Sender;
 
 /// The common ground of all rooms.
 pub(crate) struct Core {
@@ -31,9 +34,14 @@ pub(crate) struct Core {
     pub(crate) store_version: u64,
     /// Slot of the newest block in the store.
     pub(crate) newest_block: Slot,
+    /// Duties are withheld because the clock is ahead of what others sign.
+    pub(crate) clock_is_implausible: bool,
     /// Duties are withheld because the chain is behind.
     pub(crate) is_syncing: bool,
+    /// The chain is far behind the clock, and some peer claims to have more.
+    pub(crate) is_behind: bool,
     effects: VecDeque<Effect>,
+    groups: Groups,
     jobs: Jobs,
     verdicts: Verdicts,
     pub(super) coverage: Coverage,
@@ -51,8 +59,11 @@ impl Core {
             store,
             store_version: 0,
             newest_block,
+            clock_is_implausible: false,
             is_syncing: false,
+            is_behind: false,
             effects: VecDeque::new(),
+            groups: Groups::default(),
             jobs: Jobs::default(),
             verdicts: Verdicts::default(),
             coverage: Coverage::default(),
@@ -100,8 +111,27 @@ impl Core {
         self.now.slot()
     }
 
+    /// Why duties rest, if they do.
+    pub(crate) fn rests(&self) -> Option<MissReason> {
+        let clock = self.clock_is_implausible.then_some(MissReason::ClockImplausible);
+        clock.or(self.is_syncing.then_some(MissReason::NotSynced))
+    }
+
     pub(crate) fn finalized_slot(&self) -> Slot {
         self.store.latest_finalized().slot
+    }
+
+    pub(crate) fn connected(&mut self, peer: Peer, group: Group) {
+        self.groups.insert(peer, group);
+    }
+
+    pub(crate) fn disconnected(&mut self, peer: Peer) {
+        self.groups.remove(peer);
+    }
+
+    /// Who sent something, with the address that it counts for.
+    pub(crate) fn sender(&self, peer: Peer) -> Sender {
+        Sender { group: self.groups.of(peer), peer }
     }
 
     /// A number for a job that is handed out now.

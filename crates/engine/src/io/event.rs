@@ -111,6 +111,40 @@ pub enum Event {
     },
     /// The sync gate opened or closed.
     Syncing(bool),
+    /// A validator signed two contradicting blocks or votes for one slot.
+    Equivocation {
+        /// Who.
+        validator: ValidatorIndex,
+        /// The slot.
+        slot: Slot,
+        /// What it signed twice.
+        kind: ObjectKind,
+    },
+    /// Heads that peers claim are not on our chain and have not come to us for a while: the network may be split, or we
+    /// are cut off from what others build on. Told again as long as it lasts.
+    ForeignHeads {
+        /// Addresses whose peers claim such heads.
+        addresses: usize,
+        /// Addresses that claim any.
+        of: usize,
+        /// For how many slots.
+        slots: u64,
+    },
+    /// Peers finalize a chain that contradicts what we have finalized, which no block can mend. Told again as long as
+    /// it lasts.
+    FinalityConflict {
+        /// Addresses whose peers say so.
+        addresses: usize,
+        /// Addresses that told what they finalized.
+        of: usize,
+        /// What we have finalized.
+        ours: Checkpoint,
+    },
+    /// Duties rest, because what others sign lies so many slots behind our clock; zero when that is over.
+    ClockImplausible {
+        /// How far our clock is ahead.
+        slots_ahead: u64,
+    },
     /// The execution client can be reached, or can be no more.
     ExecutionHealth(ExecutionHealth),
     /// The execution client called a payload invalid; the blocks that this condemns left the store.
@@ -153,6 +187,8 @@ pub enum MissReason {
     Signer(SignFailure),
     /// A worker refused or failed.
     Worker(JobFailure),
+    /// The clock is ahead of what all others sign.
+    ClockImplausible,
     /// The head is at or past the slot already, so that no block can be proposed there.
     HeadMoved,
     /// The slot ended before the duty was done.

@@ -146,6 +146,15 @@ impl Proposing {
         });
     }
 
+    /// The clock was set back: what was taken up for slots that lie ahead again is given up, and they may be proposed
+    /// in. The signer refuses what it has signed for.
+    pub(crate) fn clock_corrected(&mut self, core: &mut Core, clock: Slot) {
+        if self.current.as_ref().is_some_and(|proposal| proposal.slot > Slot(clock.0.saturating_add(1))) {
+            self.give_up(core, MissReason::ClockImplausible);
+        }
+        self.done = self.done.map(|done| done.min(clock));
+    }
+
     /// Takes up the next slot's proposal before interval 4 if its final merge takes that long, unless the one of the
     /// slot before is still under way. Whether it did.
     pub(crate) fn take_up_early(&mut self, core: &mut Core) -> bool {
@@ -197,7 +206,7 @@ impl Proposing {
     }
 
     fn prepare_or_sign(&mut self, core: &mut Core, execution: &mut Execution, proposal: &mut Proposal) {
-        if core.is_syncing {
+        if core.rests().is_some() {
             return;
         }
         let (slot, head) = (proposal.slot, core.store.head());
@@ -380,8 +389,10 @@ impl Proposal {
 
     fn reason_unsigned(&self, core: &Core, execution: &Execution) -> MissReason {
         let payload = self.payload_missing(core, execution);
+        if let Some(reason) = core.rests() {
+            return reason;
+        }
         match (self.failure, &self.preparing) {
-            _ if core.is_syncing => MissReason::NotSynced,
             _ if core.store.head().slot >= self.slot => MissReason::HeadMoved,
             _ if !core.store.head_is_valid() => MissReason::OptimisticHead,
             (Some(failure), _) => MissReason::Worker(failure),

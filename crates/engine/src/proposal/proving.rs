@@ -68,7 +68,7 @@ impl Proving {
         let may_carry_them = core.store.head().slot < core.clock()
             && core.now < Millis::of_slot(core.clock()).plus(BLOCK_GIVEN_UP_MS);
         let is_late = core.now >= deadline;
-        if core.is_syncing || may_carry_them || is_late || core.local_proposer(slot).is_none() {
+        if core.rests().is_some() || may_carry_them || is_late || core.local_proposer(slot).is_none() {
             return;
         }
         if self.slot != slot {

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lathe_types::{Root, Slot, Status};
 
 use crate::io::{Effect, FetchFailure, FetchWhat, Millis, Offence, Peer, RequestId};
+use crate::share::Sender;
 use crate::time::Timer;
 use peers::Peers;
 use range::RangeSync;
@@ -38,7 +39,7 @@ pub(crate) struct Situation<'a> {
     pub(crate) clock: Slot,
     pub(crate) head: Slot,
     pub(crate) finalized: Slot,
-    /// Blocks that wait for a parent or a check.
+    /// Blocks that were asked for and wait, and blocks in check.
     pub(crate) waiting: usize,
     /// Whether a block is held and waits.
     pub(crate) holds: &'a dyn Fn(&Root) -> bool,
@@ -64,17 +65,19 @@ pub(crate) struct Sync {
 }
 
 impl Sync {
-    pub(crate) fn connected(&mut self, now: Millis, peer: Peer) -> Option<Effect> {
-        self.peers.insert(now, peer).then_some(Effect::RequestStatus { peer })
+    pub(crate) fn connected(&mut self, now: Millis, peer: Sender) -> Option<Effect> {
+        let Sender { group, peer } = peer;
+        self.peers.insert(now, peer, group).then_some(Effect::RequestStatus { peer })
     }
 
     pub(crate) fn disconnected(&mut self, peer: Peer) {
         self.peers.remove(peer);
+        self.wanted.forget(peer);
     }
 
     /// Notes a peer's claim. One that falls below what it finalized or claims an impossible order is not used.
-    pub(crate) fn status(&mut self, now: Millis, peer: Peer, status: Status) {
-        if self.peers.insert(now, peer)
+    pub(crate) fn status(&mut self, now: Millis, Sender { group, peer }: Sender, status: Status) {
+        if self.peers.insert(now, peer, group)
             && let Some(info) = self.peers.get_mut(peer)
         {
             info.status = (status.head.slot >= status.finalized.slot).then_some(status);
@@ -98,6 +101,18 @@ impl Sync {
         claims.filter(|(_, root)| !(situation.judged)(root)).map(|(slot, _)| slot).max()
     }
 
+    /// Whether any peer claims a newer head than ours that we have not judged, believed or not.
+    pub(crate) fn is_outrun(&self, situation: &Situation<'_>) -> bool {
+        let newer =
+            |status: &Status| status.head.slot > situation.head && !(situation.judged)(&status.head.root);
+        self.peers.addresses(newer).0 > 0
+    }
+
+    /// At how many addresses peers say something of their chain, and at how many there are peers that told of it.
+    pub(crate) fn addresses(&self, is_so: impl Fn(&Status) -> bool) -> (usize, usize) {
+        self.peers.addresses(is_so)
+    }
+
     /// A block of `peer` entered the store.
     pub(crate) fn delivered(&mut self, peer: Peer) {
         self.peers.forgive(peer);
@@ -109,7 +124,7 @@ impl Sync {
         situation: &Situation<'_>,
         parent: Root,
         child: Slot,
-        from: Option<Peer>,
+        from: Option<Sender>,
     ) {
         let depth = self.wanted.insert(situation.now, parent, from);
         let deep = depth >= WALK_BEFORE_RANGE;
@@ -187,13 +202,18 @@ impl Sync {
         received: &BTreeSet<Root>,
         outcome: Result<(), FetchFailure>,
     ) -> bool {
+        let denied = matches!(outcome, Ok(()) | Err(FetchFailure::Unavailable));
+        // A peer that sent a block holds its parent: without it the block was worth nothing.
+        let mut broke_its_word = false;
         for root in roots.difference(received) {
-            self.wanted.missed(now, root);
+            broke_its_word |= self.wanted.missed(now, root, denied) && denied;
         }
         let claim = self.peers.get_mut(peer).and_then(|info| info.claim()).map(|(_, root)| root);
         let own_head_missing = claim.is_some_and(|root| roots.contains(&root) && !received.contains(&root));
         match outcome {
-            Ok(()) | Err(FetchFailure::Truncated | FetchFailure::Unavailable) => own_head_missing,
+            Ok(()) | Err(FetchFailure::Truncated | FetchFailure::Unavailable) => {
+                own_head_missing || broke_its_word
+            }
             Err(_) => true,
         }
     }
@@ -225,11 +245,14 @@ impl Sync {
     /// their root. A lower finalized checkpoint does not matter, nor does a higher one.
     fn pursue_claims(&mut self, situation: &Situation<'_>) {
         let now = situation.now;
-        let unknown: Vec<(Slot, Root, Peer)> = self
+        let unknown: Vec<(Slot, Root, Sender)> = self
             .peers
             .iter()
             .filter(|(_, info)| info.may_be_pursued(now))
-            .filter_map(|(peer, info)| info.claim().map(|(slot, root)| (slot, root, peer)))
+            .filter_map(|(peer, info)| {
+                let sender = Sender { group: info.group, peer };
+                info.claim().map(|(slot, root)| (slot, root, sender))
+            })
             .filter(|(slot, root, _)| {
                 *slot > situation.finalized && !(situation.holds)(root) && !(situation.judged)(root)
             })
@@ -243,7 +266,7 @@ impl Sync {
             } else {
                 self.wanted.insert(now, root, Some(peer));
             }
-            if let Some(info) = self.peers.get_mut(peer) {
+            if let Some(info) = self.peers.get_mut(peer.peer) {
                 info.pursued(now);
             }
         }
@@ -253,14 +276,12 @@ impl Sync {
         let mut effects = Vec::new();
         for root in self.wanted.due(now) {
             let tried = self.wanted.tried(&root);
-            let first = self.wanted.first_choice(&root);
-            let peer = self.peers.choose(|peer, info| {
-                let usable = info.may_be_asked(now, MAX_OPEN_PER_PEER);
-                usable.then_some((
-                    first == Some(peer),
-                    !tried.contains(&peer),
-                    std::cmp::Reverse(info.strikes),
-                ))
+            let mut holders = self.wanted.holders(&root);
+            holders.retain(|peer| self.peers.get_mut(*peer).is_some());
+            let peer = self.peers.choose(|peer, info, _| {
+                let is_meant = holders.is_empty() || holders.contains(&peer);
+                let usable = is_meant && info.may_be_asked(now, MAX_OPEN_PER_PEER);
+                usable.then_some((!tried.contains(&peer), std::cmp::Reverse(info.strikes)))
             });
             let Some(peer) = peer else {
                 continue;

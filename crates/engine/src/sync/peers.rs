@@ -1,10 +1,11 @@
 //! What is known of each peer: its claims, and how well it keeps them.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use lathe_types::{Root, Slot, Status};
 
-use crate::io::{Millis, Peer};
+use crate::io::{Group, Millis, Peer};
 use crate::time::Timer;
 
 /// Peers that are remembered. The network keeps fewer connections than this.
@@ -22,8 +23,14 @@ const BACKOFF_MS: u64 = 500;
 /// Longest pause. A peer that recovers is asked again within half a minute.
 const MAX_BACKOFF_MS: u64 = 30_000;
 
+/// Addresses whose failures are remembered beyond a connection.
+const MAX_GROUPS: usize = 512;
+
 /// One peer.
 pub(crate) struct PeerInfo {
+    pub(crate) group: Group,
+    /// A block of it was of use.
+    pub(crate) has_delivered: bool,
     pub(crate) status: Option<Status>,
     /// Failures in a row; forgiven by a block of use.
     pub(crate) strikes: u32,
@@ -41,8 +48,10 @@ pub(crate) struct PeerInfo {
 }
 
 impl PeerInfo {
-    fn new(now: Millis) -> Self {
+    fn new(now: Millis, group: Group) -> Self {
         Self {
+            group,
+            has_delivered: false,
             status: None,
             strikes: 0,
             backoff: None,
@@ -85,17 +94,19 @@ fn pause(strikes: u32) -> u64 {
 #[derive(Default)]
 pub(crate) struct Peers {
     known: BTreeMap<Peer, PeerInfo>,
+    /// Failures by address since a block from there was last of use: a new identity is no better than the one before.
+    failures: BTreeMap<Group, u32>,
     /// Where the search for the next peer starts, so that requests spread.
     rotation: u64,
 }
 
 impl Peers {
     /// A peer came; false if there is no room to remember it.
-    pub(crate) fn insert(&mut self, now: Millis, peer: Peer) -> bool {
+    pub(crate) fn insert(&mut self, now: Millis, peer: Peer, group: Group) -> bool {
         if self.known.len() >= MAX_PEERS && !self.known.contains_key(&peer) {
             return false;
         }
-        self.known.entry(peer).or_insert_with(|| PeerInfo::new(now));
+        self.known.entry(peer).or_insert_with(|| PeerInfo::new(now, group));
         true
     }
 
@@ -122,7 +133,12 @@ impl Peers {
         };
         info.strikes += 1;
         info.backoff = Some(Timer::after(now, pause(info.strikes - 1)));
-        info.strikes.is_multiple_of(STRIKES_TO_PENALISE)
+        let (group, strikes) = (info.group, info.strikes);
+        if self.failures.len() < MAX_GROUPS || self.failures.contains_key(&group) {
+            let failures = self.failures.entry(group).or_default();
+            *failures = failures.saturating_add(1);
+        }
+        strikes.is_multiple_of(STRIKES_TO_PENALISE)
     }
 
     /// A block of this peer was of use.
@@ -130,7 +146,20 @@ impl Peers {
         if let Some(info) = self.known.get_mut(&peer) {
             info.strikes = 0;
             info.backoff = None;
+            info.has_delivered = true;
+            self.failures.remove(&info.group);
         }
+    }
+
+    /// How many of the addresses that told a status told one of which `is_so`, and how many there are.
+    pub(crate) fn addresses(&self, is_so: impl Fn(&Status) -> bool) -> (usize, usize) {
+        let mut groups: BTreeMap<Group, bool> = BTreeMap::new();
+        for (group, status) in
+            self.known.values().filter_map(|info| Some((info.group, info.status.as_ref()?)))
+        {
+            *groups.entry(group).or_default() |= is_so(status);
+        }
+        (groups.values().filter(|is_so| **is_so).count(), groups.len())
     }
 
     /// Peers whose status is stale, which counts as asked for.
@@ -146,14 +175,19 @@ impl Peers {
         .collect()
     }
 
-    /// The best peer by `rank` (highest wins; `None` excludes), with ties going round.
-    pub(crate) fn choose<R: Ord>(&mut self, rank: impl Fn(Peer, &PeerInfo) -> Option<R>) -> Option<Peer> {
+    /// The best peer by `rank` (highest wins; `None` excludes), with ties going round. The rank may look at how little
+    /// the peer's address has failed.
+    pub(crate) fn choose<R: Ord>(
+        &mut self,
+        rank: impl Fn(Peer, &PeerInfo, Reverse<u32>) -> Option<R>,
+    ) -> Option<Peer> {
         let count = self.known.len() as u64;
         let start = self.rotation.checked_rem(count)?;
         self.rotation = self.rotation.wrapping_add(1);
         let ranked = self.known.iter().enumerate().filter_map(|(position, (peer, info))| {
             let turn = (position as u64 + count - start) % count;
-            Some((rank(*peer, info)?, std::cmp::Reverse(turn), *peer))
+            let failures = Reverse(self.failures.get(&info.group).copied().unwrap_or_default());
+            Some((rank(*peer, info, failures)?, Reverse(turn), *peer))
         });
         ranked.max().map(|(_, _, peer)| peer)
     }

@@ -57,9 +57,12 @@ impl Sync {
             !info.no_range && info.floor <= start && !empty.contains(&peer)
         };
         let last = Slot(start.0 + count - 1);
-        let chosen = self.peers.choose(|peer, info| {
+        let chosen = self.peers.choose(|peer, info, address| {
             let usable = can_serve(peer, info) && info.may_be_asked(now, MAX_OPEN_PER_PEER);
+            // Whoever has delivered before is believed first; then whose address has failed us least.
             usable.then_some((
+                info.has_delivered && info.claims_slot(last),
+                address,
                 info.claims_slot(last),
                 info.claims_slot(start),
                 std::cmp::Reverse(info.strikes),

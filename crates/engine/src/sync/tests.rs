@@ -3,6 +3,7 @@
 use lathe_types::Checkpoint;
 
 use super::*;
+use crate::io::Group;
 
 /// A world in which these roots are held, and the engine's side of the conversation.
 struct Talk {
@@ -19,7 +20,7 @@ impl Talk {
     fn new(clock: u64, head: u64, peers: &[u64]) -> Self {
         let mut sync = Sync::default();
         for peer in peers {
-            assert!(sync.connected(Millis(0), Peer(*peer)).is_some());
+            assert!(sync.connected(Millis(0), sender(*peer)).is_some());
         }
         let finalized = head.saturating_sub(3);
         Self { sync, now: 0, clock, head, finalized, waiting: 0, held: Vec::new() }
@@ -55,7 +56,7 @@ impl Talk {
 
     fn claim(&mut self, peer: u64, slot: u64) {
         let head = Checkpoint { root: root(slot), slot: Slot(slot) };
-        self.sync.status(Millis(self.now), Peer(peer), Status { finalized: Checkpoint::default(), head });
+        self.sync.status(Millis(self.now), sender(peer), Status { finalized: Checkpoint::default(), head });
     }
 
     fn end(&mut self, request: u64, outcome: Result<(), FetchFailure>) -> Option<Effect> {
@@ -68,9 +69,14 @@ impl Talk {
 
     fn want(&mut self, slot: u64, from: Option<u64>) {
         self.situated(|sync, situation| {
-            sync.want_parent(situation, root(slot), Slot(slot + 1), from.map(Peer))
+            sync.want_parent(situation, root(slot), Slot(slot + 1), from.map(sender))
         });
     }
+}
+
+/// A peer at an address of its own.
+fn sender(peer: u64) -> Sender {
+    Sender { group: Group(peer), peer: Peer(peer) }
 }
 
 fn root(slot: u64) -> Root {
@@ -119,7 +125,7 @@ fn a_higher_head_with_a_lower_finalized_slot_is_followed_too() {
     let mut talk = Talk::new(60, 50, &[1]);
     let head = Checkpoint { root: root(60), slot: Slot(60) };
     let finalized = Checkpoint { root: root(1), slot: Slot(1) };
-    talk.sync.status(Millis(0), Peer(1), Status { finalized, head });
+    talk.sync.status(Millis(0), sender(1), Status { finalized, head });
     assert_eq!(talk.drive(), ["0: 10 from 51 of 1"]);
 }
 
@@ -207,28 +213,57 @@ fn a_liar_is_believed_until_it_fails_twice() {
     assert_eq!(talk.newest_claim(), None, "what is imported is nothing to catch up with");
 }
 
+/// Attempts until nobody is asked any more, when every answer is this one.
+fn attempts(talk: &mut Talk, outcome: Result<(), FetchFailure>) -> usize {
+    let mut attempts = 0;
+    for _ in 0..2_000 {
+        for effect in talk.later(250) {
+            attempts += 1;
+            talk.end(effect.split_once(':').unwrap().0.parse().unwrap(), outcome);
+        }
+    }
+    attempts
+}
+
 #[test]
-fn a_missing_root_is_asked_of_its_sender_first_then_of_others_and_not_for_ever() {
+fn a_missing_root_is_asked_of_those_who_spoke_of_it_first_and_not_for_ever() {
     let mut talk = Talk::new(100, 99, &[1, 2, 3]);
     talk.want(99, Some(2));
     talk.want(99, Some(3));
     assert_eq!(talk.drive(), ["0: roots [99] of 2"], "once");
-    talk.end(0, Ok(()));
+    talk.end(0, Err(FetchFailure::Timeout));
     assert!(talk.drive().is_empty());
-    let next = talk.later(250);
-    assert!(next == ["1: roots [99] of 1"] || next == ["1: roots [99] of 3"], "{next:?}");
-    talk.end(1, Ok(()));
-    let mut attempts = 2;
-    for _ in 0..2_000 {
-        for effect in talk.later(250) {
-            attempts += 1;
-            let id = effect.split_once(':').unwrap().0.parse().unwrap();
-            talk.end(id, Ok(()));
-        }
-    }
-    assert_eq!(attempts, 12);
+    assert_eq!(talk.later(250), ["1: roots [99] of 3"]);
+    talk.end(1, Err(FetchFailure::Timeout));
+    let next = talk.later(500);
+    assert_eq!(next, ["2: roots [99] of 1"], "they may only have been slow");
+    talk.end(2, Ok(()));
+    assert_eq!(attempts(&mut talk, Ok(())), 2);
     talk.want(99, None);
-    assert_eq!(talk.drive().len(), 1, "a later need starts anew");
+    assert_eq!(attempts(&mut talk, Ok(())), 12, "a later need starts anew");
+}
+
+#[test]
+fn a_root_that_those_who_spoke_of_it_do_not_have_is_asked_of_nobody_else() {
+    let mut talk = Talk::new(100, 99, &[1, 2, 3]);
+    talk.want(99, Some(2));
+    talk.want(99, Some(3));
+    talk.drive();
+    talk.end(0, Ok(()));
+    assert_eq!(talk.later(250), ["1: roots [99] of 3"]);
+    talk.end(1, Err(FetchFailure::Unavailable));
+    assert_eq!(attempts(&mut talk, Ok(())), 0);
+}
+
+#[test]
+fn invented_roots_take_no_room_from_another_address() {
+    let mut talk = Talk::new(100, 99, &[1, 2, 3]);
+    for n in 0..2_000 {
+        talk.want(1_000 + n, Some(1 + n % 2));
+    }
+    talk.want(99, Some(3));
+    let asked = talk.drive();
+    assert!(asked.iter().any(|effect| effect.ends_with("roots [99] of 3")), "{asked:?}");
 }
 
 #[test]

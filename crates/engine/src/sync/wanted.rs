@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use lathe_types::Root;
 
-use crate::io::{Millis, Peer};
+use crate::io::{Group, Millis, Peer};
+use crate::share::{Sender, largest_part};
 use crate::time::Timer;
 
 /// Roots that may be missing at once: as many as blocks may wait. More means somebody invents parents.
@@ -21,10 +22,25 @@ const POSTPONE_MS: u64 = 2_000;
 /// Peers remembered as tried for one root.
 const MAX_TRIED: usize = 16;
 
+/// Peers that are known to hold one root.
+const MAX_HOLDERS: usize = 4;
+/// Attempts with others once a peer that should hold a block has failed to answer: if it is worth anything, its
+/// children come from others too.
+const ATTEMPTS_WITH_OTHERS: u32 = 3;
+/// Stands for those who want a block on nobody's word.
+const OURSELVES: Sender = Sender { group: Group(u64::MAX), peer: Peer(u64::MAX) };
+
 struct Entry {
-    from: Option<Peer>,
+    /// Who sent what builds on it, and has not been asked: nobody relays a block without holding its parent.
+    holders: Vec<Sender>,
+    /// Whom it counts for.
+    wanted_by: Sender,
     attempts: u32,
+    /// Attempts after which it is given up.
+    limit: u32,
     tried: Vec<Peer>,
+    /// The peer that was asked last should have it.
+    was_holder: bool,
     /// `None` while a request is under way.
     next: Option<Timer>,
 }
@@ -43,13 +59,49 @@ impl Wanted {
     }
 
     /// Adds a root, and says how many were found in a row by walking back.
-    pub(crate) fn insert(&mut self, now: Millis, root: Root, from: Option<Peer>) -> u32 {
-        if !self.roots.contains_key(&root) && self.roots.len() < MAX_WANTED {
+    pub(crate) fn insert(&mut self, now: Millis, root: Root, from: Option<Sender>) -> u32 {
+        if let Some(entry) = self.roots.get_mut(&root) {
+            if let Some(from) = from
+                && entry.holders.len() < MAX_HOLDERS
+                && !entry.holders.contains(&from)
+                && !entry.tried.contains(&from.peer)
+            {
+                entry.holders.push(from);
+            }
+        } else if self.make_room(from.unwrap_or(OURSELVES)) {
             self.walked += 1;
-            let entry = Entry { from, attempts: 0, tried: Vec::new(), next: Some(Timer::after(now, 0)) };
+            let entry = Entry {
+                holders: from.into_iter().collect(),
+                wanted_by: from.unwrap_or(OURSELVES),
+                attempts: 0,
+                limit: MAX_ATTEMPTS,
+                tried: Vec::new(),
+                was_holder: false,
+                next: Some(Timer::after(now, 0)),
+            };
             self.roots.insert(root, entry);
         }
         self.walked
+    }
+
+    /// Whoever wants most gives way.
+    fn make_room(&mut self, newcomer: Sender) -> bool {
+        if self.roots.len() < MAX_WANTED {
+            return true;
+        }
+        let largest = largest_part(self.roots.values().map(|entry| entry.wanted_by), newcomer);
+        let theirs = |entry: &&Entry| entry.wanted_by == largest && entry.next.is_some();
+        let victim = self.roots.iter().find(|(_, entry)| theirs(entry)).map(|(root, _)| *root);
+        victim.is_some_and(|victim| self.roots.remove(&victim).is_some())
+    }
+
+    /// A peer is gone, and with it what only it could have told us more of.
+    pub(crate) fn forget(&mut self, peer: Peer) {
+        self.roots.retain(|_, entry| {
+            let knew = entry.holders.iter().any(|holder| holder.peer == peer);
+            entry.holders.retain(|holder| holder.peer != peer);
+            !(knew && entry.holders.is_empty() && entry.attempts == 0)
+        });
     }
 
     /// The root is not missing any more. When none is, the walk back is over.
@@ -79,30 +131,38 @@ impl Wanted {
         self.roots.get(root).map(|entry| entry.tried.clone()).unwrap_or_default()
     }
 
-    /// The peer that should have it, as long as it was not asked.
-    pub(crate) fn first_choice(&self, root: &Root) -> Option<Peer> {
-        self.roots.get(root).filter(|entry| entry.attempts == 0)?.from
+    /// Peers that should have it and were not asked. As long as there are any, nobody else is: an invented parent costs
+    /// only those who speak of it.
+    pub(crate) fn holders(&self, root: &Root) -> Vec<Peer> {
+        let holders = self.roots.get(root).map(|entry| entry.holders.as_slice()).unwrap_or_default();
+        holders.iter().map(|holder| holder.peer).collect()
     }
 
     pub(crate) fn asked(&mut self, root: &Root, peer: Peer) {
         if let Some(entry) = self.roots.get_mut(root) {
             entry.attempts += 1;
             entry.next = None;
+            entry.was_holder = entry.holders.iter().any(|holder| holder.peer == peer);
+            entry.holders.retain(|holder| holder.peer != peer);
             entry.tried.truncate(MAX_TRIED - 1);
             entry.tried.insert(0, peer);
         }
     }
 
-    /// An answer came without it.
-    pub(crate) fn missed(&mut self, now: Millis, root: &Root) {
-        if let Some(entry) = self.roots.get_mut(root) {
-            if entry.attempts >= MAX_ATTEMPTS {
-                self.roots.remove(root);
-                return;
-            }
-            let pause =
-                RETRY_MS.checked_shl(entry.attempts - 1).map_or(MAX_RETRY_MS, |ms| ms.min(MAX_RETRY_MS));
-            entry.next = Some(Timer::after(now, pause));
+    /// An answer came without it. `denied` means that the peer has answered: what it should hold, it does not. Says
+    /// whether it should have held it.
+    pub(crate) fn missed(&mut self, now: Millis, root: &Root, denied: bool) -> bool {
+        let Some(entry) = self.roots.get_mut(root) else { return false };
+        let was_holder = std::mem::take(&mut entry.was_holder);
+        if was_holder && entry.holders.is_empty() {
+            entry.limit = entry.limit.min(entry.attempts + ATTEMPTS_WITH_OTHERS);
         }
+        if entry.attempts >= entry.limit || was_holder && denied && entry.holders.is_empty() {
+            self.roots.remove(root);
+            return was_holder;
+        }
+        let pause = RETRY_MS.checked_shl(entry.attempts - 1).map_or(MAX_RETRY_MS, |ms| ms.min(MAX_RETRY_MS));
+        entry.next = Some(Timer::after(now, pause));
+        was_holder
     }
 }

@@ -14,7 +14,7 @@ use super::held::{Awaited, HeldVotes};
 use super::seen::{SeenVotes, VOTE_HORIZON_SLOTS};
 use super::vote::{PendingAggregate, PendingVote, Vote};
 use crate::core::{Core, JobKind};
-use crate::io::{Effect, GossipVerdict, JobId, Millis, ObjectKind, SignatureCheck, VerifyRequest};
+use crate::io::{Effect, Event, GossipVerdict, JobId, Millis, ObjectKind, SignatureCheck, VerifyRequest};
 use crate::observer::Step;
 
 /// Open checks of votes and aggregates. Each batch holds at most 64 votes of 2.5 KiB, each aggregate at most 512 KiB,
@@ -183,7 +183,11 @@ impl Votes {
     /// A vote whose signature verifies, or that we made: aggregators keep it.
     pub(crate) fn count(&mut self, core: &mut Core, attestation: &SignedAttestation) {
         let data = &attestation.data;
-        self.seen.insert(data.slot, attestation.validator_index, data.tree_hash_root());
+        let validator = attestation.validator_index;
+        if self.seen.insert(data.slot, validator, data.tree_hash_root()) {
+            let kind = ObjectKind::Attestation;
+            core.announce(Event::Equivocation { validator, slot: data.slot, kind });
+        }
         if core.is_aggregator {
             // The store may have moved on while the signature was checked; then the vote is of no use any more.
             let signature = attestation.signature.clone();

@@ -25,11 +25,14 @@ impl SeenVotes {
     }
 
     /// Remembers a *verified* vote: what a stranger can forge must not shut out the true one.
-    pub(super) fn insert(&mut self, slot: Slot, voter: ValidatorIndex, data_root: Root) {
+    /// Says whether it is the second for its slot: then the validator equivocates.
+    pub(super) fn insert(&mut self, slot: Slot, voter: ValidatorIndex, data_root: Root) -> bool {
         let roots = self.by_slot.entry(slot).or_default().entry(voter).or_default();
-        if roots.len() < MAX_VOTES_PER_SLOT && !roots.contains(&data_root) {
-            roots.push(data_root);
+        if roots.len() >= MAX_VOTES_PER_SLOT || roots.contains(&data_root) {
+            return false;
         }
+        roots.push(data_root);
+        roots.len() == MAX_VOTES_PER_SLOT
     }
 
     pub(super) fn prune(&mut self, clock: Slot) {

@@ -181,6 +181,11 @@ impl Service {
         NodeRecord::new(&self.key, self.advertise_ip.unwrap_or(ip), port).ok()
     }
 
+    /// The IP address at which a peer is connected.
+    pub fn ip(&self, peer: &PeerId) -> Option<IpAddr> {
+        self.peers.get(peer).and_then(|state| ip_of(&state.address))
+    }
+
     /// The connected peers.
     pub fn peers(&self) -> Vec<PeerInfo> {
         let info = |(peer, state): (&PeerId, &Peer)| PeerInfo {

@@ -69,6 +69,10 @@ impl Reporter {
                 "the execution client refuses a payload that the chain has finalized: validators rest until an operator \
                  finds out which is wrong"
             ),
+            Event::Equivocation { validator, slot, kind } => self.equivocation(*validator, *slot, *kind),
+            Event::ForeignHeads { .. } | Event::FinalityConflict { .. } | Event::ClockImplausible { .. } => {
+                report_concern(event);
+            }
             Event::Interval(_) | Event::SafeTarget(_) => {}
             _ => debug!(?event, "announced"),
         }
@@ -134,6 +138,12 @@ impl Reporter {
         }
     }
 
+    fn equivocation(&self, validator: ValidatorIndex, slot: Slot, kind: ObjectKind) {
+        let kind = object_name(kind);
+        self.metrics.chain.equivocations.with_label_values(&[kind]).inc();
+        warn!(validator = validator.0, slot = slot.0, kind, "a validator signed twice for one slot");
+    }
+
     fn rejected(&self, kind: ObjectKind, reason: &'static str) {
         let kind_label = object_name(kind);
         self.metrics.chain.rejected.with_label_values(&[kind_label, reason]).inc();
@@ -141,6 +151,35 @@ impl Reporter {
             self.metrics.fork_choice.attestations_invalid.inc();
         }
         debug!(kind = kind_label, reason, "rejected");
+    }
+}
+
+/// What an operator has to look into.
+fn report_concern(event: &Event) {
+    match event {
+        Event::ForeignHeads { addresses, of, slots } => warn!(
+            addresses,
+            of,
+            slots,
+            "peers claim heads that are not on our chain and do not deliver them: the network may be split, or this node \
+             is cut off; check its connections and its clock"
+        ),
+        Event::FinalityConflict { addresses, of, ours } => error!(
+            addresses,
+            of,
+            slot = ours.slot.0,
+            root = %ours.root,
+            "peers finalize a chain that contradicts ours: no block can mend that; if they are right, stop this node, move \
+             its chain database away and start it with --checkpoint-sync-url (the signing ledger stays)"
+        ),
+        Event::ClockImplausible { slots_ahead: 0 } => {
+            info!("what others sign fits the clock again: duties go on");
+        }
+        Event::ClockImplausible { slots_ahead } => warn!(
+            slots_ahead,
+            "all that others sign lies far behind our clock: duties rest until it is corrected; check the system's time"
+        ),
+        _ => {}
     }
 }
 
@@ -188,6 +227,7 @@ pub(super) const fn miss_name(reason: MissReason) -> &'static str {
         MissReason::Signer(SignFailure::Overloaded) => "signer_overloaded",
         MissReason::Worker(failure) => failure_name(failure),
         MissReason::HeadMoved => "head_moved",
+        MissReason::ClockImplausible => "clock_implausible",
         MissReason::OutOfTime => "out_of_time",
         MissReason::OptimisticHead => "optimistic_head",
         MissReason::Payload(PayloadFailure::Offline) => "execution_offline",

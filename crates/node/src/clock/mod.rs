@@ -1,6 +1,6 @@
 //! The clock: the only reader of the system clock, and what wakes the chain at every interval.
 //!
-//! It fails only with the process: a clock that steps back is slowed down, one that steps forward is followed.
+//! It fails only with the process: a clock that steps back by up to a slot is slowed down, any other step is followed.
 
 mod actor;
 
@@ -22,6 +22,9 @@ struct Inner {
     timeline: Mutex<Timeline>,
 }
 
+/// How long a wait lasts at most without a look at the system clock, which may be set meanwhile.
+const CLOCK_LOOK_EVERY: Duration = Duration::from_secs(1);
+
 impl Time {
     /// Time since `genesis_time`, running `speed` times as fast as the system clock. Only tests run it faster.
     pub(crate) fn new(genesis_time: u64, speed: f64) -> Self {
@@ -39,12 +42,18 @@ impl Time {
         to_millis(self.now_us())
     }
 
-    /// Waits until `at`. Safe to cancel.
+    /// Waits until `at`, or until the clock is found to have been set back: then whoever waits looks at the time anew.
+    /// Safe to cancel.
     pub(crate) async fn sleep_until(&self, at: Millis) {
         let target = to_micros(at);
-        while self.now_us() < target {
-            let real_us = self.0.timeline.lock().real_us_until(target);
-            tokio::time::sleep(Duration::from_micros(real_us)).await;
+        let mut now = self.now_us();
+        while now < target {
+            let real_us = Duration::from_micros(self.0.timeline.lock().real_us_until(target));
+            tokio::time::sleep(real_us.min(CLOCK_LOOK_EVERY)).await;
+            let before = std::mem::replace(&mut now, self.now_us());
+            if now < before {
+                return;
+            }
         }
     }
 

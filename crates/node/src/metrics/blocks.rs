@@ -67,6 +67,8 @@ pub struct ChainMetrics {
     pub stalls: IntCounter,
     /// Seconds since the chain's last turn.
     pub age: Gauge,
+    /// Validators that signed twice for one slot, by kind.
+    pub equivocations: IntCounterVec,
     /// Blocks that wait for their parents.
     pub pending_blocks: IntGauge,
     /// Votes and aggregates that wait for a block or for the clock.
@@ -109,6 +111,11 @@ impl ChainMetrics {
             rejected: r.counters("lathe_rejected_total", "Inputs refused by a rule", &["kind", "reason"])?,
             stalls: r.counter("lathe_chain_stalls_total", "Times that the chain stood still")?,
             age: r.float_gauge("lathe_chain_age_seconds", "Time since the chain's last turn")?,
+            equivocations: r.counters(
+                "lathe_equivocations_total",
+                "Second blocks and votes of one validator for one slot",
+                &["kind"],
+            )?,
             pending_blocks: r.gauge("lathe_pending_blocks", "Blocks that wait for their parents")?,
             held_votes: r
                 .gauge("lathe_held_votes", "Votes and aggregates that wait for a block or the clock")?,

@@ -19,7 +19,7 @@ use tracing::{debug, info, warn};
 use super::convert;
 use super::mailbox::Order;
 use super::metrics::{direction_name, disconnect_name, failure_name};
-use super::state::PeerTable;
+use super::state::{PeerTable, group_of};
 use crate::chain::{self, NoRoom};
 use crate::clock::Time;
 use crate::metrics::Metrics;
@@ -206,8 +206,9 @@ impl Network {
         self.metrics.network.connected_peers.with_label_values(&[self.name_of(&peer)]).inc();
         info!(%peer, name = self.name_of(&peer), direction = labels[0], "peer connected");
         self.list_peers();
+        let group = group_of(self.service.ip(&peer));
         let peer = self.table.connected(peer);
-        self.chain.answer(Input::PeerConnected { peer });
+        self.chain.answer(Input::PeerConnected { peer, group });
     }
 
     fn on_gossip(&mut self, id: MessageId, from: PeerId, message: GossipMessage, bytes: usize) {

@@ -1,13 +1,25 @@
 //! Peers and requests under the names that the engine gives them.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
-use lathe_engine::Peer;
+use lathe_engine::{Group, Peer};
 use lathe_network::PeerId;
 
 /// Peers that are remembered after they left, so that a late verdict still finds its peer and one that comes back
 /// keeps its number.
 const MAX_FORMER_PEERS: usize = 512;
+
+/// What an address counts for: an IPv4 address for itself, an IPv6 address for its /64 prefix, as whoever has one
+/// address of that has them all. Without an address all count as one.
+pub(super) fn group_of(ip: Option<IpAddr>) -> Group {
+    match ip.map(|ip| ip.to_canonical()) {
+        // A prefix that IPv6 does not assign (RFC 4291, section 2.5.5).
+        Some(IpAddr::V4(ip)) => Group(0xffff_0000_0000 | u64::from(u32::from(ip))),
+        Some(IpAddr::V6(ip)) => Group((u128::from(ip) >> 64) as u64),
+        None => Group(u64::MAX),
+    }
+}
 
 /// Numbers for peers.
 #[derive(Debug, Default)]
@@ -65,6 +77,16 @@ impl PeerTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_counts_for_itself_and_an_ipv6_prefix_as_one() {
+        let group = |ip: &str| group_of(Some(ip.parse().unwrap()));
+        assert_eq!(group("10.0.0.1"), group("::ffff:10.0.0.1"));
+        assert_ne!(group("10.0.0.1"), group("10.0.0.2"));
+        assert_eq!(group("2001:db8:1:2::1"), group("2001:db8:1:2:ffff::1"));
+        assert_ne!(group("2001:db8:1:2::1"), group("2001:db8:1:3::1"));
+        assert_ne!(group("10.0.0.1"), group_of(None));
+    }
 
     #[test]
     fn a_peer_keeps_its_number_across_connections() {

@@ -1,6 +1,6 @@
 //! What goes wrong, and what is watched.
 
-use lathe_engine::Event;
+use lathe_engine::{Event, Group};
 use lathe_types::{Checkpoint, Interval, Phase, Slot};
 
 use super::{Fact, Happening, Input, Links, NodeId, Peer, Violation, World};
@@ -9,7 +9,7 @@ impl World<'_> {
     pub(super) fn connect(&mut self, id: NodeId) {
         for neighbour in self.nodes[id].neighbours.clone() {
             if self.nodes[neighbour].engine.is_some() {
-                self.answer(id, 1, Input::PeerConnected { peer: Peer(neighbour as u64) });
+                self.answer(id, 1, peer_connected(neighbour));
             }
         }
     }
@@ -44,7 +44,7 @@ impl World<'_> {
         self.connect(id);
         self.tell_health(id);
         for neighbour in self.nodes[id].neighbours.clone() {
-            self.answer(neighbour, 1, Input::PeerConnected { peer: Peer(id as u64) });
+            self.answer(neighbour, 1, peer_connected(id));
         }
         self.turn(id, Input::Tick)
     }
@@ -118,4 +118,9 @@ impl World<'_> {
         }
         Ok(())
     }
+}
+
+/// Every node has an address of its own.
+fn peer_connected(id: NodeId) -> Input {
+    Input::PeerConnected { peer: Peer(id as u64), group: Group(id as u64) }
 }
