@@ -9,11 +9,13 @@ use lathe_node::{
     AggregationBackend, Endpoint, ExecutionOptions, JwtSecret, NodeOptions, genesis_block_hash,
 };
 
+use crate::quiet::quiet;
+
 /// The execution client beside the node.
 #[derive(Args, Debug)]
 pub struct ExecutionArgs {
     /// Where the execution client serves the Engine API, such as http://127.0.0.1:8551
-    #[arg(long, value_name = "URL", requires = "execution_jwt_secret")]
+    #[arg(long, value_name = "URL", requires = "execution_jwt_secret", value_parser = quiet::<Endpoint>())]
     execution_endpoint: Option<Endpoint>,
     /// File with the secret that both clients share: 32 bytes in hex
     #[arg(long, value_name = "FILE", requires = "execution_endpoint")]

@@ -100,6 +100,7 @@ pub fn run(args: &GenesisArgs) -> eyre::Result<()> {
         fork_digest: &|genesis| Some(AggregationBackend::fork_digest(&backend, genesis)),
         genesis_time: &genesis_time,
         progress: &|done, total| progress.set(done, total),
+        unfinished: &crate::signals::unfinished,
     };
     let made = create_network(&args.out, &plan, &environment);
     progress.finish();

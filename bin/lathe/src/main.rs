@@ -8,29 +8,27 @@ mod devnet;
 mod execution;
 mod genesis;
 mod keys;
+mod log;
 mod node;
 mod nodes;
 mod output;
+mod p2p;
 mod progress;
+mod quiet;
 mod signals;
 mod signer;
 mod spec;
+mod surroundings;
 mod test_driver;
 mod top;
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 /// Gives freed memory back from a thread of its own, so that a burst does not stay in the process.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
-/// What is logged unless RUST_LOG says otherwise: ourselves at work, libraries only when something is wrong. Two
-/// aggregators often make the same aggregate, which gossipsub warns of and which is as it should be.
-const DEFAULT_LOG: &str = "warn,libp2p_gossipsub=error,lathe=info,lathe_node=info,lathe_network=info,lathe_engine=info,lathe_http=info";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,10 +78,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let log = log::Log::start();
+    signals::listen(log.clone());
     let cli = Cli::parse();
-    start_logging();
     let outcome = match cli.command {
-        Command::Node(args) => node::run(*args),
+        Command::Node(args) => node::run(*args, &log),
         Command::Devnet(args) => devnet::run(&args),
         Command::Top(args) => top::run(args),
         Command::Watch(args) => top::watch(args),
@@ -93,23 +92,16 @@ fn main() -> ExitCode {
         Command::AggregationWorker(args) => aggregation_worker::run(&args),
         Command::Spec(command) => spec::run(&command),
     };
-    match outcome {
+    signals::stand_aside();
+    let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
-            eprintln!("error: {}", output::one_line(report.chain()));
+            log.line(&format!("error: {}", output::one_line(report.chain())));
             ExitCode::FAILURE
         }
-    }
-}
-
-fn start_logging() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
-    let stderr = std::io::stderr;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(stderr().is_terminal())
-        .with_writer(stderr)
-        .init();
+    };
+    log.flush();
+    code
 }
 
 #[cfg(test)]

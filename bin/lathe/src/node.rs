@@ -2,23 +2,26 @@
 
 use std::collections::HashMap;
 use std::io::Read as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use eyre::{WrapErr as _, bail, eyre};
 use lathe_config::{NetworkDirectory, NetworkPaths, NodeEntry, committee_count};
-use lathe_network::{Bootnode, Multiaddr, NodeKey, parse_bootnodes};
-use lathe_node::{CheckpointServer, Node, NodeOptions, Stopped};
+use lathe_network::NodeKey;
+use lathe_node::{CheckpointProxy, CheckpointServer, Node, NodeOptions, Stopped};
 use lathe_types::SubnetId;
 use tracing::{info, warn};
 
 use crate::aggregation::AggregationArgs;
 use crate::api::ApiArgs;
 use crate::execution::{self, ExecutionArgs};
+use crate::log::Log;
+use crate::p2p::P2pArgs;
+use crate::quiet::quiet;
+use crate::{signals, surroundings};
 
-/// Default QUIC port.
-const DEFAULT_GOSSIP_PORT: u16 = 9000;
 /// Default API port.
 const DEFAULT_API_PORT: u16 = 5052;
 /// Default metrics port.
@@ -38,9 +41,8 @@ pub struct NodeArgs {
     /// annotated_validators.yaml; without it the node is an observer
     #[arg(long, value_name = "FILE")]
     validators: Option<PathBuf>,
-    /// nodes.yaml, or node records and multiaddrs separated by commas, or `none`
-    #[arg(long, value_name = "FILE|LIST", value_delimiter = ',')]
-    bootnodes: Vec<String>,
+    #[command(flatten)]
+    p2p: P2pArgs,
     /// validator-config.yaml
     #[arg(long, value_name = "FILE")]
     validator_config: Option<PathBuf>,
@@ -62,14 +64,6 @@ pub struct NodeArgs {
     /// File with the node's secp256k1 key in hex
     #[arg(long, value_name = "FILE", alias = "private-key-path")]
     node_key: Option<PathBuf>,
-    /// UDP port of QUIC; default: as validator-config.yaml says, else 9000
-    #[arg(long, value_name = "PORT", alias = "socket-port")]
-    gossipsub_port: Option<u16>,
-    /// Address that QUIC listens on, alone, with a port, or as /ip4/../udp/../quic-v1
-    ///
-    /// Default: loopback if validator-config.yaml puts the node there or does not know it, else all addresses.
-    #[arg(long, value_name = "ADDRESS", alias = "listen-address")]
-    listen_addr: Option<ListenAddress>,
     /// Address that API and metrics listen on
     #[arg(long, value_name = "IP", default_value = "127.0.0.1", aliases = ["api-host", "address"])]
     http_address: IpAddr,
@@ -85,13 +79,21 @@ pub struct NodeArgs {
     /// Accepted for compatibility: metrics are always served
     #[arg(long, hide = true, alias = "metrics-enable")]
     metrics: bool,
-    /// Node to take a finalized state from, to start there and not at genesis: http://host:port, or with
-    /// /lean/v0/states/finalized at its end
+    /// Node to take a finalized state from, to start there and not at genesis: http://host:port or https://host, or
+    /// with /lean/v0/states/finalized at its end
     ///
-    /// May be given several times, or as a list with commas: each is tried in turn. A stored chain that is newer is
-    /// kept.
-    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    /// May be given several times, or as a list with commas: all are asked, and must agree. A stored chain that peers
+    /// can continue is kept.
+    #[arg(long, value_name = "URL", value_delimiter = ',', value_parser = quiet::<CheckpointServer>())]
     checkpoint_sync_url: Vec<CheckpointServer>,
+    /// Proxy before those of them that are not on this machine or its network: http://host:port
+    ///
+    /// The environment's HTTP_PROXY is not used.
+    #[arg(long, value_name = "URL", requires = "checkpoint_sync_url", value_parser = quiet::<CheckpointProxy>())]
+    checkpoint_proxy: Option<CheckpointProxy>,
+    /// Move a damaged chain database away and synchronise anew; the signing ledger is not affected
+    #[arg(long)]
+    resync_on_corruption: bool,
     /// Aggregate votes
     #[arg(long)]
     is_aggregator: bool,
@@ -112,43 +114,24 @@ pub struct NodeArgs {
     stop_with_stdin: bool,
 }
 
-/// Where QUIC listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct ListenAddress {
-    ip: IpAddr,
-    port: Option<u16>,
-}
-
-impl std::str::FromStr for ListenAddress {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(ip) = text.parse() {
-            return Ok(Self { ip, port: None });
-        }
-        if let Ok(socket) = text.parse::<SocketAddr>() {
-            return Ok(Self { ip: socket.ip(), port: Some(socket.port()) });
-        }
-        let mut parts = text.split('/').skip(1);
-        let (family, ip, transport, port) = (parts.next(), parts.next(), parts.next(), parts.next());
-        match (family, ip.and_then(|ip| ip.parse().ok()), transport, port.and_then(|port| port.parse().ok()))
-        {
-            (Some("ip4" | "ip6"), Some(ip), Some("udp"), Some(port)) => Ok(Self { ip, port: Some(port) }),
-            _ => {
-                Err("write an address such as 0.0.0.0, 0.0.0.0:9000 or /ip4/0.0.0.0/udp/9000/quic-v1".into())
-            }
-        }
-    }
-}
-
 /// Runs the node until a signal or a failure.
-pub fn run(args: NodeArgs) -> eyre::Result<()> {
+pub fn run(args: NodeArgs, log: &Log) -> eyre::Result<()> {
     if crate::test_driver::is_wanted() {
         return crate::test_driver::run(args.api(None));
     }
-    let stop_with_stdin = args.stop_with_stdin;
+    surroundings::raise_file_limit();
+    // A node that is stopped while it starts has nothing to lose.
+    signals::end_with(0);
+    if args.stop_with_stdin {
+        std::thread::spawn(|| {
+            wait_for_stdin_to_close();
+            signals::stop("standard input closed");
+        });
+    }
     let execution_genesis = args.execution.execution_genesis_block_hash;
     let mut options = args.into_options()?;
+    options.log_lines_lost = log.lost();
+    let asked: Vec<String> = options.listen.iter().map(ToString::to_string).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(RUNTIME_THREADS)
         .enable_all()
@@ -157,20 +140,10 @@ pub fn run(args: NodeArgs) -> eyre::Result<()> {
     let outcome = runtime.block_on(async {
         execution::pair(&mut options, execution_genesis).await?;
         let node = Node::start(options).await?;
-        info!(listening = %node.quic_address(), "node is up");
+        info!(listening = %node.quic_address(), asked = asked.join(", "), "node is up");
         let stopper = node.stopper();
-        if stop_with_stdin {
-            let stopper = stopper.clone();
-            std::thread::spawn(move || {
-                wait_for_stdin_to_close();
-                stopper.stop("standard input closed");
-            });
-        }
-        tokio::spawn(async move {
-            if let Ok(signal) = crate::signals::wait().await {
-                stopper.stop(signal);
-            }
-        });
+        let asked = signals::wait();
+        tokio::spawn(async move { stopper.stop(asked.await) });
         let stopped = node.wait().await;
         Ok::<_, eyre::Report>(stopped)
     })?;
@@ -184,7 +157,7 @@ pub fn run(args: NodeArgs) -> eyre::Result<()> {
 
 /// Ends the process when it cannot be ended in order.
 fn end_process() {
-    std::process::exit(1);
+    signals::exit(1)
 }
 
 fn wait_for_stdin_to_close() {
@@ -195,8 +168,14 @@ fn wait_for_stdin_to_close() {
 
 impl NodeArgs {
     fn into_options(self) -> eyre::Result<NodeOptions> {
-        let directory = NetworkDirectory::read(&self.paths()?, &self.node_id)?;
+        let paths = self.paths()?;
+        let directory = NetworkDirectory::read(&paths, &self.node_id)?;
+        let secrets = directory.duties.keys.iter().map(|key| key.path.as_path());
+        surroundings::warn_of_open_secrets(secrets.chain([paths.node_key.as_path()]));
         let entry = directory.validator_config.node(&self.node_id).cloned();
+        for warning in &directory.config.warnings {
+            warn!("{warning}");
+        }
         if !directory.duties.is_listed {
             warn!(node = self.node_id, "no validators are assigned to this node; it only observes");
         }
@@ -215,6 +194,8 @@ impl NodeArgs {
             None => PathBuf::from("data"),
         });
         let genesis = directory.config.genesis();
+        let node_key = NodeKey::from_bytes(directory.node_key.secret())
+            .wrap_err("the node key is not a secp256k1 secret; generate another one")?;
         Ok(NodeOptions {
             backend: self.aggregation.of_network(&genesis, directory.config.fork_digest())?,
             max_raw_bytes: self.aggregation.max_raw_bytes,
@@ -225,20 +206,22 @@ impl NodeArgs {
             allow_key_reuse: self.allow_key_reuse,
             is_aggregator: self.is_aggregator || entry.as_ref().is_some_and(|entry| entry.is_aggregator),
             aggregate_subnets: self.aggregate_subnet_ids.iter().copied().map(SubnetId).collect(),
-            node_key: NodeKey::from_bytes(directory.node_key.secret())
-                .wrap_err("the node key is not a secp256k1 secret; generate another one")?,
-            listen: self.listen(entry.as_ref()),
-            bootnodes: self.bootnodes(&directory.nodes)?,
+            listen: self.p2p.listen(entry.as_ref()),
+            bootnodes: self.p2p.bootnodes(&directory.nodes, node_key.peer_id())?,
+            node_key,
             peer_names: peer_names(&directory),
             api: Some(self.api(entry.as_ref())),
             metrics: Some(self.metrics_address(entry.as_ref())),
             http: self.access.options()?,
             checkpoint_servers: self.checkpoint_sync_url.clone(),
+            checkpoint_proxy: self.checkpoint_proxy.clone(),
+            resync_on_corruption: self.resync_on_corruption,
             ledger_dir: self.ledger_dir.clone().unwrap_or_else(|| data_dir.join("ledger")),
             data_dir,
             execution: self.execution.options()?,
             clock_speed: 1.0,
             last_resort: Some(end_process),
+            log_lines_lost: Arc::default(),
             name: self.node_id,
         })
     }
@@ -262,10 +245,8 @@ impl NodeArgs {
         if self.validator_config.as_ref().is_some_and(|path| path.as_os_str() != "genesis_bootnode") {
             paths.validator_config.clone_from(&self.validator_config);
         }
-        if let [file] = self.bootnodes.as_slice()
-            && is_file(file)
-        {
-            paths.nodes = Some(file.into());
+        if self.p2p.names_peers() {
+            paths.nodes = None;
         }
         if let Some(dir) = &self.hash_sig_keys_dir {
             paths.keys_dir.clone_from(dir);
@@ -274,34 +255,6 @@ impl NodeArgs {
             paths.node_key.clone_from(path);
         }
         Ok(paths)
-    }
-
-    /// The peers of nodes.yaml, or those that the option lists instead.
-    fn bootnodes(&self, records: &[String]) -> eyre::Result<Vec<Bootnode>> {
-        let listed: Vec<&str> = match self.bootnodes.as_slice() {
-            [] => records.iter().map(String::as_str).collect(),
-            [file] if is_file(file) => records.iter().map(String::as_str).collect(),
-            list => list.iter().map(String::as_str).filter(|entry| *entry != "none").collect(),
-        };
-        let mut bootnodes = Vec::new();
-        for entry in listed {
-            bootnodes
-                .extend(parse_bootnodes(entry).wrap_err_with(|| format!("bootnode {}", shorten(entry)))?);
-        }
-        Ok(bootnodes)
-    }
-
-    fn listen(&self, entry: Option<&NodeEntry>) -> SocketAddr {
-        let port = self.gossipsub_port.or(self.listen_addr.and_then(|listen| listen.port));
-        let port = port.or(entry.and_then(|entry| entry.quic)).unwrap_or(DEFAULT_GOSSIP_PORT);
-        let ip = self.listen_addr.map(|listen| listen.ip).unwrap_or_else(|| {
-            let own: Option<IpAddr> = entry.and_then(|entry| entry.ip.as_deref()?.parse().ok());
-            match own {
-                Some(ip) if !ip.is_loopback() => Ipv4Addr::UNSPECIFIED.into(),
-                _ => Ipv4Addr::LOCALHOST.into(),
-            }
-        });
-        SocketAddr::new(ip, port)
     }
 
     fn api(&self, entry: Option<&NodeEntry>) -> SocketAddr {
@@ -316,11 +269,6 @@ impl NodeArgs {
     }
 }
 
-/// Whether a bootnode argument names a file rather than a node.
-fn is_file(entry: &str) -> bool {
-    entry != "none" && !entry.starts_with("enr:") && entry.parse::<Multiaddr>().is_err()
-}
-
 /// Names of the nodes that validator-config.yaml knows, by their peer ids.
 fn peer_names(directory: &NetworkDirectory) -> HashMap<lathe_network::PeerId, String> {
     let named = directory.validator_config.nodes.iter().filter_map(|node| {
@@ -328,11 +276,6 @@ fn peer_names(directory: &NetworkDirectory) -> HashMap<lathe_network::PeerId, St
         Some((key.peer_id(), node.name.clone()))
     });
     named.collect()
-}
-
-/// The beginning of a long argument, for messages.
-fn shorten(text: &str) -> String {
-    text.chars().take(40).collect()
 }
 
 #[cfg(test)]
@@ -362,7 +305,7 @@ mod tests {
         let paths = args.paths().unwrap();
         assert_eq!(paths.config, PathBuf::from("/config/config.yaml"));
         assert_eq!(paths.validators, Some("/config/annotated_validators.yaml".into()));
-        assert_eq!(paths.nodes, Some("/config/nodes.yaml".into()));
+        assert!(args.p2p.names_peers() && paths.nodes.is_none());
         assert_eq!(paths.validator_config, Some("/config/validator-config.yaml".into()));
         assert_eq!(paths.keys_dir, PathBuf::from("/config/hash-sig-keys"));
         assert_eq!(paths.node_key, PathBuf::from("/config/lathe_0.key"));
@@ -379,22 +322,22 @@ mod tests {
                 "{directory} /config --node-id lathe_0 --socket-port 9007 --http-port 5057 --metrics"
             ));
             assert_eq!(args.paths().unwrap().config, PathBuf::from("/config/config.yaml"));
-            assert_eq!(args.listen(None).to_string(), "127.0.0.1:9007");
+            assert_eq!(args.p2p.listen(None), ["127.0.0.1:9007".parse().unwrap()]);
             assert_eq!(args.api(None).to_string(), "127.0.0.1:5057");
         }
         let args = parse(
             "--genesis-dir /config --node-id q --listen-addr /ip4/0.0.0.0/udp/9002/quic-v1 --metrics-host ::1",
         );
-        assert_eq!(args.listen(None).to_string(), "0.0.0.0:9002");
+        assert_eq!(args.p2p.listen(None), ["0.0.0.0:9002".parse().unwrap()]);
         assert_eq!(args.metrics_address(None).to_string(), "[::1]:5054");
     }
 
     #[test]
-    fn the_list_of_nodes_gives_the_ports_and_decides_whether_to_leave_loopback() {
-        let entry = |ip: &str| NodeEntry {
+    fn the_list_of_nodes_gives_the_ports() {
+        let local = NodeEntry {
             name: "lathe_0".into(),
             private_key: None,
-            ip: Some(ip.into()),
+            ip: Some("127.0.0.1".into()),
             quic: Some(9003),
             metrics_port: Some(8083),
             api_port: Some(5053),
@@ -403,30 +346,8 @@ mod tests {
             subnet: None,
         };
         let args = parse("--network-dir net --node-id lathe_0");
-        let local = entry("127.0.0.1");
-        assert_eq!(args.listen(Some(&local)).to_string(), "127.0.0.1:9003");
+        assert_eq!(args.p2p.listen(Some(&local)), ["127.0.0.1:9003".parse().unwrap()]);
         assert_eq!(args.api(Some(&local)).to_string(), "127.0.0.1:5053");
         assert_eq!(args.metrics_address(Some(&local)).to_string(), "127.0.0.1:8083");
-        assert_eq!(args.listen(Some(&entry("10.0.0.7"))).to_string(), "0.0.0.0:9003");
-    }
-
-    #[test]
-    fn listen_addresses_come_in_three_forms() {
-        let parse =
-            |text: &str| text.parse::<ListenAddress>().map(|listen| (listen.ip.to_string(), listen.port));
-        assert_eq!(parse("0.0.0.0"), Ok(("0.0.0.0".into(), None)));
-        assert_eq!(parse("127.0.0.1:9001"), Ok(("127.0.0.1".into(), Some(9001))));
-        assert_eq!(parse("/ip4/0.0.0.0/udp/9002/quic-v1"), Ok(("0.0.0.0".into(), Some(9002))));
-        assert!(parse("/ip4/0.0.0.0/tcp/9002").is_err());
-        assert!(parse("somewhere").is_err());
-    }
-
-    #[test]
-    fn a_bootnode_argument_is_a_file_unless_it_is_a_node() {
-        assert!(is_file("nodes.yaml"));
-        assert!(is_file("/config/nodes.yaml"));
-        assert!(!is_file("none"));
-        assert!(!is_file("enr:-IW4Q"));
-        assert!(!is_file("/ip4/127.0.0.1/udp/9001/quic-v1"));
     }
 }

@@ -8,6 +8,8 @@ use lathe_http::{Limits, Server};
 use lathe_spec_tests::Driver;
 use tracing::info;
 
+use crate::signals;
+
 /// Set to `1`, it turns a node into a test driver.
 const VARIABLE: &str = "HIVE_LEAN_TEST_DRIVER";
 
@@ -27,13 +29,8 @@ pub fn run(address: SocketAddr) -> eyre::Result<()> {
             Server::bind_test_driver(address, Arc::new(Driver::default()), Limits::default()).await?;
         let listening = server.api_address().unwrap_or(address);
         info!(%listening, "{VARIABLE} is set: no node runs, only the test driver");
-        server
-            .run(async {
-                if let Err(error) = crate::signals::wait().await {
-                    tracing::error!(%error, "signals cannot be waited for");
-                }
-            })
-            .await;
+        let asked = signals::wait();
+        server.run(async { _ = asked.await }).await;
         Ok(())
     })
 }

@@ -1,17 +1,14 @@
 //! Why there is no checkpoint to start from.
 
-use lathe_types::{Root, Slot, WrongVariant};
+use lathe_types::{Checkpoint, Root, Slot, WrongVariant};
 
 use crate::server::Server;
 
 /// Why a URL is not one of a server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// Encryption is not built in.
-    #[error("https is not supported: name an http server, or a local proxy that speaks https")]
-    Https,
     /// It cannot be read.
-    #[error("write it as http://host:port, or with /lean/v0/states/finalized at its end")]
+    #[error("write it as http://host:port or https://host, or with /lean/v0/states/finalized at its end")]
     Malformed,
     /// It would end up in logs.
     #[error("a name and a password in the URL are not supported")]
@@ -24,6 +21,22 @@ pub enum Error {
     /// What was wrong with each server, in the order in which they were asked.
     #[error("no server gave a checkpoint to start from: {}", listed(.0))]
     NoCheckpoint(Vec<(Server, Refusal)>),
+    /// Two servers call blocks final that exclude each other. One of them is wrong, and nobody here can tell which.
+    #[error(
+        "the servers disagree: {} calls block {} of slot {} final, {} calls block {} of slot {} final, and these exclude each \
+         other; find out which is right and name that one alone",
+        .0.server, .0.checkpoint.root, .0.checkpoint.slot, .1.server, .1.checkpoint.root, .1.checkpoint.slot
+    )]
+    Disagreement(Box<Claim>, Box<Claim>),
+}
+
+/// What a server calls final.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The server.
+    pub server: Server,
+    /// The block.
+    pub checkpoint: Checkpoint,
 }
 
 fn listed(refusals: &[(Server, Refusal)]) -> String {
@@ -37,6 +50,9 @@ pub enum Refusal {
     /// No answer, or not all of it, in time.
     #[error("does not answer: {0}")]
     Transport(String),
+    /// The time for all servers together was over.
+    #[error("was not asked, because the others took all the time there is")]
+    NoTime,
     /// An answer that is no success.
     #[error("answers {path} with status {status}")]
     Status {
@@ -101,6 +117,9 @@ pub enum Refusal {
     /// The block is of the state's slot but not of the state.
     #[error("sends a block that is not the one of its state")]
     Block,
+    /// The block is nobody's.
+    #[error("sends a block whose proof is not valid")]
+    Proof,
     /// Block and state were never of one slot.
     #[error("sends a block and a state of different slots, {attempts} times")]
     Unpaired {

@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers fail as tests do, by panicking")]
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lathe_checkpoint::{Anchor, Error, Limits, Network, Refusal, Server, fetch};
+use lathe_checkpoint::{Anchor, Environment, Error, Limits, Network, Proxy, Refusal, Server, fetch};
 use lathe_types::{
     Block, BlockBody, ChainVariant, Encode as _, Genesis, MultiMessageAggregate, ProofBytes, PublicKey, Root,
     Shaped as _, SignedBlock, Slot, State, TreeHash as _, Validator, ValidatorIndex, Validators,
@@ -138,9 +138,22 @@ fn server(address: SocketAddr) -> Server {
     format!("http://{address}").parse().unwrap()
 }
 
+/// Proofs are valid unless they are this one byte.
+const INVALID: u8 = 0xbb;
+
+fn ask_all(servers: &[Server], limits: &Limits, proxy: Option<&Proxy>) -> Result<Anchor, Error> {
+    let environment = Environment {
+        clock: &|| NOW,
+        proof_is_valid: &|block, _| block.proof.proof.first() != Some(&INVALID),
+        limits: *limits,
+        proxy: proxy.cloned(),
+    };
+    fetch(servers, &network(), &environment)
+}
+
 fn ask(address: SocketAddr, limits: &Limits) -> Result<Anchor, Refusal> {
-    fetch(&[server(address)], &network(), &|| NOW, limits).map_err(|error| {
-        let Error::NoCheckpoint(mut refusals) = error;
+    ask_all(&[server(address)], limits, None).map_err(|error| {
+        let Error::NoCheckpoint(mut refusals) = error else { panic!("{error}") };
         assert_eq!(refusals.len(), 1);
         refusals.remove(0).1
     })
@@ -330,6 +343,11 @@ fn other_statuses_are_named() {
     assert_eq!(ask(address, &limits()), Err(Refusal::Status { path: BLOCK, status: 503 }));
     let address = serve(&[(BLOCK, &[body(&block)])]);
     assert_eq!(ask(address, &limits()), Err(Refusal::Status { path: STATE, status: 404 }));
+    // A server without a route for blocks has states all the same, whatever it says of the route.
+    for status in [404, 405, 501] {
+        let address = serve(&[(BLOCK, &[Answer::Status(status)]), (STATE, &[body(&state)])]);
+        assert_eq!(ask(address, &limits()).unwrap().block, None, "{status}");
+    }
     let address = serve(&[(BLOCK, &[Answer::Redirect("http://elsewhere/".into())])]);
     assert_eq!(ask(address, &limits()), Err(Refusal::Redirect("http://elsewhere/".into())));
 }
@@ -352,9 +370,9 @@ fn servers_are_tried_in_turn_and_each_failure_is_told() {
     let broken = serve(&[(BLOCK, &[Answer::Status(500)])]);
     let right = serve(&[(BLOCK, &[body(&block)]), (STATE, &[body(&state)])]);
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let found = fetch(&[wrong, broken, unused, right].map(server), &network(), &|| NOW, &limits());
+    let found = ask_all(&[wrong, broken, unused, right].map(server), &limits(), None);
     assert_eq!(found.unwrap().header, block.block.header());
-    let error = fetch(&[wrong, broken].map(server), &network(), &|| NOW, &limits()).unwrap_err();
+    let error = ask_all(&[wrong, broken].map(server), &limits(), None).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
@@ -362,4 +380,97 @@ fn servers_are_tried_in_turn_and_each_failure_is_told() {
              1000; http://{broken} answers /lean/v0/blocks/finalized with status 500"
         )
     );
+}
+
+#[test]
+fn the_newest_is_taken_if_all_lie_on_one_chain() {
+    let (first, first_state) = child(&genesis(3, 1_000), 1);
+    let (second, second_state) = child(&first_state, 4);
+    let old = serve(&[(BLOCK, &[body(&first)]), (STATE, &[body(&first_state)])]);
+    let new = serve(&[(BLOCK, &[body(&second)]), (STATE, &[body(&second_state)])]);
+    let bare = serve(&[(STATE, &[body(&second_state)])]);
+    let ask = |order: &[SocketAddr]| {
+        let servers: Vec<Server> = order.iter().copied().map(server).collect();
+        ask_all(&servers, &limits(), None)
+    };
+    for order in [[old, new], [new, old]] {
+        assert_eq!(ask(&order).unwrap().header, second.block.header());
+    }
+    for order in [[bare, new], [new, bare]] {
+        assert!(ask(&order).unwrap().block.is_some(), "the one with its block");
+    }
+}
+
+#[test]
+fn servers_that_exclude_each_other_are_named() {
+    let (first, first_state) = child(&genesis(3, 1_000), 1);
+    let (other, other_state) = child(&genesis(3, 1_000), 2);
+    let (later, later_state) = child(&other_state, 4);
+    let here = serve(&[(BLOCK, &[body(&first)]), (STATE, &[body(&first_state)])]);
+    let there = serve(&[(BLOCK, &[body(&later)]), (STATE, &[body(&later_state)])]);
+    let error = ask_all(&[here, there].map(server), &limits(), None).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the servers disagree: http://{here} calls block {} of slot 1 final, http://{there} calls block {} of slot 4 \
+             final, and these exclude each other; find out which is right and name that one alone",
+            first.block.tree_hash_root(),
+            later.block.tree_hash_root()
+        )
+    );
+    // Two blocks of one slot exclude each other, too.
+    let same_slot = serve(&[(BLOCK, &[body(&other)]), (STATE, &[body(&other_state)])]);
+    let (twin, twin_state) = child(&first_state, 2);
+    let twin = serve(&[(BLOCK, &[body(&twin)]), (STATE, &[body(&twin_state)])]);
+    let error = ask_all(&[same_slot, twin].map(server), &limits(), None).unwrap_err();
+    assert!(matches!(error, Error::Disagreement(..)), "{error}");
+}
+
+#[test]
+fn the_time_for_all_servers_is_limited() {
+    let silent = || serve(&[(BLOCK, &[Answer::Silence])]);
+    let limits = Limits { total: Duration::from_millis(300), ..limits() };
+    let error = ask_all(&[silent(), silent()].map(server), &limits, None).unwrap_err();
+    let Error::NoCheckpoint(refusals) = error else { panic!("{error}") };
+    assert!(matches!(refusals[0].1, Refusal::Transport(_)));
+    assert_eq!(refusals[1].1, Refusal::NoTime);
+}
+
+#[test]
+fn a_proxy_stands_before_far_servers_only_and_is_named() {
+    let (block, state) = child(&genesis(3, 1_000), 1);
+    let near = serve(&[(BLOCK, &[body(&block)]), (STATE, &[body(&state)])]);
+    // Nobody listens there.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let proxy: Proxy = format!("http://{nobody}").parse().unwrap();
+    let ask = |servers: &[Server]| ask_all(servers, &limits(), Some(&proxy));
+    assert_eq!(ask(&[server(near)]).unwrap().header, block.block.header());
+    let error = ask(&["http://192.0.2.1:5052".parse().unwrap()]).unwrap_err().to_string();
+    assert!(error.ends_with(&format!("asked through the proxy {nobody}")), "{error}");
+    for wrong in ["socks5://host:1", "host:1", "http://me:secret@host:1"] {
+        assert!(wrong.parse::<Proxy>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_block_whose_proof_is_not_valid_is_refused() {
+    let (mut block, state) = child(&genesis(3, 1_000), 1);
+    block.proof = MultiMessageAggregate { proof: ProofBytes::new(vec![INVALID]).unwrap() };
+    assert_eq!(refusal(&block, &state), Refusal::Proof);
+}
+
+#[test]
+fn https_is_spoken() {
+    const TLS_HANDSHAKE: u8 = 22;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let secure: Server = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let first_byte = std::thread::spawn(move || {
+        let mut byte = [0];
+        listener.accept().unwrap().0.read_exact(&mut byte).unwrap();
+        byte[0]
+    });
+    let error = ask_all(&[secure], &limits(), None).unwrap_err();
+    let Error::NoCheckpoint(refusals) = error else { panic!("{error}") };
+    assert!(matches!(refusals[0].1, Refusal::Transport(_)), "{refusals:?}");
+    assert_eq!(first_byte.join().unwrap(), TLS_HANDSHAKE);
 }

@@ -50,9 +50,10 @@ pub struct NetworkDirectory {
 }
 
 impl NetworkPaths {
-    /// The standard names in `dir`, as far as the files exist.
+    /// The standard names in `dir`, as far as there are such files. A link that leads nowhere is there: whoever put it
+    /// there meant a file, and reading it says what is wrong.
     pub fn in_directory(dir: &Path, node: &str) -> Self {
-        let existing = |name: &str| Some(dir.join(name)).filter(|path| path.exists());
+        let existing = |name: &str| Some(dir.join(name)).filter(|path| path.symlink_metadata().is_ok());
         Self {
             config: dir.join(CONFIG_FILE),
             validators: existing(ANNOTATED_FILE).or_else(|| existing(VALIDATORS_FILE)),

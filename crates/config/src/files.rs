@@ -13,6 +13,9 @@ pub const MAX_YAML_BYTES: u64 = 8 << 20;
 /// Largest node key file read: 64 digits, a prefix and a line end fit many times.
 pub const MAX_NODE_KEY_BYTES: u64 = 1 << 10;
 
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Who may read a new file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -28,6 +31,10 @@ pub(crate) fn read_text(path: &Path, limit: u64, advice: &'static str) -> Result
     file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > limit {
         return Err(ConfigError::TooLarge { path: path.into(), limit });
+    }
+    // Some editors put a byte order mark in front, which is no part of the text.
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
     }
     String::from_utf8(bytes).map_err(|_| ConfigError::Yaml {
         path: path.into(),

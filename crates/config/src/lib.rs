@@ -10,6 +10,7 @@ mod error;
 mod files;
 mod keys;
 mod manifest;
+mod names;
 mod network_config;
 mod node_key;
 mod nodes;

@@ -1,21 +1,38 @@
 //! `config.yaml`: what the network agreed on before its first slot.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use lathe_types::{
     Genesis, PublicKey, Root, VALIDATOR_REGISTRY_LIMIT, Validator, ValidatorIndex, Validators,
 };
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::ConfigError;
 use crate::files::{MAX_YAML_BYTES, parse_yaml, read_text};
-use crate::scalar::Field;
+use crate::names::nearest;
+use crate::scalar::{Entries, Field, shorten};
 
 /// Digest of networks with plain containers and leanVM proofs, and of every network that names none.
 pub const DEFAULT_FORK_DIGEST: &str = "12345678";
 /// Most subnets that a network can have: more would leave subnets without a validator.
 const MAX_COMMITTEES: u64 = VALIDATOR_REGISTRY_LIMIT;
+
+/// Every name that has a meaning in this file, to us or to a tool.
+const NAMES: &[&str] = &[
+    "GENESIS_TIME",
+    "ATTESTATION_COMMITTEE_COUNT",
+    "ACTIVE_EPOCH",
+    "VALIDATOR_COUNT",
+    "FORK_DIGEST",
+    "EXECUTION_GENESIS_BLOCK_HASH",
+    "GENESIS_VALIDATORS",
+    "MAX_ATTESTATIONS_DATA",
+];
+/// Unknown names that are told of, for a file that is something else altogether.
+const MAX_WARNINGS: usize = 16;
 
 const ADVICE: &str = "pass the config.yaml of the network, as `lathe genesis` or lean-quickstart writes it";
 
@@ -32,6 +49,8 @@ pub struct NetworkConfig {
     pub execution_genesis: Option<Root>,
     /// The registry: attestation and proposal key of each validator, by index.
     pub validators: Vec<ValidatorKeys>,
+    /// What an operator should hear of the file although it can be used, one line each.
+    pub warnings: Vec<String>,
 }
 
 /// The two public keys of a validator.
@@ -53,6 +72,8 @@ struct Document {
     fork_digest: Option<String>,
     #[serde(rename = "EXECUTION_GENESIS_BLOCK_HASH")]
     execution_genesis: Option<String>,
+    #[serde(rename = "VALIDATOR_COUNT")]
+    validator_count: Option<String>,
     #[serde(rename = "GENESIS_VALIDATORS")]
     genesis_validators: Option<Vec<Entry>>,
 }
@@ -77,7 +98,7 @@ impl NetworkConfig {
         let field = Field::new(path, "GENESIS_TIME");
         let genesis_time =
             field.required(document.genesis_time.as_ref(), "write the Unix time of slot 0 in seconds")?;
-        let genesis_time = field.number(genesis_time)?;
+        let genesis_time = read_genesis_time(&field, genesis_time)?;
         let entries = document.genesis_validators.unwrap_or_default();
         let field = Field::new(path, "GENESIS_VALIDATORS");
         if entries.is_empty() {
@@ -87,7 +108,8 @@ impl NetworkConfig {
             let problem = format!("{} validators", entries.len());
             return Err(field.error(problem, format!("at most {VALIDATOR_REGISTRY_LIMIT} are allowed")));
         }
-        let validators = entries
+        check_count(path, document.validator_count.as_ref(), entries.len())?;
+        let validators: Vec<ValidatorKeys> = entries
             .iter()
             .enumerate()
             .map(|(index, entry)| entry.read(path, index))
@@ -95,16 +117,23 @@ impl NetworkConfig {
         let fork_digest = document.fork_digest.map(|digest| read_fork_digest(path, &digest)).transpose()?;
         let execution_genesis =
             read_execution_genesis(path, document.execution_genesis, fork_digest.as_deref())?;
+        let committees = document.attestation_committee_count.as_ref();
+        let committees = read_committee_count(path, "ATTESTATION_COMMITTEE_COUNT", committees)?;
+        let mut warnings = unknown_names(path, text)?;
+        warnings.extend(shared_keys(path, &validators));
+        if committees.is_some_and(|count| count > validators.len() as u64) {
+            let (path, count) = (path.display(), validators.len());
+            warnings.push(format!(
+                "{path}: ATTESTATION_COMMITTEE_COUNT: only {count} validators, so some have none"
+            ));
+        }
         Ok(Self {
             genesis_time,
-            attestation_committee_count: read_committee_count(
-                path,
-                "ATTESTATION_COMMITTEE_COUNT",
-                document.attestation_committee_count.as_ref(),
-            )?,
+            attestation_committee_count: committees,
             fork_digest,
             execution_genesis,
             validators,
+            warnings,
         })
     }
 
@@ -135,6 +164,60 @@ impl Entry {
             proposal: key(self.proposal_pubkey.as_ref(), "proposal_pubkey")?,
         })
     }
+}
+
+/// A genesis of this protocol is neither before it was thought of nor in another century; what looks like either is
+/// written in another unit.
+fn read_genesis_time(field: &Field<'_>, text: &str) -> Result<u64, ConfigError> {
+    const EARLIEST: u64 = 1_577_836_800;
+    const LATEST: u64 = 4_102_444_800;
+    let time = field.number(text)?;
+    let advice = match time {
+        EARLIEST..=LATEST => return Ok(time),
+        _ if (EARLIEST * 1000..=LATEST * 1000).contains(&time) => {
+            format!("this is in milliseconds: write {}", time / 1000)
+        }
+        _ => "write the Unix time of slot 0 in seconds".into(),
+    };
+    Err(field.error(format!("{time} is no time between the years 2020 and 2100"), advice))
+}
+
+/// The file says twice how many validators there are.
+fn check_count(path: &Path, count: Option<&String>, listed: usize) -> Result<(), ConfigError> {
+    let field = Field::new(path, "VALIDATOR_COUNT");
+    match field.optional_number(count)? {
+        Some(count) if count != listed as u64 => Err(field.error(
+            format!("{count}, but GENESIS_VALIDATORS lists {listed}"),
+            "this would be another network than the one that was meant: take the file from its source again",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Names that mean nothing to us. Most are notes of some tool; a misspelt one would be lost silently.
+fn unknown_names(path: &Path, text: &str) -> Result<Vec<String>, ConfigError> {
+    let entries: Entries<IgnoredAny> = parse_yaml(path, text, ADVICE)?;
+    let unknown = entries.0.iter().map(|(name, _)| name).filter(|name| !NAMES.contains(&name.as_str()));
+    let warning = |name: &String| {
+        let meant = nearest(name, NAMES).map(|known| format!("; is {known} meant?")).unwrap_or_default();
+        format!("{}: {} is not a name that is known here{meant}", path.display(), shorten(name))
+    };
+    Ok(unknown.take(MAX_WARNINGS).map(warning).collect())
+}
+
+/// A key signs one message per slot, so two validators, or two roles, cannot share one.
+fn shared_keys(path: &Path, validators: &[ValidatorKeys]) -> Option<String> {
+    let mut owners = HashMap::new();
+    for (index, keys) in validators.iter().enumerate() {
+        for key in [keys.attestation, keys.proposal] {
+            if let Some(other) = owners.insert(key, index) {
+                let path = path.display();
+                let text = format!("{path}: validators {other} and {index} use one key in two places");
+                return Some(text + "; their signatures of one slot would contradict each other");
+            }
+        }
+    }
+    None
 }
 
 /// A committee count must divide validators into at least one subnet.

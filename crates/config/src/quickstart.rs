@@ -28,6 +28,9 @@ pub struct Environment<'a> {
     pub genesis_time: &'a dyn Fn() -> u64,
     /// Hears of the progress of the keys.
     pub progress: Progress<'a>,
+    /// Hears where unfinished files stand, and that they do no longer. If the process ends meanwhile they are to be
+    /// removed.
+    pub unfinished: &'a dyn Fn(Option<&Path>),
 }
 
 /// A network that was made.
@@ -67,13 +70,18 @@ pub fn create_network(
         .prefix(".genesis-")
         .tempdir_in(dir)
         .map_err(|error| ConfigError::write(dir, error))?;
-    let genesis_time = write_network(partial.path(), plan, &nodes, environment)?;
-    refuse_existing(dir, &names)?;
-    for name in &names {
-        let target = dir.join(name);
-        fs::rename(partial.path().join(name), &target).map_err(|error| ConfigError::write(&target, error))?;
-    }
-    Ok(CreatedNetwork { genesis_time, nodes })
+    (environment.unfinished)(Some(partial.path()));
+    let made = write_network(partial.path(), plan, &nodes, environment).and_then(|genesis_time| {
+        refuse_existing(dir, &names)?;
+        for name in &names {
+            let target = dir.join(name);
+            fs::rename(partial.path().join(name), &target)
+                .map_err(|error| ConfigError::write(&target, error))?;
+        }
+        Ok(CreatedNetwork { genesis_time, nodes })
+    });
+    (environment.unfinished)(None);
+    made
 }
 
 fn refuse_existing(dir: &Path, names: &[String]) -> Result<(), ConfigError> {

@@ -24,6 +24,11 @@ const CHECKSUM_BYTES: usize = 8;
 /// The database of a node.
 pub type DiskDb = ChainDb<DiskKv>;
 
+/// Whether the directory `path` holds a database of this kind, whatever its state.
+pub fn is_at(path: &Path) -> bool {
+    path.join(FILE).exists()
+}
+
 /// Opens the database in the directory `path`, or makes a new one. Refuses, and changes nothing, if another
 /// process has it open, if it belongs to another network, or if the directory holds anything else.
 pub fn open(path: &Path, network: &NetworkId) -> Result<DiskDb, StorageError> {
@@ -65,6 +70,14 @@ impl DiskKv {
                 if source.kind() == io::ErrorKind::InvalidData =>
             {
                 StorageError::NotADatabase { path: directory.to_owned() }
+            }
+            DatabaseError::Storage(redb::StorageError::Io(source))
+                if source.kind() == io::ErrorKind::UnexpectedEof =>
+            {
+                StorageError::Corrupt { what: "the file is cut short".into() }
+            }
+            DatabaseError::Storage(redb::StorageError::Io(source)) => {
+                StorageError::Open { path: directory.to_owned(), source }
             }
             other => backend(other),
         })?;

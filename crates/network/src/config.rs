@@ -12,16 +12,17 @@ use crate::error::Error;
 use crate::identity::NodeKey;
 use crate::node_record::quic_multiaddr;
 use crate::topic::{DEFAULT_NETWORK_NAME, MAX_NETWORK_NAME_LEN};
+use crate::traffic::NetworkSize;
 
 /// Established connections. Each costs some 100 KiB at rest and up to [`CONNECTION_WINDOW`] while it floods us.
 const MAX_CONNECTIONS: u32 = 128;
-/// Of these, how many peers may have opened: the rest is kept for peers that we choose.
-const MAX_INBOUND: u32 = 96;
-/// Connections per peer: two nodes that dial each other at once need two. There is no limit per address, because
-/// all nodes of a local network share one.
+/// Connections beyond that for a moment: those that give way are still being closed.
+const LEAVING: u32 = 16;
+/// Connections per peer: two nodes that dial each other at once need two. How many an address may have depends on what
+/// they bring, because all nodes of a local network share one.
 const MAX_PER_PEER: u32 = 2;
-/// Inbound handshakes at the same time. Each is cheap for us and costly for a flooder.
-const MAX_PENDING_INBOUND: u32 = 64;
+/// Inbound handshakes at the same time: twice what one address may begin at once, each some 10 KiB.
+const MAX_PENDING_INBOUND: u32 = 256;
 /// Outbound handshakes at the same time.
 const MAX_PENDING_OUTBOUND: u32 = 32;
 /// Bytes in flight towards us on one stream: one heavy block without stalling.
@@ -46,6 +47,10 @@ pub struct Config {
     pub advertise_ip: Option<IpAddr>,
     /// Peers to keep dialling. Ourselves among them are skipped.
     pub bootnodes: Vec<Bootnode>,
+    /// Peers that a former life knew how to reach: dialled, but not at the cost of bootnodes.
+    pub known_peers: Vec<Bootnode>,
+    /// What the network's messages can be.
+    pub size: NetworkSize,
     /// The network's name in topics, also called fork digest.
     pub network_name: String,
     /// Attestation subnets to subscribe to from the start.
@@ -62,6 +67,8 @@ impl Config {
             listen: vec![quic_multiaddr(Ipv4Addr::LOCALHOST.into(), 0)],
             advertise_ip: None,
             bootnodes: Vec::new(),
+            known_peers: Vec::new(),
+            size: NetworkSize::default(),
             network_name: DEFAULT_NETWORK_NAME.to_owned(),
             subnets: Vec::new(),
             agent: concat!("lathe/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -96,8 +103,7 @@ impl Config {
 
 pub(crate) fn connection_limits() -> ConnectionLimits {
     ConnectionLimits::default()
-        .with_max_established(Some(MAX_CONNECTIONS))
-        .with_max_established_incoming(Some(MAX_INBOUND))
+        .with_max_established(Some(MAX_CONNECTIONS + LEAVING))
         .with_max_established_per_peer(Some(MAX_PER_PEER))
         .with_max_pending_incoming(Some(MAX_PENDING_INBOUND))
         .with_max_pending_outgoing(Some(MAX_PENDING_OUTBOUND))

@@ -17,7 +17,9 @@ pub enum Error {
         detail: String,
     },
     /// A bootnode is neither a node record nor a QUIC multiaddress.
-    #[error("bad bootnode `{text}`: {detail}; expected enr:... or /ip4/A/udp/P/quic-v1[/p2p/ID]")]
+    #[error(
+        "bad bootnode `{text}`: {detail}; expected enr:... or /ip4/A/udp/P/quic-v1[/p2p/ID], also with ip6, dns4 or dns6"
+    )]
     Bootnode {
         /// The entry.
         text: String,

@@ -2,21 +2,23 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lathe_types::{
     Decode as _, DecodeError, Encode as _, SignedAggregatedAttestation, SignedAttestation, SignedBlock,
     SubnetId,
 };
 use libp2p::gossipsub::{
-    self, ConfigBuilder, DataTransform, MaxCountSubscriptionFilter, MessageAuthenticity, RawMessage,
-    TopicHash, TopicSubscriptionFilter, ValidationMode,
+    self, ConfigBuilder, DataTransform, MaxCountSubscriptionFilter, MessageAuthenticity, PeerScoreParams,
+    PeerScoreThresholds, RawMessage, TopicHash, TopicScoreParams, TopicSubscriptionFilter, ValidationMode,
 };
 
 use crate::error::Error;
 use crate::message_id::{MESSAGE_DOMAIN_INVALID_SNAPPY, MESSAGE_DOMAIN_VALID_SNAPPY, MessageId};
-use crate::snappy::{MAX_PAYLOAD_SIZE, compress_block, decompress_block_after};
+use crate::metered::{Metered, SharedMeter};
+use crate::snappy::{MAX_PAYLOAD_SIZE, claimed_len, compress_block, decompress_block_after};
 use crate::topic::{GossipTopic, TopicKind};
+use crate::traffic::{Admission, MAX_PLAIN_BLOCK_BYTES, Meter, NetworkSize};
 
 /// Bytes of the domain that precedes a payload between the transform and us.
 pub(crate) const DOMAIN_LEN: usize = 4;
@@ -27,14 +29,19 @@ const MAX_SUBNETS: u64 = 256;
 const MAX_TOPICS_PER_PEER: usize = MAX_SUBNETS as usize + 2;
 /// Subscriptions that one RPC may carry: all topics on and off.
 const MAX_SUBSCRIPTIONS_PER_RPC: usize = 2 * MAX_TOPICS_PER_PEER;
-/// Bytes of one RPC: the worst compression of the longest payload, and room for its envelope.
-const MAX_TRANSMIT_SIZE: usize = snap_bound(MAX_PAYLOAD_SIZE) + 4096;
+/// Bytes of one RPC: a few of the longest blocks of a plain network, because some peers put several messages into one;
+/// where blocks carry payloads, the worst compression of the longest, and room for its envelope.
+const fn max_transmit_size(size: NetworkSize) -> usize {
+    if size.is_paired { snap_bound(MAX_PAYLOAD_SIZE) + 4096 } else { 4 * MAX_PLAIN_BLOCK_BYTES }
+}
 /// Bytes of control messages in one RPC: 1,024 announced ids are 22 KiB and peers may announce several topics.
 const MAX_CONTROL_SIZE: usize = 128 * 1024;
 /// Messages that one RPC may carry.
 const MAX_MESSAGES_PER_RPC: usize = 500;
 /// RPCs that wait for one connection. Messages are shared, but a slow peer must not hold many.
 const QUEUE_LEN: usize = 256;
+/// Peers of a mesh that we dialled, if there are as many.
+const MESH_OUTBOUND: usize = 4;
 
 /// `snap::raw::max_compress_len` as a constant.
 const fn snap_bound(len: usize) -> usize {
@@ -120,20 +127,29 @@ pub enum Publication {
 /// Puts snappy around payloads.
 ///
 /// Between this transform and us a payload is preceded by the domain of its message id, so that the id is the
-/// specification's for valid and for invalid payloads, and so that an invalid one still reaches us with the name of
-/// the peer to blame. Topics bound the length before anything is decompressed.
+/// specification's. What the peer may not bring, and what does not decompress to a length that its topic allows, is
+/// refused here: neither decompressed nor hashed, and its sender is to blame.
 #[derive(Clone, Debug)]
 pub(crate) struct SnappyTransform {
     network_name: String,
+    size: NetworkSize,
+    meter: SharedMeter,
 }
 
 impl DataTransform for SnappyTransform {
     fn inbound_transform(&self, raw: RawMessage) -> Result<gossipsub::Message, io::Error> {
         let topic: GossipTopic = raw.topic.as_str().parse().map_err(io::Error::other)?;
         topic.validate_fork(&self.network_name).map_err(io::Error::other)?;
-        let limit = topic.kind.max_ssz_len();
-        let data = decompress_block_after(&MESSAGE_DOMAIN_VALID_SNAPPY, &raw.data, limit)
-            .unwrap_or_else(|_| [&MESSAGE_DOMAIN_INVALID_SNAPPY[..], &raw.data].concat());
+        let limit = self.size.max_ssz_len(topic.kind);
+        let claimed = claimed_len(&raw.data).unwrap_or_default();
+        // What is claimed beyond the limit is not decompressed, so it costs nothing.
+        let costs = if claimed > limit { 0 } else { claimed };
+        let mut meter = self.meter.lock();
+        if meter.admit(raw.data.len(), costs, Instant::now()) == Admission::OverQuota {
+            return Err(io::Error::other("more than the peer's share"));
+        }
+        let data = decompress_block_after(&MESSAGE_DOMAIN_VALID_SNAPPY, &raw.data, limit);
+        let data = data.inspect_err(|_| meter.is_invalid()).map_err(io::Error::other)?;
         Ok(gossipsub::Message {
             source: raw.source,
             data,
@@ -176,7 +192,7 @@ impl TopicSubscriptionFilter for TopicFilter {
 ///
 /// The protocol names stay the library's: `/meshsub/1.2.0`, which the network speaks, is among them, and naming it
 /// alone would make the library treat its peers as 1.1 and withhold IDONTWANT.
-pub(crate) fn behaviour(network_name: &str) -> Result<Gossipsub, Error> {
+pub(crate) fn behaviour(network_name: &str, size: NetworkSize) -> Result<Metered, Error> {
     let message_id = |message: &gossipsub::Message| {
         let (domain, payload) = split_domain(&message.data);
         gossipsub::MessageId::from(
@@ -188,6 +204,8 @@ pub(crate) fn behaviour(network_name: &str) -> Result<Gossipsub, Error> {
         .mesh_n_low(6)
         .mesh_n_high(12)
         .gossip_lazy(6)
+        // Half of a mesh is for peers that we chose, as far as there are any.
+        .mesh_outbound_min(MESH_OUTBOUND)
         .heartbeat_interval(Duration::from_millis(700))
         // A mesh is wanted before genesis, not five seconds after start.
         .heartbeat_initial_delay(Duration::from_millis(100))
@@ -200,7 +218,7 @@ pub(crate) fn behaviour(network_name: &str) -> Result<Gossipsub, Error> {
         .unsubscribe_backoff(Duration::from_secs(5))
         .flood_publish(true)
         .max_publish_messages(MAX_MESSAGES_PER_RPC)
-        .max_transmit_size(MAX_TRANSMIT_SIZE)
+        .max_transmit_size(max_transmit_size(size))
         .max_control_message_size(MAX_CONTROL_SIZE)
         .max_control_messages_sent(1024)
         .connection_handler_queue_len(QUEUE_LEN)
@@ -214,14 +232,65 @@ pub(crate) fn behaviour(network_name: &str) -> Result<Gossipsub, Error> {
         max_subscribed_topics: MAX_TOPICS_PER_PEER,
         max_subscriptions_per_request: MAX_SUBSCRIPTIONS_PER_RPC,
     };
-    let transform = SnappyTransform { network_name: network_name.to_owned() };
-    Gossipsub::new_with_subscription_filter_and_transform(
+    let meter = SharedMeter::new(Meter::new(size));
+    let transform = SnappyTransform { network_name: network_name.to_owned(), size, meter: meter.clone() };
+    let mut gossip = Gossipsub::new_with_subscription_filter_and_transform(
         MessageAuthenticity::Anonymous,
         config,
         filter,
         transform,
     )
-    .map_err(|error| Error::Config(error.to_owned()))
+    .map_err(|error| Error::Config(error.to_owned()))?;
+    gossip.with_peer_score(scoring(), thresholds()).map_err(Error::Config)?;
+    Ok(Metered::new(gossip, meter))
+}
+
+/// How meshes judge peers. Our own score is most of it: it knows why a message was refused.
+///
+/// There is no penalty for sharing an address, because the nodes of a local network do, and what many identities at one
+/// address may do is bounded elsewhere; none for invalid messages, because honest peers relay what they do not
+/// validate; none for a mesh that brings little, because in a network that stands still nobody brings anything, and the
+/// meshes must not fall apart then.
+fn scoring() -> PeerScoreParams {
+    PeerScoreParams {
+        topic_score_cap: 20.0,
+        app_specific_weight: 1.0,
+        ip_colocation_factor_weight: 0.0,
+        // Promises to send a message that are not kept, and attempts to join a mesh too early.
+        behaviour_penalty_weight: -1.0,
+        behaviour_penalty_threshold: 6.0,
+        behaviour_penalty_decay: gossipsub::score_parameter_decay(Duration::from_secs(60)),
+        slow_peer_weight: 0.0,
+        retain_score: Duration::from_secs(60),
+        ..PeerScoreParams::default()
+    }
+}
+
+/// How meshes judge a peer on one topic: by what it was the first to bring. Those that bring nothing are replaced by
+/// others, two at a time, while most of a mesh is like that.
+pub(crate) fn topic_scoring() -> TopicScoreParams {
+    TopicScoreParams {
+        topic_weight: 1.0,
+        time_in_mesh_weight: 0.0,
+        first_message_deliveries_weight: 0.5,
+        first_message_deliveries_decay: gossipsub::score_parameter_decay(Duration::from_secs(300)),
+        first_message_deliveries_cap: 20.0,
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        invalid_message_deliveries_weight: 0.0,
+        ..TopicScoreParams::default()
+    }
+}
+
+/// From where on a peer is not gossiped with. Below the last of them it is disconnected by us anyway.
+fn thresholds() -> PeerScoreThresholds {
+    PeerScoreThresholds {
+        gossip_threshold: -10.0,
+        publish_threshold: -15.0,
+        graylist_threshold: -20.0,
+        accept_px_threshold: 1000.0,
+        opportunistic_graft_threshold: 1.0,
+    }
 }
 
 #[cfg(test)]
@@ -229,8 +298,11 @@ mod tests {
     use super::*;
     use crate::topic::DEFAULT_NETWORK_NAME;
 
+    const SMALL: NetworkSize = NetworkSize { validators: 4, is_paired: false };
+
     fn transform() -> SnappyTransform {
-        SnappyTransform { network_name: DEFAULT_NETWORK_NAME.to_owned() }
+        let meter = SharedMeter::new(Meter::new(SMALL));
+        SnappyTransform { network_name: DEFAULT_NETWORK_NAME.to_owned(), size: SMALL, meter }
     }
 
     fn raw(topic: &str, data: Vec<u8>) -> RawMessage {
@@ -246,18 +318,43 @@ mod tests {
     }
 
     #[test]
-    fn payloads_carry_the_domain_that_their_snappy_earns() {
-        let topic =
-            GossipTopic::new(DEFAULT_NETWORK_NAME, TopicKind::AttestationSubnet(SubnetId(0))).to_string();
-        let limit = TopicKind::AttestationSubnet(SubnetId(0)).max_ssz_len();
-        let inbound = |data: Vec<u8>| transform().inbound_transform(raw(&topic, data)).unwrap().data;
+    fn what_may_not_be_is_refused_at_its_length_and_blamed_on_its_sender() {
+        let transform = transform();
+        let peer = libp2p::PeerId::random();
+        for kind in [TopicKind::AttestationSubnet(SubnetId(0)), TopicKind::Block] {
+            let topic = GossipTopic::new(DEFAULT_NETWORK_NAME, kind).to_string();
+            let limit = SMALL.max_ssz_len(kind);
+            let inbound = |data: Vec<u8>| {
+                transform.meter.lock().listen_to(Some(peer));
+                let data = transform.inbound_transform(raw(&topic, data)).map(|message| message.data);
+                (data.ok(), transform.meter.lock().take_offences())
+            };
+            let largest = vec![5; limit];
+            let (data, offences) = inbound(compress_block(&largest).unwrap());
+            assert_eq!(split_domain(&data.unwrap()), (MESSAGE_DOMAIN_VALID_SNAPPY, &largest[..]));
+            assert_eq!(offences, []);
+            let blamed = (None, vec![(peer, crate::peers::Offence::InvalidGossip)]);
+            assert_eq!(inbound(compress_block(&vec![5; limit + 1]).unwrap()), blamed);
+            assert_eq!(inbound(vec![0xff; 9]), blamed);
+        }
+    }
 
-        let largest = vec![5; limit];
-        let wire = compress_block(&largest).unwrap();
-        assert_eq!(split_domain(&inbound(wire)), (MESSAGE_DOMAIN_VALID_SNAPPY, &largest[..]));
-        let over = compress_block(&vec![5; limit + 1]).unwrap();
-        assert_eq!(split_domain(&inbound(over.clone())), (MESSAGE_DOMAIN_INVALID_SNAPPY, &over[..]));
-        assert_eq!(split_domain(&inbound(vec![0xff; 9])), (MESSAGE_DOMAIN_INVALID_SNAPPY, &[0xff; 9][..]));
+    #[test]
+    fn what_a_peer_brings_beyond_its_share_is_not_decompressed() {
+        let transform = transform();
+        let peer = libp2p::PeerId::random();
+        transform.meter.lock().connected(peer, crate::peers::Group::V4([10, 0, 0, 1]));
+        transform.meter.lock().listen_to(Some(peer));
+        let topic = GossipTopic::new(DEFAULT_NETWORK_NAME, TopicKind::Block).to_string();
+        let bomb = compress_block(&vec![0; SMALL.max_block_bytes()]).unwrap();
+        let outcomes: Vec<bool> =
+            (0..60).map(|_| transform.inbound_transform(raw(&topic, bomb.clone())).is_ok()).collect();
+        let admitted = outcomes.iter().take_while(|admitted| **admitted).count();
+        assert!((40..50).contains(&admitted), "{admitted}");
+        assert!(outcomes[admitted..].iter().filter(|admitted| **admitted).count() <= 5, "{outcomes:?}");
+        let offences = transform.meter.lock().take_offences();
+        assert!(offences.iter().all(|offence| *offence == (peer, crate::peers::Offence::Greedy)));
+        assert_eq!(offences.len(), outcomes.iter().filter(|admitted| !**admitted).count());
     }
 
     #[test]
@@ -290,7 +387,10 @@ mod tests {
 
     #[test]
     fn the_parameters_are_accepted() {
-        behaviour(DEFAULT_NETWORK_NAME).unwrap();
+        for size in [SMALL, NetworkSize::default()] {
+            behaviour(DEFAULT_NETWORK_NAME, size).unwrap();
+        }
+        topic_scoring().validate().unwrap();
         assert_eq!(snap_bound(MAX_PAYLOAD_SIZE), snap::raw::max_compress_len(MAX_PAYLOAD_SIZE));
     }
 }

@@ -36,6 +36,11 @@ pub fn decompress_block(data: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
     decompress_block_after(&[], data, limit)
 }
 
+/// The length that a raw block claims to decompress to, if it claims any.
+pub(crate) fn claimed_len(data: &[u8]) -> Option<usize> {
+    snap::raw::decompress_len(data).ok()
+}
+
 /// Decompresses a raw block behind a prefix, without copying it there.
 pub(crate) fn decompress_block_after(prefix: &[u8], data: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
     let claimed = snap::raw::decompress_len(data).map_err(|_| Error::Codec("no snappy length"))?;

@@ -178,3 +178,65 @@ async fn a_port_in_use_is_an_error_with_its_address() {
     let tcp = Config { listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()], ..config };
     assert!(Service::new(tcp).err().unwrap().to_string().ends_with("not a QUIC address"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bootnode_may_be_a_host_name() {
+    let mut named = Node::start(vec![]).await;
+    let port = named.address.to_string().split('/').nth(4).unwrap().to_owned();
+    for host in [
+        format!("/dns4/localhost/udp/{port}/quic-v1/p2p/{}", named.id()),
+        format!("/dns4/localhost/udp/{port}/quic-v1"),
+    ] {
+        let mut node = Node::start(vec![host.parse().unwrap()]).await;
+        node.wait_connected(named.id()).await;
+        named.wait_connected(node.id()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_families_meet() {
+    let listen =
+        ["/ip4/127.0.0.1/udp/0/quic-v1", "/ip6/::1/udp/0/quic-v1"].map(|address| address.parse().unwrap());
+    let both =
+        Node::with_config(Config { listen: listen.to_vec(), ..Config::new(NodeKey::generate()) }).await;
+    both.until(|service| service.listen_addresses().len() == 2).await;
+    for address in both.with(|service| service.listen_addresses()).await {
+        let family = if address.to_string().starts_with("/ip6") { 1 } else { 0 };
+        let bootnode = Bootnode { peer_id: Some(both.id()), address };
+        let mut node = Node::with_config(Config {
+            listen: vec![listen[family].clone()],
+            ..config(&NodeKey::generate(), vec![bootnode])
+        })
+        .await;
+        node.wait_connected(both.id()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_of_a_former_life_are_dialled_and_kept() {
+    let mut old_friend = Node::start(vec![]).await;
+    let known = old_friend.bootnode();
+    let config = Config { known_peers: vec![known.clone()], ..Config::new(NodeKey::generate()) };
+    let mut node = Node::with_config(config).await;
+    node.wait_connected(old_friend.id()).await;
+    old_friend.wait(|event| matches!(event, NetworkEvent::PeerIdentified { .. }).then_some(())).await;
+    assert_eq!(node.with(|service| service.known_peers()).await, [known]);
+    // The other side learned where this one listens.
+    assert_eq!(old_friend.with(|service| service.known_peers()).await, [node.bootnode()]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_are_asked_for_their_status_again_while_finality_lags() {
+    let mut node = Node::start(vec![]).await;
+    let other = Node::start(vec![node.bootnode()]).await;
+    // Far ahead of what is final.
+    node.with(|service| service.set_status(common::status(100))).await;
+    other.with(|service| service.set_status(common::status(100))).await;
+    let peer = other.id();
+    for _ in 0..3 {
+        node.wait(|event| {
+            matches!(event, NetworkEvent::PeerStatus { peer: from, .. } if from == peer).then_some(())
+        })
+        .await;
+    }
+}

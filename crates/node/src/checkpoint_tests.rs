@@ -119,6 +119,25 @@ fn a_stored_chain_that_is_as_new_is_kept() {
 }
 
 #[test]
+fn a_stored_chain_that_peers_can_continue_is_kept() {
+    let database = empty_database();
+    let stored = anchor_after(&[1, 4]);
+    settle(&database, Ok(stored.clone())).unwrap();
+    let within = anchor_after(&[1, 4, 4 + CONTINUED_SLOTS]);
+    settle(&database, Ok(within)).unwrap();
+    assert_eq!(finalized(&database), Some(checkpoint(&stored)));
+    let beyond = anchor_after(&[1, 4, 5 + CONTINUED_SLOTS]);
+    settle(&database, Ok(beyond.clone())).unwrap();
+    assert_eq!(finalized(&database), Some(checkpoint(&beyond)));
+
+    // A database that holds genesis alone has nothing to lose.
+    let database = empty_database();
+    resume(&database, &genesis()).unwrap();
+    settle(&database, Ok(stored.clone())).unwrap();
+    assert_eq!(finalized(&database), Some(checkpoint(&stored)));
+}
+
+#[test]
 fn without_a_server_only_a_stored_chain_goes_on() {
     let database = empty_database();
     let failed = || Err(Error::NoCheckpoint(Vec::new()));

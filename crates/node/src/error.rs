@@ -18,6 +18,26 @@ pub enum NodeError {
     /// The chain database.
     #[error(transparent)]
     Storage(#[from] lathe_storage::StorageError),
+    /// The chain database cannot be used as it is.
+    #[error(
+        "the chain database at {} is damaged ({detail}): move that directory away and start again, or start with \
+         --resync-on-corruption; the signing ledger is not affected",
+        path.display()
+    )]
+    Damaged {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong, as far as it is known.
+        detail: String,
+    },
+    /// A damaged database cannot be moved away.
+    #[error("the damaged chain database at {} cannot be moved away ({source}); check the permissions of its parent", path.display())]
+    SetAside {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The key files or the signing ledger.
     #[error(transparent)]
     Signer(Box<lathe_signer::Error>),
@@ -34,7 +54,7 @@ pub enum NodeError {
     Engine(#[from] lathe_engine::EngineError),
     /// The QUIC socket.
     #[error(
-        "cannot listen on UDP {address}: {detail}; stop what uses the port or choose another --gossipsub-port"
+        "cannot listen on UDP {address}: {detail}; stop what uses the port, or choose another --gossipsub-port or --listen-addr"
     )]
     Listen {
         /// The address.

@@ -5,6 +5,7 @@
 //! Nothing here is global, so several nodes can live in one process.
 
 mod backend;
+mod backfill;
 mod chain;
 mod checkpoint;
 mod clock;
@@ -14,6 +15,7 @@ mod http;
 pub mod metrics;
 mod network;
 mod node;
+mod opening;
 mod options;
 mod signer;
 mod store;
@@ -22,7 +24,7 @@ mod workers;
 pub use backend::AggregationBackend;
 pub use error::NodeError;
 pub use execution::{Endpoint, ExecutionOptions, JwtSecret, genesis_block_hash};
-pub use lathe_checkpoint::Server as CheckpointServer;
+pub use lathe_checkpoint::{Proxy as CheckpointProxy, Server as CheckpointServer};
 pub use lathe_http::{MIN_TOKEN_LEN, Token};
 pub use node::{Node, Stopped, Stopper};
 pub use options::{HttpOptions, NodeOptions};

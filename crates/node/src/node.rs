@@ -8,17 +8,16 @@ use std::sync::Arc;
 
 use lathe_actor::{Failure, Reason, Shutdown, Supervisor};
 use lathe_aggregation::Leansig;
-use lathe_driver::{GenesisBlock, Kit, resume};
-use lathe_engine::{DEFAULT_SIGN_LEAD_MS, Engine, EngineConfig, View};
+use lathe_driver::Kit;
+use lathe_engine::{DEFAULT_SIGN_LEAD_MS, EngineConfig, View};
 use lathe_http::{Identity, NetworkInfo};
 use lathe_leansig::Prod;
 use lathe_signer::Signer;
 use lathe_storage::Database;
-use lathe_types::Slot;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::info;
 
+use crate::backfill::Backfill;
 use crate::chain::{Actors, Chain};
 use crate::clock::{self, Time};
 use crate::error::NodeError;
@@ -26,10 +25,8 @@ use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::options::NodeOptions;
 use crate::workers::Workers;
-use crate::{chain, checkpoint, execution, http, network, signer, store, workers};
+use crate::{chain, execution, http, network, opening, signer, store, workers};
 
-/// Directory of the chain database inside the data directory.
-const CHAIN_DIR: &str = "chain";
 /// Worker threads at most: the largest burst, a block of eight attestations, keeps no more busy.
 const MAX_WORKERS: usize = 8;
 
@@ -80,10 +77,12 @@ impl Node {
         // Files first, then sockets: whatever is taken by another process is found before anything is spawned.
         create_dirs(&options)?;
         let locked = signer::lock(&options)?;
-        let (database, engine, newest_block) = open_chain(&options, &kit, &time).await?;
+        let (database, engine, newest_block) = {
+            let config = || engine_config(&options, &kit, &time);
+            opening::open_chain(&options, &kit.backend, &time, config).await?
+        };
         let signer = signer::load(locked, &options, &metrics, time.now(), newest_block)?;
-        let (service, address) = network::listen(&options).await?;
-        let quic = network::socket(&address).unwrap_or(options.listen);
+        let (service, quic) = network::listen(&options).await?;
 
         let shutdown = Shutdown::new();
         let mut supervisor = supervisor(&options, &shutdown);
@@ -91,6 +90,7 @@ impl Node {
         let (store, store_inbox) = store::open();
         let (network_mailbox, network_inbox) = network::open();
         let (signer_mailbox, signer_inbox) = signer::open();
+        let backend = kit.backend.clone();
         let pool = Workers::new(kit, time.clone(), metrics.clone());
         let actors = Actors {
             workers: pool.clone(),
@@ -146,6 +146,14 @@ impl Node {
         shutdown.on_trigger(move || closing.close());
         supervisor.spawn("chain", chain.run(chain_inbox));
         supervisor.spawn("network", network.run(network_inbox));
+        let backfill = Backfill {
+            database: database.clone(),
+            network: network_mailbox.clone(),
+            backend,
+            registry: options.genesis.validators.clone(),
+            metrics: metrics.clone(),
+        };
+        supervisor.spawn("backfill", backfill.run(shutdown.clone()));
         let history = (reader, network_mailbox);
         execution::spawn(execution, &mut supervisor, &options, &chain_mailbox, history, &time, &metrics);
         spawn_watchdog(&mut supervisor, pulse, &time, &metrics, &shutdown);
@@ -210,29 +218,6 @@ impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node").field("quic", &self.quic).finish_non_exhaustive()
     }
-}
-
-/// Opens the chain database and takes the chain up where it stands. The slot is that of the newest block.
-async fn open_chain(
-    options: &NodeOptions,
-    kit: &Kit,
-    time: &Time,
-) -> Result<(Arc<dyn Database>, Engine, Slot), NodeError> {
-    let genesis = GenesisBlock::new(&options.genesis);
-    let path = options.data_dir.join(CHAIN_DIR);
-    let database: Arc<dyn Database> = Arc::new(lathe_disk::open(&path, &genesis.network(kit.backend.id()))?);
-    checkpoint::synchronise(options, &database, &genesis, time).await?;
-    let anchor = resume(&*database, &genesis)?;
-    info!(
-        slot = anchor.header.slot.0,
-        later_blocks = anchor.later.len(),
-        genesis_time = options.genesis.genesis_time,
-        "chain opened"
-    );
-    let later = anchor.later.iter().map(|(block, _)| block.block.slot);
-    let newest_block = later.fold(anchor.header.slot, Slot::max);
-    let engine = Engine::new(engine_config(options, kit, time), anchor)?;
-    Ok((database, engine, newest_block))
 }
 
 fn identity(options: &NodeOptions) -> Identity {
@@ -322,7 +307,8 @@ fn supervisor(options: &NodeOptions, shutdown: &Shutdown) -> Supervisor {
 
 /// Metrics with those gauges set that stay as they are.
 fn describe(options: &NodeOptions) -> Result<Arc<Metrics>, NodeError> {
-    let metrics = Metrics::new(&options.name, clock::unix_seconds())?;
+    let mut metrics = Metrics::new(&options.name, clock::unix_seconds())?;
+    metrics.log_lines_lost = options.log_lines_lost.clone();
     metrics.validator.count.set(options.validators().len() as i64);
     metrics.network.committee_count.set(options.committee_count as i64);
     if let Some(subnet) = options.subnets().first() {

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use lathe_checkpoint::Server;
+use lathe_checkpoint::{Proxy, Server};
 use lathe_config::KeyFile;
 use lathe_network::{Bootnode, NodeKey, PeerId};
 use lathe_types::{Genesis, SubnetId, ValidatorIndex};
@@ -51,8 +53,8 @@ pub struct NodeOptions {
     pub aggregate_subnets: Vec<SubnetId>,
     /// The node's identity.
     pub node_key: NodeKey,
-    /// Where QUIC listens; port 0 lets the system choose.
-    pub listen: SocketAddr,
+    /// Where QUIC listens, at least one address; port 0 lets the system choose.
+    pub listen: Vec<SocketAddr>,
     /// Peers to connect to; the node itself may be among them.
     pub bootnodes: Vec<Bootnode>,
     /// Names of known peers, for metrics.
@@ -65,6 +67,10 @@ pub struct NodeOptions {
     pub http: HttpOptions,
     /// Nodes that are asked for a finalized state to start from, in this order.
     pub checkpoint_servers: Vec<Server>,
+    /// The proxy that stands before such nodes outside of this machine and its network, if any.
+    pub checkpoint_proxy: Option<Proxy>,
+    /// Whether a damaged chain database is moved away, and the chain synchronised anew.
+    pub resync_on_corruption: bool,
     /// Directory of the chain database.
     pub data_dir: PathBuf,
     /// Directory of the signing ledger; outside of the database, so that wiping the chain never wipes it.
@@ -73,6 +79,8 @@ pub struct NodeOptions {
     pub execution: Option<ExecutionOptions>,
     /// How many times as fast as the system clock the node's own clock runs; 1 except in tests.
     pub clock_speed: f64,
+    /// Lines that the process's log lost, counted by whoever writes it.
+    pub log_lines_lost: Arc<AtomicU64>,
     /// Called on a thread of its own when a stop outlasts its deadline; the binary ends the process there.
     pub last_resort: Option<fn()>,
 }

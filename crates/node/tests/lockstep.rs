@@ -40,6 +40,7 @@ fn make_network(dir: &Path) {
         fork_digest: &|_| None,
         genesis_time: &|| (SystemTime::now() + GENESIS_DELAY).duration_since(UNIX_EPOCH).unwrap().as_secs(),
         progress: &|_, _| {},
+        unfinished: &|_| {},
     };
     create_network(dir, &plan, &environment).unwrap();
 }
@@ -68,17 +69,20 @@ fn options(dir: &Path, node: usize, running: &[Running]) -> NodeOptions {
         is_aggregator: network.validator_config.node(&name(node)).unwrap().is_aggregator,
         aggregate_subnets: Vec::new(),
         node_key: NodeKey::from_bytes(network.node_key.secret()).unwrap(),
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         bootnodes: running.iter().map(Running::bootnode).collect(),
         peer_names: peer_names.collect(),
         api: None,
         metrics: None,
         http: HttpOptions::default(),
         checkpoint_servers: Vec::new(),
+        checkpoint_proxy: None,
+        resync_on_corruption: false,
         ledger_dir: data_dir.join("ledger"),
         data_dir,
         execution: None,
         clock_speed: CLOCK_SPEED,
+        log_lines_lost: Default::default(),
         last_resort: None,
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
+use std::sync::Arc;
 
 use lathe_types::{
     Checkpoint, Encode, HistoricalBlockHashes, Root, SignedBlock, Slot, State, TreeHash as _, Validators,
@@ -58,6 +59,14 @@ pub trait Database: Send + Sync {
 
     /// The lowest slot from which on canonical blocks are kept.
     fn earliest_slot(&self) -> Result<Slot, StorageError>;
+
+    /// The root that the finalized state remembers at a slot before its own: zero for an empty slot, `None` if it
+    /// remembers nothing there.
+    fn history_root(&self, slot: Slot) -> Result<Option<Root>, StorageError>;
+
+    /// Adds canonical blocks below [`Self::earliest_slot`], which becomes `earliest`: all blocks from there on must be
+    /// among them. Does nothing if that is not lower.
+    fn add_history(&self, blocks: &[(Root, Arc<SignedBlock>)], earliest: Slot) -> Result<(), StorageError>;
 
     /// The finalized block and its descendants with their states, for starting up: parents before children, and no
     /// child without its parent.
@@ -255,6 +264,30 @@ impl<K: KeyValue> Database for ChainDb<K> {
 
     fn earliest_slot(&self) -> Result<Slot, StorageError> {
         self.kv.get(Column::Meta, meta::EARLIEST)?.map_or(Ok(Slot(0)), |bytes| decode_slot(&bytes))
+    }
+
+    fn history_root(&self, slot: Slot) -> Result<Option<Root>, StorageError> {
+        self.kv.get(Column::History, &slot_key(slot))?.map(|bytes| decode_root(&bytes)).transpose()
+    }
+
+    fn add_history(&self, blocks: &[(Root, Arc<SignedBlock>)], earliest: Slot) -> Result<(), StorageError> {
+        let mut writer = self.writer.lock();
+        if writer.failed {
+            return Err(StorageError::HandleFailed);
+        }
+        if earliest >= self.earliest_slot()? {
+            return Ok(());
+        }
+        let mut ops = vec![Op::Put(Column::Meta, meta::EARLIEST.into(), slot_key(earliest))];
+        for (root, block) in blocks {
+            let entry = IndexEntry::of(&block.block);
+            ops.push(Op::Put(Column::Index, root.to_vec(), entry.encode()));
+            ops.push(Op::Put(Column::Blocks, slot_root(entry.slot, *root), block.as_ssz_bytes()));
+            ops.push(Op::Put(Column::Canonical, slot_key(entry.slot), root.to_vec()));
+        }
+        let written = self.kv.write(ops);
+        writer.failed = written.is_err();
+        written
     }
 
     fn unfinalized(&self) -> Result<Unfinalized<'_>, StorageError> {

@@ -25,6 +25,7 @@ use crate::aggregation::AggregationArgs;
 use crate::keys::lasting;
 use crate::nodes::{PagePort, Poller, Sample};
 use crate::output::say;
+use crate::signals;
 
 /// Slots that the keys cover when no number of slots is given: four and a half hours.
 const DEFAULT_KEY_SLOTS: u64 = 4096;
@@ -193,7 +194,7 @@ async fn watch(
     let poller = Poller::new(network.endpoints.clone());
     let mut execution = clients.as_deref().map(execution::Watch::new);
     let mut samples: Vec<Option<Sample>> = vec![None; network.endpoints.len()];
-    let signal = crate::signals::wait();
+    let signal = signals::wait();
     tokio::pin!(signal);
     loop {
         let (slot, interval) = Moment::now(network.genesis_time).next_interval();
@@ -201,7 +202,7 @@ async fn watch(
             let now = Moment::now(network.genesis_time);
             let pause = if display.is_live() { DRAW_PERIOD } else { INTERVAL };
             let ended = tokio::select! {
-                signal = &mut signal => Some(signal?),
+                signal = &mut signal => Some(signal),
                 () = display.end_asked() => Some("ended"),
                 () = tokio::time::sleep(now.until(Moment::at(slot, interval)).min(pause)) => None,
             };

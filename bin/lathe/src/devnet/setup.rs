@@ -51,6 +51,7 @@ pub fn prepare(dir: &Path, plan: NetworkPlan, backend: &AggregationBackend) -> e
             (SystemTime::now() + GENESIS_DELAY).duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
         },
         progress: &|done, total| progress.set(done, total),
+        unfinished: &crate::signals::unfinished,
     };
     create_network(dir, &plan, &environment)?;
     progress.finish();

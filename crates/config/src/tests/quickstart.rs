@@ -20,6 +20,7 @@ fn make(dir: &Path, plan: &NetworkPlan) -> Result<crate::CreatedNetwork, ConfigE
         fork_digest: &|genesis| Some(format!("0000000{}", genesis.validators.len())),
         genesis_time: &|| 1_800_000_000,
         progress: &|_, _| {},
+        unfinished: &|_| {},
     };
     create_network(dir, plan, &environment)
 }
@@ -126,15 +127,21 @@ fn a_file_is_written_once() {
 #[test]
 fn a_failure_leaves_nothing_behind() {
     let files = Files::new(&[]);
+    let told = std::cell::RefCell::new(Vec::new());
     let environment = Environment {
         node_record: &|_, _, _| Err("no record today".into()),
         fork_digest: &|_| None,
         genesis_time: &|| 0,
         progress: &|_, _| {},
+        unfinished: &|dir| told.borrow_mut().push(dir.map(|dir| (dir.to_owned(), dir.is_dir()))),
     };
     let error = create_network(&files.path("."), &small(), &environment).unwrap_err().to_string();
     assert_eq!(error, "node record of lathe_0: no record today");
     assert_eq!(fs::read_dir(files.path(".")).unwrap().count(), 0);
+    // Whoever must end the process meanwhile knew what to remove.
+    let told = told.into_inner();
+    let [Some((dir, true)), None] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(dir.parent(), Some(&*files.path(".")));
 }
 
 #[test]

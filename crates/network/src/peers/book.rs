@@ -1,8 +1,9 @@
 //! The peers that we know how to reach, and when to try them again.
 //!
-//! Bootnodes are never given up. Other peers are forgotten after a number of failures. Waiting times double, are
-//! jittered so that a network that lost its peers does not dial in step, and stay short while we have no peer at
-//! all: a node that lost everybody is back within seconds of the first peer's return.
+//! Nobody is ever given up; the peers that nobody named are only dialled less and less often, and forgotten when others
+//! need their room. Waiting times double, are jittered so that a network that lost its peers does not dial in step, and
+//! stay short while we have no peer at all: a node that lost everybody is back within seconds of the first peer's
+//! return.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -10,22 +11,29 @@ use std::time::{Duration, Instant};
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 
+use super::group::Group;
 use crate::bootnode::Bootnode;
 
 /// Waiting time after the first failure.
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
-/// Longest waiting time.
+/// Longest waiting time for a bootnode.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
-/// Longest waiting time while we have no peer.
+/// Longest waiting time for a bootnode while we have no peer.
 const MAX_BACKOFF_LONELY: Duration = Duration::from_secs(3);
+/// Longest waiting time for another peer: one may have left for good.
+const MAX_BACKOFF_LEARNED: Duration = Duration::from_secs(600);
+/// Longest waiting time for another peer while we have no peer.
+const MAX_BACKOFF_LEARNED_LONELY: Duration = Duration::from_secs(20);
 /// Head start of the node with the lower peer id, so that two nodes that know each other do not both dial.
 const HEAD_START: Duration = Duration::from_millis(600);
 /// A connection shorter than this counts as a failure: the peer answers, but does not want us.
 const SHORT_LIVED: Duration = Duration::from_secs(5);
-/// Failures after which a peer that is no bootnode is forgotten.
-const MAX_FAILURES: u32 = 10;
 /// Peers remembered besides the bootnodes.
 const MAX_LEARNED: usize = 256;
+/// Of these, at one address: identities are free.
+const MAX_LEARNED_PER_GROUP: usize = 64;
+/// Peers from which on only bootnodes are dialled: the other places are for those that dial us.
+const ENOUGH_PEERS: usize = 64;
 /// Dials begun at once; each costs a handshake.
 const MAX_DIALS_AT_ONCE: usize = 8;
 
@@ -92,7 +100,7 @@ impl PeerBook {
         book
     }
 
-    /// Adds a peer that we would like to keep; `bootnode` means for ever.
+    /// Adds a peer that we would like to keep; a bootnode is one that an operator named.
     pub(crate) fn insert(
         &mut self,
         peer_id: Option<PeerId>,
@@ -105,7 +113,7 @@ impl PeerBook {
         if peer_id == Some(self.own) || self.entries.values().any(known) {
             return;
         }
-        if !bootnode && self.entries.values().filter(|entry| !entry.bootnode).count() >= MAX_LEARNED {
+        if !bootnode && !self.make_room(&address) {
             return;
         }
         let jitter = self.jitter();
@@ -113,6 +121,41 @@ impl PeerBook {
         self.entries
             .insert(self.next_entry, Entry { peer_id, address, bootnode, state, failures: 0, jitter });
         self.next_entry += 1;
+    }
+
+    /// Whether one more peer may be remembered; forgets the one that failed most if need be.
+    fn make_room(&mut self, address: &Multiaddr) -> bool {
+        let group = Group::from(address);
+        let learned = || self.entries.iter().filter(|(_, entry)| !entry.bootnode);
+        let of_group = || learned().filter(|(_, entry)| Group::from(&entry.address) == group);
+        let most_failed = if of_group().count() >= MAX_LEARNED_PER_GROUP {
+            of_group().max_by_key(|(_, entry)| entry.failures)
+        } else if learned().count() >= MAX_LEARNED {
+            learned().max_by_key(|(_, entry)| entry.failures)
+        } else {
+            return true;
+        };
+        match most_failed {
+            Some((id, entry)) if entry.failures > 0 && matches!(entry.state, State::Waiting { .. }) => {
+                let id = *id;
+                self.entries.remove(&id).is_some()
+            }
+            _ => false,
+        }
+    }
+
+    /// The peers besides the bootnodes that we know how to reach, those that failed least first.
+    pub(crate) fn learned(&self) -> Vec<Bootnode> {
+        let mut learned: Vec<&Entry> =
+            self.entries.values().filter(|entry| !entry.bootnode && entry.peer_id.is_some()).collect();
+        learned.sort_by_key(|entry| (entry.failures, entry.peer_id));
+        let bootnode = |entry: &Entry| Bootnode { peer_id: entry.peer_id, address: entry.address.clone() };
+        learned.into_iter().map(bootnode).collect()
+    }
+
+    /// Times in a row that an entry failed.
+    pub(crate) fn failures(&self, entry: EntryId) -> u32 {
+        self.entries.get(&entry).map_or(0, |entry| entry.failures)
     }
 
     /// Adds a peer that is connected already, for the day that it is gone.
@@ -124,23 +167,32 @@ impl PeerBook {
         }
     }
 
-    /// The dials that are due. Each must be followed by [`Self::dialling`] or [`Self::dial_failed_at_once`].
-    /// `lonely` says that we have no peer at all.
-    pub(crate) fn due(&mut self, now: Instant, lonely: bool) -> Vec<Dial> {
-        let mut due: Vec<Dial> = Vec::new();
-        for (id, entry) in &self.entries {
-            let State::Waiting { since } = entry.state else { continue };
-            if now.saturating_duration_since(since) >= self.delay(entry, lonely)
-                && due.len() < MAX_DIALS_AT_ONCE
-            {
-                due.push(Dial { entry: *id, peer_id: entry.peer_id, address: entry.address.clone() });
-            }
-        }
-        due
+    /// The dials that are due while we have that many peers, bootnodes first. Each must be followed by
+    /// [`Self::dialling`], [`Self::resolving`] or [`Self::dial_failed_at_once`].
+    pub(crate) fn due(&mut self, now: Instant, peers: usize) -> Vec<Dial> {
+        let is_due = |entry: &Entry| {
+            let State::Waiting { since } = entry.state else { return false };
+            let wanted = entry.bootnode || peers < ENOUGH_PEERS;
+            wanted && now.saturating_duration_since(since) >= self.delay(entry, peers == 0)
+        };
+        let mut due: Vec<_> = self.entries.iter().filter(|(_, entry)| is_due(entry)).collect();
+        due.sort_by_key(|(id, entry)| (!entry.bootnode, entry.failures, **id));
+        due.truncate(MAX_DIALS_AT_ONCE);
+        let dial = |(id, entry): (&EntryId, &Entry)| Dial {
+            entry: *id,
+            peer_id: entry.peer_id,
+            address: entry.address.clone(),
+        };
+        due.into_iter().map(dial).collect()
     }
 
     fn delay(&self, entry: &Entry, lonely: bool) -> Duration {
-        let cap = if lonely { MAX_BACKOFF_LONELY } else { MAX_BACKOFF };
+        let cap = match (entry.bootnode, lonely) {
+            (true, false) => MAX_BACKOFF,
+            (true, true) => MAX_BACKOFF_LONELY,
+            (false, false) => MAX_BACKOFF_LEARNED,
+            (false, true) => MAX_BACKOFF_LEARNED_LONELY,
+        };
         let doublings = entry.failures.min(16);
         let backoff = match entry.failures {
             0 => Duration::ZERO,
@@ -148,6 +200,13 @@ impl PeerBook {
         };
         let they_dial = entry.peer_id.is_some_and(|peer| peer < self.own);
         if they_dial { backoff + HEAD_START.mul_f64(entry.jitter) } else { backoff }
+    }
+
+    /// The entry's name is being looked up; a dial or a failure follows.
+    pub(crate) fn resolving(&mut self, entry: EntryId) {
+        if let Some(entry) = self.entries.get_mut(&entry) {
+            entry.state = State::Dialling;
+        }
     }
 
     /// The dial has begun as this connection.
@@ -211,9 +270,6 @@ impl PeerBook {
         entry.failures = entry.failures.saturating_add(1);
         entry.jitter = jitter;
         entry.state = State::Waiting { since: now };
-        if entry.failures > MAX_FAILURES && !entry.bootnode {
-            self.entries.remove(&id);
-        }
     }
 
     fn jitter(&mut self) -> f64 {
@@ -250,11 +306,11 @@ mod tests {
     fn the_lower_id_dials_first() {
         let (low, high) = ordered_ids();
         let now = Instant::now();
-        assert_eq!(book(low, Some(high), now).due(now, true).len(), 1);
+        assert_eq!(book(low, Some(high), now).due(now, 0).len(), 1);
         let mut waiting = book(high, Some(low), now);
-        assert_eq!(waiting.due(now, true), []);
-        assert_eq!(waiting.due(now + HEAD_START, true).len(), 1);
-        assert_eq!(book(high, None, now).due(now, true).len(), 1);
+        assert_eq!(waiting.due(now, 0), []);
+        assert_eq!(waiting.due(now + HEAD_START, 0).len(), 1);
+        assert_eq!(book(high, None, now).due(now, 0).len(), 1);
     }
 
     #[test]
@@ -262,43 +318,88 @@ mod tests {
         let now = Instant::now();
         let mut book = book(PeerId::random(), None, now);
         fail(&mut book, 1, now);
-        assert_eq!(book.due(now + FIRST_BACKOFF - Duration::from_millis(1), false), []);
-        assert_eq!(book.due(now + FIRST_BACKOFF, false).len(), 1);
+        assert_eq!(book.due(now + FIRST_BACKOFF - Duration::from_millis(1), 1), []);
+        assert_eq!(book.due(now + FIRST_BACKOFF, 1).len(), 1);
         fail(&mut book, 2, now);
-        assert_eq!(book.due(now + 3 * FIRST_BACKOFF, false), []);
-        assert_eq!(book.due(now + 4 * FIRST_BACKOFF, false).len(), 1);
+        assert_eq!(book.due(now + 3 * FIRST_BACKOFF, 1), []);
+        assert_eq!(book.due(now + 4 * FIRST_BACKOFF, 1).len(), 1);
         fail(&mut book, 1000, now);
-        assert_eq!(book.due(now + MAX_BACKOFF_LONELY, false), []);
-        assert_eq!(book.due(now + MAX_BACKOFF_LONELY, true).len(), 1);
-        assert_eq!(book.due(now + MAX_BACKOFF, false).len(), 1);
+        assert_eq!(book.due(now + MAX_BACKOFF_LONELY, 1), []);
+        assert_eq!(book.due(now + MAX_BACKOFF_LONELY, 0).len(), 1);
+        assert_eq!(book.due(now + MAX_BACKOFF, 1).len(), 1);
     }
 
     #[test]
-    fn bootnodes_are_never_given_up_and_learned_peers_are() {
+    fn nobody_is_given_up_and_strangers_are_dialled_ever_more_seldom() {
         let now = Instant::now();
-        let mut book = book(PeerId::random(), None, now);
+        let mut book = PeerBook::new(PeerId::random(), vec![], now, || 1.0);
+        book.insert(None, address(2), false, now);
         fail(&mut book, 1000, now);
-        assert_eq!(book.entries.len(), 1);
-        book.insert(Some(PeerId::random()), address(2), false, now);
-        for _ in 0..MAX_FAILURES {
-            book.dial_failed_at_once(1, now);
-            assert_eq!(book.entries.len(), 2);
+        assert_eq!(book.due(now + MAX_BACKOFF_LEARNED_LONELY - Duration::from_millis(1), 0), []);
+        assert_eq!(book.due(now + MAX_BACKOFF_LEARNED_LONELY, 0).len(), 1);
+        assert_eq!(book.due(now + MAX_BACKOFF_LEARNED - Duration::from_millis(1), 1), []);
+        assert_eq!(book.due(now + MAX_BACKOFF_LEARNED, 1).len(), 1);
+        assert_eq!(book.due(now + MAX_BACKOFF_LEARNED, ENOUGH_PEERS), []);
+    }
+
+    fn at(host: u8, port: u16) -> Multiaddr {
+        format!("/ip4/10.0.0.{host}/udp/{port}/quic-v1").parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_learned_is_bounded_and_those_that_failed_make_room() {
+        let now = Instant::now();
+        let mut book = PeerBook::new(PeerId::random(), vec![], now, || 1.0);
+        let learn = |book: &mut PeerBook, host, port| {
+            book.insert(Some(PeerId::random()), at(host, port), false, now);
+            book.entries.len()
+        };
+        for port in 1..=1000 {
+            learn(&mut book, 1, port);
         }
-        book.dial_failed_at_once(1, now);
-        assert_eq!(book.entries.len(), 1);
-        for port in 0..1000 {
-            book.insert(Some(PeerId::random()), address(1000 + port), false, now);
+        assert_eq!(book.entries.len(), MAX_LEARNED_PER_GROUP);
+        for host in 2..=255 {
+            learn(&mut book, host, 1);
         }
-        assert_eq!(book.entries.len(), 1 + MAX_LEARNED);
+        assert_eq!(book.entries.len(), MAX_LEARNED);
+        // Somebody who failed is forgotten for somebody new; the address that is crowded forgets one of its own.
+        let (last, first) = (book.next_entry - 1, 0);
+        book.dial_failed_at_once(first, now);
+        book.dial_failed_at_once(last, now);
+        book.dial_failed_at_once(last, now);
+        learn(&mut book, 1, 2000);
+        assert!(!book.entries.contains_key(&first) && book.entries.contains_key(&last));
+        learn(&mut book, 254, 2);
+        assert!(!book.entries.contains_key(&last));
+        assert_eq!(book.entries.len(), MAX_LEARNED);
+    }
+
+    #[test]
+    fn what_is_learned_can_be_kept_and_bootnodes_are_dialled_first() {
+        let now = Instant::now();
+        let (low, high) = ordered_ids();
+        let mut book = book(low, None, now);
+        let known = Bootnode { peer_id: Some(high), address: at(1, 1) };
+        book.insert(known.peer_id, known.address.clone(), false, now);
+        book.insert(None, at(1, 2), false, now);
+        assert_eq!(book.learned(), [known]);
+        for _ in 0..3 {
+            book.dial_failed_at_once(0, now);
+        }
+        let order: Vec<EntryId> = book.due(now + MAX_BACKOFF, 1).iter().map(|dial| dial.entry).collect();
+        assert_eq!(order, [0, 1, 2]);
+        book.resolving(0);
+        assert_eq!(book.due(now + MAX_BACKOFF, 1).len(), 2);
+        assert_eq!(book.failures(0), 3);
     }
 
     #[test]
     fn we_are_not_our_own_peer() {
         let (own, now) = (PeerId::random(), Instant::now());
-        assert_eq!(book(own, Some(own), now).due(now, true), []);
+        assert_eq!(book(own, Some(own), now).due(now, 0), []);
         // An entry without a name turns out to be ourselves.
         let mut book = book(own, None, now);
-        let dial = book.due(now, true).remove(0);
+        let dial = book.due(now, 0).remove(0);
         book.dialling(dial.entry, ConnectionId::new_unchecked(0));
         book.dialled_self(ConnectionId::new_unchecked(0));
         assert!(book.entries.is_empty());
@@ -311,16 +412,16 @@ mod tests {
         let mut book = book(low, None, start);
         let connection = ConnectionId::new_unchecked(0);
         book.dialling(0, connection);
-        assert_eq!(book.due(start, true), []);
+        assert_eq!(book.due(start, 0), []);
         book.connected(high, connection, start);
-        assert_eq!(book.due(start + MAX_BACKOFF, true), []);
+        assert_eq!(book.due(start + MAX_BACKOFF, 0), []);
 
         book.disconnected(high, start + SHORT_LIVED);
         let dial = Dial { entry: 0, peer_id: Some(high), address: address(1) };
-        assert_eq!(book.due(start + SHORT_LIVED, true), std::slice::from_ref(&dial));
+        assert_eq!(book.due(start + SHORT_LIVED, 0), std::slice::from_ref(&dial));
         book.connected(high, ConnectionId::new_unchecked(7), start + SHORT_LIVED);
         book.disconnected(high, start + SHORT_LIVED + Duration::from_secs(1));
-        assert_eq!(book.due(start + SHORT_LIVED + Duration::from_secs(1), true), []);
-        assert_eq!(book.due(start + 2 * SHORT_LIVED, true), [dial]);
+        assert_eq!(book.due(start + SHORT_LIVED + Duration::from_secs(1), 0), []);
+        assert_eq!(book.due(start + 2 * SHORT_LIVED, 0), [dial]);
     }
 }

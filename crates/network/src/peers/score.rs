@@ -4,6 +4,7 @@
 //! makes up for a rejected one, and everything fades, so that only a peer that sends mostly junk is ever cut off.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
@@ -43,7 +44,7 @@ pub enum Offence {
 }
 
 impl Offence {
-    const fn penalty(self) -> f64 {
+    pub(crate) const fn penalty(self) -> f64 {
         match self {
             Self::InvalidGossip | Self::Greedy => 1.0,
             Self::Unresponsive | Self::MalformedRequest => 2.0,
@@ -67,13 +68,19 @@ struct Score {
     updated: Instant,
 }
 
-/// The scores of all peers.
-#[derive(Debug, Default)]
-pub(crate) struct Scores {
-    scores: HashMap<PeerId, Score>,
+/// The scores of all peers, or of all places that peers come from.
+#[derive(Debug)]
+pub(crate) struct Scores<K> {
+    scores: HashMap<K, Score>,
 }
 
-impl Scores {
+impl<K> Default for Scores<K> {
+    fn default() -> Self {
+        Self { scores: HashMap::new() }
+    }
+}
+
+impl Scores<PeerId> {
     /// Counts an offence.
     pub(crate) fn penalise(&mut self, peer: PeerId, offence: Offence, now: Instant) -> Consequence {
         let value = self.add(peer, -offence.penalty(), now);
@@ -90,17 +97,20 @@ impl Scores {
     pub(crate) fn reward(&mut self, peer: PeerId, now: Instant) {
         self.add(peer, 1.0, now);
     }
+}
 
-    /// The peer's present score.
-    pub(crate) fn get(&self, peer: &PeerId, now: Instant) -> f64 {
-        self.scores.get(peer).map_or(0.0, |score| score.at(now))
+impl<K: Copy + Eq + Hash> Scores<K> {
+    /// The present score.
+    pub(crate) fn get(&self, holder: &K, now: Instant) -> f64 {
+        self.scores.get(holder).map_or(0.0, |score| score.at(now))
     }
 
-    fn add(&mut self, peer: PeerId, change: f64, now: Instant) -> f64 {
-        if self.scores.len() >= MAX_PEERS && !self.scores.contains_key(&peer) {
+    /// Changes a score and tells what it is now.
+    pub(crate) fn add(&mut self, holder: K, change: f64, now: Instant) -> f64 {
+        if self.scores.len() >= MAX_PEERS && !self.scores.contains_key(&holder) {
             self.make_room(now);
         }
-        let score = self.scores.entry(peer).or_insert(Score { value: 0.0, updated: now });
+        let score = self.scores.entry(holder).or_insert(Score { value: 0.0, updated: now });
         score.value = (score.at(now) + change).min(MAX_SCORE);
         score.updated = now;
         score.value

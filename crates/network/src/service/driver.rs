@@ -7,18 +7,21 @@ use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::MessageAcceptance;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionError, ConnectionId, DialError, SwarmEvent};
-use libp2p::{PeerId, gossipsub, identify};
+use libp2p::{Multiaddr, PeerId, gossipsub, identify};
 
-use super::{BehaviourEvent, Peer, Service, ip_of};
-use crate::bootnode::Bootnode;
+use super::{BehaviourEvent, Peer, Service};
+use crate::bootnode::{Bootnode, HostName};
 use crate::event::{ConnectFailure, Direction, DisconnectReason, NetworkEvent};
 use crate::gossip::{GossipMessage, split_domain};
-use crate::message_id::{MESSAGE_DOMAIN_VALID_SNAPPY, MessageId};
-use crate::peers::{Offence, is_timeout};
+use crate::message_id::MessageId;
+use crate::peers::{Dial, EntryId, Offence, ip_of, is_timeout};
 use crate::topic::GossipTopic;
 
 /// Characters of a peer's software name that are kept.
 const MAX_AGENT_CHARS: usize = 128;
+
+/// A host name was looked up for a dial: its addresses.
+pub(super) type Resolved = (EntryId, Option<PeerId>, Vec<Multiaddr>);
 
 impl Service {
     /// Waits for the next event. Safe to cancel: no event is lost.
@@ -30,32 +33,77 @@ impl Service {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_swarm_event(event),
                 Some(event) = self.exchanges.recv() => self.on_exchange(event),
+                Some(resolved) = self.resolved.recv() => self.on_resolved(resolved),
                 _ = self.timer.tick() => self.on_tick(Instant::now()),
             }
         }
     }
 
     fn on_tick(&mut self, now: Instant) {
+        self.punish_traffic();
+        self.refresh_scores(now);
         self.expire_waiting(now);
         self.ask_due_statuses(now);
-        let lonely = self.peers.is_empty();
-        for dial in self.book.due(now, lonely) {
-            let options: DialOpts = match dial.peer_id {
-                Some(peer) => DialOpts::peer_id(peer)
-                    .condition(PeerCondition::DisconnectedAndNotDialing)
-                    .addresses(vec![dial.address])
-                    .build(),
-                None => DialOpts::unknown_peer_id().address(dial.address).build(),
-            };
-            let connection = options.connection_id();
-            match self.swarm.dial(options) {
-                Ok(()) => self.book.dialling(dial.entry, connection),
-                Err(_) => self.book.dial_failed_at_once(dial.entry, now),
+        for dial in self.book.due(now, self.peers.len()) {
+            match HostName::in_address(&dial.address) {
+                None => self.dial_entry(dial.entry, dial.peer_id, vec![dial.address]),
+                Some(name) => self.look_up(&dial, name),
             }
         }
     }
 
+    /// Looks a name up in a task of its own, because that may take seconds.
+    fn look_up(&mut self, dial: &Dial, name: HostName) {
+        self.book.resolving(dial.entry);
+        let (entry, peer, results) = (dial.entry, dial.peer_id, self.resolving.clone());
+        let is_first = self.book.failures(entry) == 0;
+        tokio::spawn(async move {
+            let shown = name.to_string();
+            let addresses = name.look_up().await;
+            if addresses.is_empty() && is_first {
+                tracing::warn!(
+                    name = shown,
+                    "the name of a bootnode cannot be looked up; trying again and again"
+                );
+            }
+            // Nobody listens any more when the service has ended.
+            let _ = results.send((entry, peer, addresses)).await;
+        });
+    }
+
+    fn on_resolved(&mut self, (entry, peer, mut addresses): Resolved) {
+        if addresses.is_empty() {
+            return self.book.dial_failed_at_once(entry, Instant::now());
+        }
+        if peer.is_none() {
+            // Without a name to check, one address at a time.
+            let at = rand::random_range(0..addresses.len());
+            addresses = vec![addresses.swap_remove(at)];
+        }
+        self.dial_entry(entry, peer, addresses);
+    }
+
+    fn dial_entry(&mut self, entry: EntryId, peer: Option<PeerId>, mut addresses: Vec<Multiaddr>) {
+        let options: DialOpts = match (peer, addresses.pop()) {
+            (Some(peer), Some(last)) => {
+                addresses.push(last);
+                DialOpts::peer_id(peer)
+                    .condition(PeerCondition::DisconnectedAndNotDialing)
+                    .addresses(addresses)
+                    .build()
+            }
+            (None, Some(address)) => DialOpts::unknown_peer_id().address(address).build(),
+            (_, None) => return self.book.dial_failed_at_once(entry, Instant::now()),
+        };
+        let connection = options.connection_id();
+        match self.swarm.dial(options) {
+            Ok(()) => self.book.dialling(entry, connection),
+            Err(_) => self.book.dial_failed_at_once(entry, Instant::now()),
+        }
+    }
+
     fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        self.punish_traffic();
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
@@ -96,7 +144,7 @@ impl Service {
             address: endpoint.get_remote_address().clone(),
             agent: None,
             status: None,
-            ask_status_at: Some(Self::first_question(direction, now)),
+            ask_status_at: Self::first_question(direction, now),
             status_attempts: 0,
         };
         self.peers.insert(peer, state);
@@ -154,11 +202,6 @@ impl Service {
         if !self.gossip_quotas.take(peer, 1.0, Instant::now()) {
             self.counters.gossip_over_quota += 1;
             self.drop_unread(id, peer, MessageAcceptance::Ignore, Offence::Greedy);
-            return;
-        }
-        if domain != MESSAGE_DOMAIN_VALID_SNAPPY {
-            self.counters.gossip_undecompressable += 1;
-            self.drop_unread(id, peer, MessageAcceptance::Reject, Offence::InvalidGossip);
             return;
         }
         match GossipMessage::from_ssz(topic.kind, payload) {

@@ -16,22 +16,27 @@ use libp2p::multiaddr::Protocol as AddressPart;
 use libp2p::swarm::{NetworkBehaviour, Swarm};
 use libp2p::{Multiaddr, PeerId, SwarmBuilder, connection_limits, identify, ping};
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{Interval, MissedTickBehavior};
 
+use crate::bootnode::Bootnode;
 use crate::config::{Config, connection_limits};
 use crate::error::Error;
 use crate::event::{Counters, Direction, NetworkEvent, PeerInfo};
-use crate::gossip::{self, Gossipsub, Verdict};
+use crate::gossip::{self, Verdict};
 use crate::identity::NodeKey;
 use crate::message_id::MessageId;
+use crate::metered::Metered;
 use crate::node_record::NodeRecord;
-use crate::peers::{Buckets, Consequence, Guard, Offence, PeerBook, Scores};
+use crate::peers::{Buckets, Consequence, Guard, Offence, PeerBook, Scores, ip_of};
 use crate::reqresp::{self, ExchangeEvent, MAX_REQUEST_BLOCKS, Outgoing, Request, RequestId};
 use crate::topic::{GossipTopic, TopicKind};
+use crate::traffic::NetworkSize;
 
 /// How often due dials, statuses and waiting messages are looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// How often the meshes hear of scores that fade.
+const SCORES_TOLD_EVERY: Duration = Duration::from_secs(1);
 /// Connections are kept although nothing happens on them; silence is QUIC's to judge.
 const KEEP_IDLE_CONNECTIONS: Duration = Duration::from_secs(24 * 3600);
 /// Requests that all peers together may have served at once. Each holds a block or two in memory.
@@ -44,6 +49,8 @@ const BLOCKS_PER_SECOND: f64 = 256.0;
 const BURST_MESSAGES: f64 = 2.0 * lathe_types::VALIDATOR_REGISTRY_LIMIT as f64;
 /// New messages per second after that: twice what the largest registry votes.
 const MESSAGES_PER_SECOND: f64 = BURST_MESSAGES / lathe_types::SECONDS_PER_SLOT as f64;
+/// Looked-up names that wait to be dialled; who finds no room waits.
+const MAX_LOOKUPS: usize = 16;
 /// Longest wait for connections to close in order.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 /// The protocol family that identify announces; other implementations wait for it before they gossip.
@@ -54,7 +61,7 @@ const IDENTIFY_PROTOCOL: &str = "/ipfs/0.1.0";
 struct Behaviour {
     guard: Guard,
     limits: connection_limits::Behaviour,
-    gossip: Gossipsub,
+    gossip: Metered,
     exchanges: reqresp::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
@@ -69,7 +76,7 @@ struct Peer {
     agent: Option<String>,
     status: Option<Status>,
     /// When to ask for its status, unless it tells us before.
-    ask_status_at: Option<Instant>,
+    ask_status_at: Instant,
     status_attempts: u32,
 }
 
@@ -87,9 +94,14 @@ pub struct Service {
     advertise_ip: Option<IpAddr>,
     peers: HashMap<PeerId, Peer>,
     book: PeerBook,
-    scores: Scores,
-    request_quotas: Buckets,
-    gossip_quotas: Buckets,
+    scores: Scores<PeerId>,
+    scores_told_at: Instant,
+    request_quotas: Buckets<PeerId>,
+    gossip_quotas: Buckets<PeerId>,
+    size: NetworkSize,
+    /// Host names that were looked up.
+    resolved: mpsc::Receiver<driver::Resolved>,
+    resolving: mpsc::Sender<driver::Resolved>,
     serving: Arc<Semaphore>,
     status: Option<Status>,
     status_requests: HashSet<RequestId>,
@@ -108,9 +120,9 @@ impl Service {
         let identity = identify::Config::new(IDENTIFY_PROTOCOL.to_owned(), keypair.public())
             .with_agent_version(config.agent.clone());
         let behaviour = Behaviour {
-            guard: Guard::default(),
+            guard: Guard::new(config.bootnodes.iter().filter_map(|bootnode| bootnode.peer_id)),
             limits: connection_limits::Behaviour::new(connection_limits()),
-            gossip: gossip::behaviour(&config.network_name)?,
+            gossip: gossip::behaviour(&config.network_name, config.size)?,
             exchanges: reqresp::Behaviour::new(sender),
             identify: identify::Behaviour::new(identity),
             ping: ping::Behaviour::new(ping::Config::new()),
@@ -124,19 +136,28 @@ impl Service {
             .build();
         let mut timer = tokio::time::interval(TICK);
         timer.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let (resolving, resolved) = mpsc::channel(MAX_LOOKUPS);
+        let mut book = PeerBook::new(own, config.bootnodes, Instant::now(), rand::random::<f64>);
+        for known in config.known_peers {
+            book.insert(known.peer_id, known.address, false, Instant::now());
+        }
         let mut service = Self {
             swarm,
             exchanges,
             events: VecDeque::new(),
             timer,
-            book: PeerBook::new(own, config.bootnodes, Instant::now(), rand::random::<f64>),
+            book,
             key: config.key,
             network_name: config.network_name,
             advertise_ip: config.advertise_ip,
             peers: HashMap::new(),
             scores: Scores::default(),
+            scores_told_at: Instant::now(),
             request_quotas: Buckets::new(BURST_BLOCKS, BLOCKS_PER_SECOND),
             gossip_quotas: Buckets::new(BURST_MESSAGES, MESSAGES_PER_SECOND),
+            size: config.size,
+            resolved,
+            resolving,
             serving: Arc::new(Semaphore::new(MAX_SERVED_REQUESTS)),
             status: None,
             status_requests: HashSet::new(),
@@ -213,7 +234,17 @@ impl Service {
         &self.counters
     }
 
-    /// Adds a peer to dial, now and whenever it is gone, until it failed too often.
+    /// Connections that peers began and were refused before they cost anything, or for want of a place.
+    pub fn turned_away(&self) -> u64 {
+        self.swarm.behaviour().guard.turned_away()
+    }
+
+    /// The peers that we learned how to reach, besides the bootnodes, for [`Config::known_peers`] of a later start.
+    pub fn known_peers(&self) -> Vec<Bootnode> {
+        self.book.learned()
+    }
+
+    /// Adds a peer to dial, now and whenever it is gone.
     pub fn dial(&mut self, peer: Option<PeerId>, address: Multiaddr) {
         self.book.insert(peer, address, false, Instant::now());
     }
@@ -244,7 +275,7 @@ impl Service {
         match verdict {
             Verdict::Accept => {
                 self.counters.gossip_accepted += 1;
-                self.scores.reward(peer, Instant::now());
+                self.commend(peer);
             }
             Verdict::Ignore => self.counters.gossip_ignored += 1,
             Verdict::Reject => {
@@ -264,15 +295,55 @@ impl Service {
         id
     }
 
-    /// Counts an offence. A peer with too many is disconnected and refused for a while.
+    /// A peer was the first to bring something that is valid.
+    fn commend(&mut self, peer: PeerId) {
+        let now = Instant::now();
+        self.scores.reward(peer, now);
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.guard.was_useful(peer, now);
+        behaviour.gossip.meter().prove(peer);
+        behaviour.gossip.set_application_score(&peer, self.scores.get(&peer, now));
+    }
+
+    /// Counts an offence. A peer with too many is disconnected and refused for a while, and the next ones from its
+    /// address come in more slowly.
     pub fn penalise(&mut self, peer: PeerId, offence: Offence) {
-        if let Consequence::Refuse(until) = self.scores.penalise(peer, offence, Instant::now()) {
-            let guard = &mut self.swarm.behaviour_mut().guard;
-            if !guard.refuses(&peer, Instant::now()) {
+        let now = Instant::now();
+        let consequence = self.scores.penalise(peer, offence, now);
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.guard.blame(&peer, offence.penalty(), now);
+        behaviour.gossip.set_application_score(&peer, self.scores.get(&peer, now));
+        if let Consequence::Refuse(until) = consequence {
+            let guard = &mut behaviour.guard;
+            if !guard.refuses(&peer, now) {
                 self.counters.peers_refused += 1;
+                tracing::info!(%peer, ?offence, "refusing a peer for its behaviour");
             }
             guard.refuse(peer, until);
-            tracing::info!(%peer, ?offence, "refusing a peer for its behaviour");
+        }
+    }
+
+    /// Tells the meshes what became of scores, which fade.
+    fn refresh_scores(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.scores_told_at) < SCORES_TOLD_EVERY {
+            return;
+        }
+        self.scores_told_at = now;
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        for peer in self.peers.keys() {
+            gossip.set_application_score(peer, self.scores.get(peer, now));
+        }
+    }
+
+    /// Counts what peers did wrong while their messages were looked at.
+    fn punish_traffic(&mut self) {
+        let offences = self.swarm.behaviour().gossip.meter().take_offences();
+        for (peer, offence) in offences {
+            match offence {
+                Offence::Greedy => self.counters.gossip_over_quota += 1,
+                _ => self.counters.gossip_undecompressable += 1,
+            }
+            self.penalise(peer, offence);
         }
     }
 
@@ -297,7 +368,11 @@ impl Service {
 
     fn subscribe(&mut self, kind: TopicKind) -> Result<(), Error> {
         let topic = self.topic(kind);
-        let subscribed = self.swarm.behaviour_mut().gossip.subscribe(&topic);
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        let subscribed = gossip.subscribe(&topic);
+        gossip
+            .set_topic_params(topic.clone(), gossip::topic_scoring())
+            .map_err(|error| Error::Config(error.into()))?;
         subscribed.map(|_| ()).map_err(|error| Error::Config(format!("cannot subscribe to {topic}: {error}")))
     }
 
@@ -321,12 +396,4 @@ fn socket_of(address: &Multiaddr) -> Option<(IpAddr, u16)> {
     let ip = ip_of(address)?;
     let port = parts.find_map(|part| if let AddressPart::Udp(port) = part { Some(port) } else { None })?;
     (!ip.is_unspecified()).then_some((ip, port))
-}
-
-fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
-    match address.iter().next()? {
-        AddressPart::Ip4(ip) => Some(ip.into()),
-        AddressPart::Ip6(ip) => Some(ip.into()),
-        _ => None,
-    }
 }

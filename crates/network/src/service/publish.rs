@@ -28,7 +28,7 @@ impl Service {
     pub fn publish(&mut self, message: &GossipMessage) -> Result<(MessageId, Publication), Error> {
         let kind = message.topic_kind();
         let ssz = message.to_ssz();
-        check_len(ssz.len() as u64, kind.max_ssz_len())?;
+        check_len(ssz.len() as u64, self.size.max_ssz_len(kind))?;
         let topic = self.topic(kind).hash();
         let id = MessageId::compute(MESSAGE_DOMAIN_VALID_SNAPPY, topic.as_str().as_bytes(), &ssz);
         let data = [&MESSAGE_DOMAIN_VALID_SNAPPY[..], &ssz].concat();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lathe_types::Status;
+use lathe_types::{SECONDS_PER_SLOT, Status};
 use libp2p::PeerId;
 
 use super::Service;
@@ -13,8 +13,14 @@ use crate::reqresp::Request;
 const INBOUND_WAIT: Duration = Duration::from_secs(1);
 /// Pause before we ask again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// Questions after which a silent peer is left alone.
+/// Questions in a row after which a silent peer is asked at the usual pace only.
 const MAX_ATTEMPTS: u32 = 4;
+/// How often a peer is asked again: chains move, and what a peer said once ages.
+const PERIOD: Duration = Duration::from_secs(8 * SECONDS_PER_SLOT);
+/// How often while finality lags: then somebody may know more, and it is not in any gossip.
+const PERIOD_IN_A_GAP: Duration = Duration::from_secs(2 * SECONDS_PER_SLOT);
+/// Slots between our head and our finalized block from which on finality lags: three are the least there can be.
+const GAP_SLOTS: u64 = 8;
 
 impl Service {
     /// Sets what we tell peers about our chain. Until the first call their questions are answered with an error and
@@ -44,11 +50,13 @@ impl Service {
         if self.status.is_none() {
             return;
         }
+        let period = self.status_period();
         let mut due = Vec::new();
         for (peer, state) in &mut self.peers {
-            if state.ask_status_at.is_some_and(|at| at <= now) {
+            if state.ask_status_at <= now {
                 state.status_attempts += 1;
-                state.ask_status_at = (state.status_attempts < MAX_ATTEMPTS).then(|| now + RETRY_AFTER);
+                let pause = if state.status_attempts < MAX_ATTEMPTS { RETRY_AFTER } else { period };
+                state.ask_status_at = now + pause;
                 due.push(*peer);
             }
         }
@@ -57,10 +65,18 @@ impl Service {
         }
     }
 
+    fn status_period(&self) -> Duration {
+        let gap = self.status.map_or(0, |ours| ours.head.slot.0.saturating_sub(ours.finalized.slot.0));
+        if gap > GAP_SLOTS { PERIOD_IN_A_GAP } else { PERIOD }
+    }
+
     /// A peer told us its status, asked or not.
     pub(super) fn heard_status(&mut self, peer: PeerId, status: Status) {
+        // Not all at once, however they came.
+        let pause = self.status_period().mul_f64(0.75 + 0.5 * rand::random::<f64>());
         if let Some(state) = self.peers.get_mut(&peer) {
-            state.ask_status_at = None;
+            state.ask_status_at = Instant::now() + pause;
+            state.status_attempts = 0;
             state.status = Some(status);
             self.events.push_back(NetworkEvent::PeerStatus { peer, status });
         }

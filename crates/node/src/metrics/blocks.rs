@@ -59,6 +59,8 @@ pub struct ChainMetrics {
     pub block_import: Histogram,
     /// Seconds from the start of a slot to the publication of our block.
     pub block_published: Histogram,
+    /// Slot from which on peers can be served with blocks; kept while older ones are fetched.
+    pub earliest_block_slot: IntGauge,
     /// Duties not done, by duty and reason.
     pub missed_duties: IntCounterVec,
     /// Inputs refused by a rule, by kind and reason.
@@ -106,6 +108,10 @@ impl ChainMetrics {
                 "lathe_block_published_seconds",
                 "Time from the start of a slot to the publication of our block",
                 buckets::FINE,
+            )?,
+            earliest_block_slot: r.gauge(
+                "lathe_earliest_block_slot",
+                "First slot whose block can be served, when it was looked at last",
             )?,
             missed_duties: r.counters("lathe_missed_duties_total", "Duties not done", &["duty", "reason"])?,
             rejected: r.counters("lathe_rejected_total", "Inputs refused by a rule", &["kind", "reason"])?,

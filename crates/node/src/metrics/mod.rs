@@ -17,6 +17,9 @@ mod validator;
 mod view;
 mod workers;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use prometheus::{Encoder, Registry, TextEncoder};
 
 pub use blocks::{ChainMetrics, ProductionMetrics};
@@ -58,6 +61,8 @@ pub struct Metrics {
     pub workers: WorkerMetrics,
     /// The execution client.
     pub execution: ExecutionMetrics,
+    /// Counts the lines that the process's log lost.
+    pub log_lines_lost: Arc<AtomicU64>,
 }
 
 impl Metrics {
@@ -78,6 +83,7 @@ impl Metrics {
             network: NetworkMetrics::new(&r)?,
             workers: WorkerMetrics::new(&r)?,
             execution: ExecutionMetrics::new(&r)?,
+            log_lines_lost: Arc::default(),
             registry,
         };
         metrics.node.info.with_label_values(&[name, env!("CARGO_PKG_VERSION")]).set(1);
@@ -92,6 +98,10 @@ impl Metrics {
             self.node.max_resident_bytes.set(usage.max_resident_bytes);
             self.node.cpu_seconds.set(usage.cpu_seconds);
         }
+        // The log counts by itself, because it is there before any metric.
+        let lost = self.log_lines_lost.load(Ordering::Relaxed);
+        self.node.log_lines_lost.reset();
+        self.node.log_lines_lost.inc_by(lost);
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))

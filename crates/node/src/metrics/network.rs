@@ -1,6 +1,6 @@
 //! Peers and gossip.
 
-use prometheus::{Histogram, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::buckets;
 use super::registrar::Registrar;
@@ -25,6 +25,10 @@ pub struct NetworkMetrics {
     pub attestation_bytes: Histogram,
     /// Bytes of gossiped aggregates, decompressed.
     pub aggregation_bytes: Histogram,
+    /// Inbound connections refused because too many begin or all places are taken.
+    pub turned_away: IntCounter,
+    /// Gossip that was dropped unread because its sender brought more than its share.
+    pub over_quota: IntCounter,
     /// Gossip that was dropped before the chain saw it, by kind and reason.
     pub dropped: IntCounterVec,
 }
@@ -71,6 +75,9 @@ impl NetworkMetrics {
                 "Size of gossiped aggregates",
                 buckets::AGGREGATION_BYTES,
             )?,
+            turned_away: r
+                .counter("lathe_connections_turned_away_total", "Inbound connections without a place")?,
+            over_quota: r.counter("lathe_gossip_over_quota_total", "Gossip beyond a peer's share")?,
             dropped: r.counters(
                 "lathe_gossip_dropped_total",
                 "Gossip dropped unseen",

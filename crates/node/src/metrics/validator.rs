@@ -17,6 +17,8 @@ pub struct NodeMetrics {
     pub max_resident_bytes: IntGauge,
     /// CPU time of the process.
     pub cpu_seconds: Gauge,
+    /// Lines that the log lost because they could not be written in time.
+    pub log_lines_lost: IntCounter,
 }
 
 impl NodeMetrics {
@@ -28,6 +30,7 @@ impl NodeMetrics {
             max_resident_bytes: r
                 .gauge("lathe_process_max_resident_memory_bytes", "Highest resident memory of the process")?,
             cpu_seconds: r.float_gauge("process_cpu_seconds_total", "CPU time of the process")?,
+            log_lines_lost: r.counter("lathe_log_lines_lost_total", "Lines of the log that were lost")?,
         })
     }
 }

@@ -3,19 +3,20 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lathe_actor::Inbox;
 use lathe_engine::{Input, Origin, Peer, View};
 use lathe_http::PeerInfo;
 use lathe_network::{
-    Direction, GossipMessage, MessageId, NetworkEvent, PeerId, Publication, Request, RequestId, Service,
-    TopicKind, Verdict,
+    Direction, GossipMessage, MessageId, NetworkEvent, PeerId, Publication, Request, RequestFailure,
+    RequestId, Service, TopicKind, Verdict,
 };
 use lathe_types::{MILLISECONDS_PER_SLOT, Root, SignedBlock, Slot, SubnetId};
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, info, warn};
 
+use super::book::Keeper;
 use super::convert;
 use super::mailbox::Order;
 use super::metrics::{direction_name, disconnect_name, failure_name};
@@ -27,6 +28,12 @@ use crate::store;
 
 /// How often the meshes are counted.
 const MESH_COUNT_PERIOD: Duration = Duration::from_secs(1);
+
+/// How often the peers that we know are kept for the next run, if they changed.
+const KEEP_PERIOD: Duration = Duration::from_secs(30);
+
+/// How often it is said that peers lack blocks.
+const COMPLAINT_PERIOD: Duration = Duration::from_secs(60);
 
 /// Who waits for the answer to a request.
 pub(super) enum Asker {
@@ -52,6 +59,10 @@ pub(crate) struct Network {
     pub(super) requests: HashMap<RequestId, Asker>,
     /// Blocks looked up so far, so that each goes to the next peer.
     pub(super) look_ups: usize,
+    /// When it was said last that peers lack blocks.
+    pub(super) complained_at: Option<Instant>,
+    /// Keeps what we know of peers for the next run.
+    pub(super) book: Keeper,
     /// For the API.
     pub peers: watch::Sender<Vec<PeerInfo>>,
 }
@@ -60,6 +71,7 @@ impl Network {
     /// Runs until the mailbox is closed, then says good-bye to the peers.
     pub(crate) async fn run(mut self, mut inbox: Inbox<Order>) -> Result<(), Infallible> {
         let mut mesh_count = tokio::time::interval(MESH_COUNT_PERIOD);
+        let mut keeping = tokio::time::interval(KEEP_PERIOD);
         self.update_status();
         loop {
             tokio::select! {
@@ -71,9 +83,18 @@ impl Network {
                 event = self.service.next_event() => self.on_event(event).await,
                 Ok(()) = self.view.changed() => self.update_status(),
                 _ = mesh_count.tick() => self.count_meshes(),
+                _ = keeping.tick() => {
+                    // Nobody waits for it; a stop does, below.
+                    self.book.keep(self.service.known_peers()).map(tokio::task::spawn_blocking);
+                }
             }
         }
+        let last = self.book.keep(self.service.known_peers()).map(tokio::task::spawn_blocking);
         self.service.shutdown().await;
+        if let Some(last) = last {
+            // It says itself what went wrong.
+            let _ = last.await;
+        }
         Ok(())
     }
 
@@ -192,11 +213,26 @@ impl Network {
             }
             NetworkEvent::ResponseChunk { request, block, .. } => self.on_block(request, block).await,
             NetworkEvent::ResponseEnd { request, outcome, .. } => {
+                if outcome == Err(RequestFailure::Unavailable) {
+                    self.complain_of_gaps();
+                }
                 if let Some(Asker::Chain(request, _)) = self.requests.remove(&request) {
                     self.chain
                         .answer(Input::FetchEnded { request, outcome: outcome.map_err(convert::failure) });
                 }
             }
+        }
+    }
+
+    /// A peer no longer has blocks that we need: if none has, we never catch up, and should say so.
+    fn complain_of_gaps(&mut self) {
+        let now = Instant::now();
+        if self.complained_at.is_none_or(|at| now.duration_since(at) >= COMPLAINT_PERIOD) {
+            self.complained_at = Some(now);
+            warn!(
+                "a peer does not have the old blocks that this node asks for; if it stays behind, start it with \
+                 --checkpoint-sync-url"
+            );
         }
     }
 
@@ -254,6 +290,10 @@ impl Network {
     fn count_meshes(&self) {
         let mesh = &self.metrics.network.mesh_peers;
         mesh.reset();
+        let turned_away = &self.metrics.network.turned_away;
+        turned_away.inc_by(self.service.turned_away().saturating_sub(turned_away.get()));
+        let over_quota = &self.metrics.network.over_quota;
+        over_quota.inc_by(self.service.counters().gossip_over_quota.saturating_sub(over_quota.get()));
         mesh.with_label_values(&["unknown"]);
         for peer in self.service.mesh_peers(TopicKind::Block) {
             mesh.with_label_values(&[self.name_of(&peer)]).inc();

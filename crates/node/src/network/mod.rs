@@ -4,19 +4,20 @@
 //! peers, never relayed unseen. Requests of peers are answered from the store, off the chain.
 
 mod actor;
+mod book;
 mod convert;
 mod mailbox;
 mod metrics;
 mod state;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use lathe_engine::View;
 use lathe_http::PeerInfo;
-use lathe_network::{Config, Multiaddr, NetworkEvent, Service, quic_multiaddr};
+use lathe_network::{Config, Multiaddr, NetworkEvent, NetworkSize, Service, quic_multiaddr};
 use lathe_types::SubnetId;
 use tokio::sync::watch;
 
@@ -33,31 +34,57 @@ use crate::store;
 /// A socket that opens does so at once; one that does not within this is taken for failed.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Opens the socket and waits until it listens; returns the address with its port.
-pub(crate) async fn listen(options: &NodeOptions) -> Result<(Service, Multiaddr), NodeError> {
+/// Opens the sockets and waits until all of them listen; returns the first address, with its port.
+pub(crate) async fn listen(options: &NodeOptions) -> Result<(Service, SocketAddr), NodeError> {
     let mut config = Config::new(options.node_key.clone());
-    config.listen = vec![quic_multiaddr(options.listen.ip(), options.listen.port())];
+    config.listen = options.listen.iter().map(|at| quic_multiaddr(at.ip(), at.port())).collect();
     config.bootnodes.clone_from(&options.bootnodes);
+    config.known_peers = book::read(&options.data_dir);
+    config.size = NetworkSize {
+        validators: options.genesis.validators.len() as u64,
+        is_paired: options.genesis.execution_genesis.is_some(),
+    };
     config.network_name.clone_from(&options.fork_digest);
     config.subnets = options.subnets();
-    let in_use = |detail| NodeError::Listen { address: options.listen, detail };
     let mut service = Service::new(config).map_err(|error| match error {
-        lathe_network::Error::Listen { detail, .. } => in_use(detail),
+        lathe_network::Error::Listen { address, detail } => match socket(&address) {
+            Some(address) => NodeError::Listen { address, detail },
+            None => NodeError::Network(lathe_network::Error::Listen { address, detail }),
+        },
         error => NodeError::Network(error),
     })?;
-    let first = tokio::time::timeout(LISTEN_TIMEOUT, async {
-        loop {
-            if let NetworkEvent::Listening { address } = service.next_event().await {
-                return address;
+    let mut silent = options.listen.clone();
+    let mut first = None;
+    let all = tokio::time::timeout(LISTEN_TIMEOUT, async {
+        while !silent.is_empty() {
+            let NetworkEvent::Listening { address } = service.next_event().await else { continue };
+            let Some(found) = socket(&address) else { continue };
+            silent.retain(|wanted| !is_at(*wanted, found));
+            if options.listen.first().is_some_and(|wanted| is_at(*wanted, found)) {
+                first.get_or_insert(found);
             }
         }
     });
-    let address = first.await.map_err(|_| in_use("no address came up".into()))?;
-    Ok((service, address))
+    let outcome = all.await;
+    match (outcome, first, silent.first()) {
+        (Ok(()), Some(first), _) => Ok((service, first)),
+        (_, _, at) => {
+            let address = at.or(options.listen.first()).copied();
+            let address = address.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+            Err(NodeError::Listen { address, detail: "no address came up".into() })
+        }
+    }
+}
+
+/// Whether `found` is an address that listening on `wanted` brings.
+fn is_at(wanted: SocketAddr, found: SocketAddr) -> bool {
+    let host =
+        wanted.ip() == found.ip() || wanted.ip().is_unspecified() && wanted.is_ipv4() == found.is_ipv4();
+    host && (wanted.port() == 0 || wanted.port() == found.port())
 }
 
 /// The socket of a QUIC address.
-pub(crate) fn socket(address: &Multiaddr) -> Option<SocketAddr> {
+fn socket(address: &Multiaddr) -> Option<SocketAddr> {
     let text = address.to_string();
     let mut parts = text.split('/').skip(2);
     let (ip, port) = (parts.next()?.parse().ok()?, parts.nth(1)?.parse().ok()?);
@@ -95,6 +122,8 @@ impl Network {
             table: state::PeerTable::default(),
             requests: HashMap::new(),
             look_ups: 0,
+            complained_at: None,
+            book: book::Keeper::new(&options.data_dir),
             peers,
         };
         (network, watched)

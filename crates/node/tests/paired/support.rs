@@ -34,6 +34,7 @@ pub fn make_network(dir: &Path, execution_genesis: Root, slots: u64) {
         fork_digest: &|_| Some("0a0b0c0d".into()),
         genesis_time: &|| (SystemTime::now() + GENESIS_DELAY).duration_since(UNIX_EPOCH).unwrap().as_secs(),
         progress: &|_, _| {},
+        unfinished: &|_| {},
     };
     create_network(dir, &plan, &environment).unwrap();
 }
@@ -59,13 +60,15 @@ pub fn options(
         is_aggregator: true,
         aggregate_subnets: Vec::new(),
         node_key: NodeKey::from_bytes(network.node_key.secret()).unwrap(),
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         bootnodes,
         peer_names: Default::default(),
         api: None,
         metrics: None,
         http: HttpOptions::default(),
         checkpoint_servers: Vec::new(),
+        checkpoint_proxy: None,
+        resync_on_corruption: false,
         ledger_dir: data_dir.join("ledger"),
         data_dir,
         execution: Some(ExecutionOptions {
@@ -74,6 +77,7 @@ pub fn options(
             fee_recipient: [0x22; 20].into(),
         }),
         clock_speed,
+        log_lines_lost: Default::default(),
         last_resort: None,
         name,
     }

@@ -45,7 +45,7 @@ pub struct Rpc(ureq::Agent);
 
 impl Rpc {
     pub fn new() -> Self {
-        Self(ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).build().into())
+        Self(ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).proxy(None).build().into())
     }
 
     /// The block that `which` names: a number in hex, `latest`, `safe` or `finalized`. `None` if there is none, or no

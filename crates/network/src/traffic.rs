@@ -1,0 +1,214 @@
+//! How much gossip a peer may bring: what an honest one can have to send on a network of this kind and size.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Instant;
+
+use lathe_types::SECONDS_PER_SLOT;
+use libp2p::PeerId;
+
+use crate::peers::{Buckets, Group, Offence};
+use crate::snappy::MAX_PAYLOAD_SIZE;
+use crate::topic::TopicKind;
+
+/// Longest block without an execution payload: eight votes of a full registry and the longest proof are 520 KiB.
+pub const MAX_PLAIN_BLOCK_BYTES: usize = 1024 * 1024;
+/// Blocks that one slot may bring: one, another one of a proposer that equivocates, and a late one.
+const BLOCKS_PER_SLOT: usize = 3;
+/// Aggregates that one slot may bring: two of each aggregator of many subnets, or more with short proofs.
+const AGGREGATES_PER_SLOT: usize = 16;
+/// Slots whose messages may come at once, as after a stall.
+const BURST_SLOTS: f64 = 4.0;
+/// Peers at one place that nothing valid came from yet may bring as much as this many. Those that brought something
+/// valid and new have their own share alone, so that strangers at their address cannot use it up.
+const STRANGERS_PER_GROUP: f64 = 8.0;
+
+/// What kind of network this is, as far as it bounds messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkSize {
+    /// Validators of the registry.
+    pub validators: u64,
+    /// Whether blocks carry execution payloads.
+    pub is_paired: bool,
+}
+
+impl Default for NetworkSize {
+    /// The largest network there can be.
+    fn default() -> Self {
+        Self { validators: lathe_types::VALIDATOR_REGISTRY_LIMIT, is_paired: true }
+    }
+}
+
+impl NetworkSize {
+    /// Longest SSZ of a block.
+    pub const fn max_block_bytes(self) -> usize {
+        if self.is_paired { MAX_PAYLOAD_SIZE } else { MAX_PLAIN_BLOCK_BYTES }
+    }
+
+    /// Longest SSZ of a message of that kind.
+    pub const fn max_ssz_len(self, kind: TopicKind) -> usize {
+        match kind {
+            TopicKind::Block => self.max_block_bytes(),
+            kind => kind.max_ssz_len(),
+        }
+    }
+
+    /// Bytes, decompressed, that all messages of a slot can have.
+    fn bytes_per_slot(self) -> usize {
+        let votes = self.validators.min(lathe_types::VALIDATOR_REGISTRY_LIMIT) as usize;
+        votes * TopicKind::AttestationSubnet(lathe_types::SubnetId(0)).max_ssz_len()
+            + BLOCKS_PER_SLOT * self.max_block_bytes()
+            + AGGREGATES_PER_SLOT * TopicKind::AggregatedAttestation.max_ssz_len()
+    }
+}
+
+/// What became of a message's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Decompress it.
+    Admitted,
+    /// The peer brought more than its share.
+    OverQuota,
+}
+
+/// Counts the bytes that each peer brings, before they are decompressed.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    /// Whose messages are being looked at.
+    current: Option<PeerId>,
+    groups: HashMap<PeerId, Group>,
+    proven: HashSet<PeerId>,
+    peers: Buckets<PeerId>,
+    strangers: Buckets<Group>,
+    /// What peers did wrong since it was asked last, a moment ago.
+    offences: Vec<(PeerId, Offence)>,
+}
+
+impl Meter {
+    pub(crate) fn new(size: NetworkSize) -> Self {
+        let per_slot = size.bytes_per_slot() as f64;
+        let (burst, per_second) = (BURST_SLOTS * per_slot, per_slot / SECONDS_PER_SLOT as f64);
+        Self {
+            current: None,
+            groups: HashMap::new(),
+            proven: HashSet::new(),
+            peers: Buckets::new(burst, per_second),
+            strangers: Buckets::new(STRANGERS_PER_GROUP * burst, STRANGERS_PER_GROUP * per_second),
+            offences: Vec::new(),
+        }
+    }
+
+    /// Messages that are looked at from now on are this peer's.
+    pub(crate) fn listen_to(&mut self, peer: Option<PeerId>) {
+        self.current = peer;
+    }
+
+    pub(crate) fn connected(&mut self, peer: PeerId, group: Group) {
+        self.groups.insert(peer, group);
+    }
+
+    pub(crate) fn disconnected(&mut self, peer: &PeerId) {
+        self.groups.remove(peer);
+        self.proven.remove(peer);
+    }
+
+    /// Something valid and new came from this peer.
+    pub(crate) fn prove(&mut self, peer: PeerId) {
+        if self.groups.contains_key(&peer) {
+            self.proven.insert(peer);
+        }
+    }
+
+    /// Whether a message of so many bytes, compressed and claimed, may be looked into.
+    pub(crate) fn admit(&mut self, wire: usize, claimed: usize, now: Instant) -> Admission {
+        let Some(peer) = self.current else { return Admission::Admitted };
+        let price = wire.max(claimed) as f64;
+        let group = self.groups.get(&peer).copied().unwrap_or(Group::None);
+        let admitted = self.peers.take(peer, price, now)
+            && (self.proven.contains(&peer) || self.strangers.take(group, price, now));
+        if admitted {
+            return Admission::Admitted;
+        }
+        self.offences.push((peer, Offence::Greedy));
+        Admission::OverQuota
+    }
+
+    /// The message does not decompress, or to more than it may.
+    pub(crate) fn is_invalid(&mut self) {
+        self.offences.extend(self.current.map(|peer| (peer, Offence::InvalidGossip)));
+    }
+
+    pub(crate) fn take_offences(&mut self) -> Vec<(PeerId, Offence)> {
+        std::mem::take(&mut self.offences)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SMALL: NetworkSize = NetworkSize { validators: 4, is_paired: false };
+    const MIB: usize = 1024 * 1024;
+
+    fn meter_of(peers: &[PeerId]) -> Meter {
+        let mut meter = Meter::new(SMALL);
+        for peer in peers {
+            meter.connected(*peer, Group::V4([10, 0, 0, 1]));
+        }
+        meter
+    }
+
+    fn admitted(meter: &mut Meter, peer: PeerId, now: Instant) -> usize {
+        meter.listen_to(Some(peer));
+        (0..1000).filter(|_| meter.admit(1000, MIB, now) == Admission::Admitted).count()
+    }
+
+    #[test]
+    fn a_slot_of_the_largest_network_fits_and_small_ones_have_small_shares() {
+        let largest = NetworkSize::default();
+        let votes = 4096 * 2672;
+        assert_eq!(largest.bytes_per_slot(), votes + 3 * 10 * MIB + 16 * 524_941);
+        assert_eq!(SMALL.bytes_per_slot(), 4 * 2672 + 3 * MIB + 16 * 524_941);
+        assert_eq!(
+            (largest.max_ssz_len(TopicKind::Block), SMALL.max_ssz_len(TopicKind::Block)),
+            (10 * MIB, MIB)
+        );
+    }
+
+    #[test]
+    fn a_flood_is_admitted_up_to_a_burst_and_then_at_a_slots_worth_per_slot() {
+        let (peer, start) = (PeerId::random(), Instant::now());
+        let mut meter = meter_of(&[peer]);
+        let burst = 4 * SMALL.bytes_per_slot() / MIB;
+        assert_eq!(admitted(&mut meter, peer, start), burst);
+        assert_eq!(meter.take_offences(), vec![(peer, Offence::Greedy); 1000 - burst]);
+        let slot = Duration::from_secs(SECONDS_PER_SLOT);
+        assert_eq!(admitted(&mut meter, peer, start + slot), SMALL.bytes_per_slot() / MIB);
+    }
+
+    #[test]
+    fn strangers_at_one_address_share_and_cannot_use_up_what_others_there_have() {
+        let peers: Vec<PeerId> = std::iter::repeat_with(PeerId::random).take(20).collect();
+        let now = Instant::now();
+        let mut meter = meter_of(&peers);
+        let (honest, late) = (peers[18], peers[19]);
+        meter.prove(honest);
+        let burst = 4 * SMALL.bytes_per_slot() / MIB;
+        let all: usize = peers[..18].iter().map(|peer| admitted(&mut meter, *peer, now)).sum();
+        assert!((8 * burst..=8 * (burst + 1)).contains(&all), "{all}");
+        assert_eq!(admitted(&mut meter, late, now), 0);
+        assert_eq!(admitted(&mut meter, honest, now), burst);
+    }
+
+    #[test]
+    fn the_wire_counts_where_less_is_claimed() {
+        let (peer, now) = (PeerId::random(), Instant::now());
+        let mut meter = meter_of(&[peer]);
+        meter.listen_to(Some(peer));
+        let admitted = (0..1000).filter(|_| meter.admit(MIB, 0, now) == Admission::Admitted).count();
+        assert_eq!(admitted, 4 * SMALL.bytes_per_slot() / MIB);
+        meter.listen_to(None);
+        assert_eq!(meter.admit(usize::MAX, 0, now), Admission::Admitted);
+    }
+}
