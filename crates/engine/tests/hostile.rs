@@ -27,9 +27,9 @@ fn orphan(made: &Made, n: u64) -> std::sync::Arc<lathe_types::SignedBlock> {
     signed.into()
 }
 
-/// Six peers of one address fill every pool; an honest one brings the tip of another branch. What it takes to import
-/// all of that branch.
-fn heals_in_a_flood(honest_group: u64) {
+/// Strangers fill every pool, each as `(peer, group)`; an honest peer brings the tip of another branch. All of that
+/// branch is imported, but for the tip if there is no room for it: then the next block will bring it.
+fn heals_in_a_flood(strangers: &[(u8, u64)], honest_group: u64, keeps_the_tip: bool) {
     let anchor = anchor(4);
     let genesis = Made::genesis(&anchor);
     let ours = genesis.child(1, &[]);
@@ -39,45 +39,54 @@ fn heals_in_a_flood(honest_group: u64) {
         branch.push(branch.last().unwrap().child(slot + 1, &[]));
         branch
     });
-    for peer in 100..106 {
-        connect(&mut hand, peer, 1);
+    for (peer, group) in strangers {
+        connect(&mut hand, u64::from(*peer), *group);
     }
     connect(&mut hand, 9, honest_group);
     hand.tick(32_000);
     let flood = |hand: &mut Hand, from: u64| {
-        for n in from..from + 1_000 {
-            hand.gossip_block((100 + n % 6) as u8, &orphan(&ours, n));
+        for (n, (peer, _)) in (from..from + 1_000).zip(strangers.iter().cycle()) {
+            hand.gossip_block(*peer, &orphan(&ours, n));
         }
     };
     flood(&mut hand, 0);
     assert!(hand.engine.view().pools.pending_blocks <= 256);
     let mut effects = hand.gossip_block(9, &branch.last().unwrap().block);
     for (step, made) in branch.iter().rev().skip(1).enumerate() {
-        let fetch = effects
-            .iter()
-            .find(|effect| effect.contains("of peer 9"))
-            .unwrap_or_else(|| panic!("{effects:?}"));
+        // A range may be under way, of which the sender of the orphan is asked only after a while.
+        effects.extend(hand.run_to(hand.now + 4_000));
+        let fetch = effects.iter().rfind(|effect| effect.contains("of peer 9: 1 roots"));
+        let fetch = fetch.unwrap_or_else(|| panic!("{effects:?}"));
         let request: u64 = fetch.split(' ').nth(1).unwrap().parse().unwrap();
         flood(&mut hand, 10_000 * (step as u64 + 1));
         effects = hand.respond(request, 9, &made.block);
         let ended = Input::FetchEnded { request: lathe_engine::RequestId(request), outcome: Ok(()) };
         effects.extend(hand.input(ended));
     }
-    for made in &branch {
+    for made in &branch[..branch.len() - usize::from(!keeps_the_tip)] {
         let job = job_of(&effects);
         effects = hand.verified(job, &[true]);
         assert!(hand.engine.view().nodes.iter().any(|node| node.root == made.root), "{}", made.root);
     }
 }
 
+/// Six peers of one address.
+const SIX: [(u8, u64); 6] = [(100, 1), (101, 1), (102, 1), (103, 1), (104, 1), (105, 1)];
+
 #[test]
 fn a_flood_of_orphans_keeps_no_branch_out() {
-    heals_in_a_flood(2);
+    heals_in_a_flood(&SIX, 2, true);
 }
 
 #[test]
 fn nor_does_one_from_the_address_of_the_honest_peer() {
-    heals_in_a_flood(1);
+    heals_in_a_flood(&SIX, 1, true);
+}
+
+#[test]
+fn nor_does_one_from_more_addresses_than_there_are_places() {
+    let strangers: Vec<(u8, u64)> = (20..=250).map(|peer| (peer, u64::from(peer))).collect();
+    heals_in_a_flood(&strangers, 9, false);
 }
 
 #[test]

@@ -90,8 +90,9 @@ impl Wanted {
             return true;
         }
         let largest = largest_part(self.roots.values().map(|entry| entry.wanted_by), newcomer);
-        let theirs = |entry: &&Entry| entry.wanted_by == largest && entry.next.is_some();
-        let victim = self.roots.iter().find(|(_, entry)| theirs(entry)).map(|(root, _)| *root);
+        let theirs = self.roots.iter().filter(|(_, entry)| entry.wanted_by == largest);
+        // Rather one that is not being asked for at the moment.
+        let victim = theirs.min_by_key(|(_, entry)| entry.next.is_none()).map(|(root, _)| *root);
         victim.is_some_and(|victim| self.roots.remove(&victim).is_some())
     }
 
