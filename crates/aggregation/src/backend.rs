@@ -99,11 +99,6 @@ pub trait Backend: Send + Sync {
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// Does whatever set-up would otherwise delay the first proof.
-    fn warm_up(&self) -> Result<(), AggregationError> {
-        Ok(())
-    }
-
     /// The part of the backend that makes proofs in place of signatures, if it does so apart from aggregating.
     fn prover(&self) -> Option<&dyn Prover> {
         None

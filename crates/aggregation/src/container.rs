@@ -20,7 +20,9 @@
 //! several components use the same flat proof holds it once.
 //!
 //! Messages, slots and keys of the other parts are not in the bytes; they come from whoever asks. Decoding is strict:
-//! whatever this module accepts, it can only have been meant in one way.
+//! whatever this module accepts, it can only have been meant in one way, and what was meant has one encoding. Nobody
+//! can cut or order the parts of a proof anew: proofs stand before signatures, the largest first, each of them adds
+//! somebody, and signatures are in one part.
 
 use std::sync::Arc;
 
@@ -28,7 +30,7 @@ use lathe_types::{Decode, MAX_ATTESTATIONS_DATA, ProofBytes, Root, Signature, Si
 
 use crate::backend::Message;
 use crate::error::AggregationError;
-use crate::part::{Flat, Origin, OriginPart, Part, RawPart, StarkPart};
+use crate::part::{Flat, Origin, OriginPart, Part, RawPart, StarkPart, check_canonical};
 use crate::reader::Reader;
 use crate::signers;
 
@@ -224,7 +226,12 @@ fn decode_parts(
     match usize::from(reader.u8()?) {
         0 => Err(AggregationError::NoParts),
         found if found > MAX_PARTS => Err(AggregationError::TooManyParts { found, max: MAX_PARTS }),
-        count => (0..count).map(|_| decode_part(reader, context, shared)).collect(),
+        count => {
+            let parts: Vec<Part> =
+                (0..count).map(|_| decode_part(reader, context, shared)).collect::<Result<_, _>>()?;
+            check_canonical(&parts)?;
+            Ok(parts)
+        }
     }
 }
 
@@ -284,7 +291,14 @@ fn decode_flat(reader: &mut Reader<'_>, context: Context) -> Result<Arc<Flat>, A
     if found == 0 || found > MAX_COMPONENTS {
         return Err(AggregationError::WrongComponentCount { expected: MAX_COMPONENTS, found });
     }
-    let components = (0..found).map(|_| decode_origin(reader, context)).collect::<Result<_, _>>()?;
+    let components: Vec<Origin> =
+        (0..found).map(|_| decode_origin(reader, context)).collect::<Result<_, _>>()?;
+    // Or there would be two positions to choose from.
+    let is_repeated =
+        |at: usize| components[..at].iter().any(|other| other.message == components[at].message);
+    if (1..found).any(is_repeated) {
+        return Err(AggregationError::NonCanonicalShares);
+    }
     Ok(Arc::new(Flat { components, proof: decode_stark(reader)? }))
 }
 

@@ -53,7 +53,11 @@ pub enum AggregationError {
         /// Components of the proof.
         components: usize,
     },
-    /// A flat proof that several messages use must stand once before them, and only such a proof.
+    /// The parts of a message are not in their one canonical form.
+    #[error("parts are not in canonical form: {0}")]
+    NonCanonicalParts(&'static str),
+    /// A flat proof that several messages use must stand once before them, and only such a proof; and it is over
+    /// different messages.
     #[error("flat proofs are not shared in the one canonical way")]
     NonCanonicalShares,
     /// A slot is beyond what a signature can be for.
@@ -128,20 +132,6 @@ pub enum AggregationError {
 }
 
 impl AggregationError {
-    /// Whether the bytes or the claim are malformed, as opposed to well-formed and false, or not tried.
-    pub fn is_structural(&self) -> bool {
-        !matches!(
-            self,
-            Self::InvalidSignature(_)
-                | Self::InvalidProof
-                | Self::NotWorthwhile
-                | Self::Unsupported(_)
-                | Self::Unavailable(_)
-                | Self::Cancelled
-                | Self::TooLarge { .. }
-        )
-    }
-
     /// Whether it says something about the proof, as opposed to about whoever was to check it.
     pub fn is_verdict(&self) -> bool {
         !matches!(self, Self::Unsupported(_) | Self::Unavailable(_) | Self::Cancelled)

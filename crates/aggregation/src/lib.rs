@@ -1,5 +1,5 @@
-//! Proofs that many validators signed: one trait over proof systems, the backend that carries raw signatures, and the
-//! one that proves them when they do not fit.
+//! Proofs that many validators signed: one trait over proof systems, and the backend that carries raw signatures and,
+//! on networks that want it, proves them when they do not fit.
 //!
 //! A proof never says what was signed, at which slot, or by whose key: the caller takes all of that from the vote or
 //! from the block, and the proof only has to hold for it. Every function is synchronous and meant for a worker. Bytes
@@ -11,8 +11,8 @@ mod budget;
 mod container;
 mod error;
 mod part;
-mod raw;
 mod reader;
+mod signatures;
 mod signers;
 mod stark;
 mod verifier;
@@ -28,8 +28,7 @@ pub use block::{Verdict, block_statements, seal_block, split_votes, verify_block
 pub use budget::{MAX_BLOCK_VOTES, MAX_SINGLE_SIGNATURES, RawBudget};
 pub use container::{FORMAT_VERSION, MAX_COMPONENTS, MAX_PARTS};
 pub use error::AggregationError;
-pub use raw::{RAW_BACKEND_ID, RawBackend};
-pub use stark::{STARK_BACKEND_ID, StarkBackend};
+pub use signatures::{RAW_BACKEND_ID, RawBackend, STARK_BACKEND_ID, SignatureBackend};
 pub use verifier::{Leansig, SignatureCheck, Verifier};
 
 pub use lathe_types::KeyRole;

@@ -1,5 +1,6 @@
 //! Pieces of evidence, and what a set of them has to be to stand for one message.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use lathe_types::{KeyRole, Signature, ValidatorIndex};
@@ -76,41 +77,57 @@ impl Part {
     }
 }
 
-/// Whether the parts cover exactly the participants, raw signers once and apart from everybody else's, and are all
-/// about that message.
-pub(crate) fn check_parts(
-    parts: &[Part],
-    participants: &[ValidatorIndex],
-    message: Message,
-    role: KeyRole,
-) -> Result<(), AggregationError> {
-    let mut raw = Vec::new();
-    let mut proved = Vec::new();
-    for part in parts {
-        // A block is signed when everything else about it is proved, so flat proofs are about votes.
-        if let Part::Origin(origin) = part
-            && (origin.component().message, KeyRole::Attestation) != (message, role)
-        {
-            return Err(AggregationError::ForeignPart);
-        }
-        if part.is_raw() { &mut raw } else { &mut proved }.extend(part.signers());
+/// Whether parts stand in the one form that their set has: proofs first, those over the most signers before those over
+/// fewer and otherwise by signers, none of which the others together make superfluous; then at most one raw part, whose
+/// signers stand nowhere else. Proofs may overlap: there is no way to take a signer out of one.
+pub(crate) fn check_canonical(parts: &[Part]) -> Result<(), AggregationError> {
+    let refuse = |why| Err(AggregationError::NonCanonicalParts(why));
+    let proofs = match parts.split_last() {
+        Some((Part::Raw(_), proofs)) => proofs,
+        _ => parts,
+    };
+    if proofs.iter().any(Part::is_raw) {
+        return refuse("signatures are not in one part, after all proofs");
     }
-    // Proofs may overlap: there is no way to take a signer out of one.
-    proved.sort_unstable();
-    proved.dedup();
-    raw.extend(proved);
-    raw.sort_unstable();
-    if let Some(pair) = raw.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(AggregationError::OverlappingSigner(u64::from(pair[0])));
+    let signers: Vec<Vec<u16>> = proofs.iter().map(Part::signers).collect();
+    if signers.windows(2).any(|pair| order(&pair[0]) > order(&pair[1])) {
+        return refuse("proofs are not in order");
     }
-    if !raw.iter().map(|signer| u64::from(*signer)).eq(participants.iter().map(|index| index.0)) {
+    if (0..proofs.len()).any(|index| is_covered(&signers, index)) {
+        return refuse("a proof covers nobody whom the others do not");
+    }
+    if let Some(Part::Raw(raw)) = parts.last()
+        && let Some((twice, _)) = raw.entries.iter().find(|(signer, _)| covers(&signers, *signer))
+    {
+        return Err(AggregationError::OverlappingSigner(u64::from(*twice)));
+    }
+    Ok(())
+}
+
+/// Whether the parts cover exactly the participants.
+pub(crate) fn check_cover(parts: &[Part], participants: &[ValidatorIndex]) -> Result<(), AggregationError> {
+    let mut covered: Vec<u16> = parts.iter().flat_map(Part::signers).collect();
+    covered.sort_unstable();
+    covered.dedup();
+    if !covered.iter().map(|signer| u64::from(*signer)).eq(participants.iter().map(|index| index.0)) {
         return Err(AggregationError::ParticipantsMismatch);
     }
     Ok(())
 }
 
-/// Takes parts of one message apart: the proofs that no other makes superfluous, the largest first, and all signatures,
-/// ascending by signer and once.
+/// Whether the parts are about that message.
+pub(crate) fn check_message(parts: &[Part], message: Message, role: KeyRole) -> Result<(), AggregationError> {
+    // A block is signed when everything else about it is proved, so flat proofs are about votes. Other parts do not say
+    // what they are about.
+    let is_foreign = |part: &Part| match part {
+        Part::Origin(origin) => (origin.component().message, KeyRole::Attestation) != (message, role),
+        Part::Raw(_) | Part::Stark(_) => false,
+    };
+    if parts.iter().any(is_foreign) { Err(AggregationError::ForeignPart) } else { Ok(()) }
+}
+
+/// Takes parts of one message apart: proofs that make none of each other superfluous, in their order, and all
+/// signatures, ascending by signer and once.
 pub(crate) fn separate(parts: Vec<Part>) -> (Vec<Part>, Vec<Entry>) {
     let mut entries = Vec::new();
     let mut proofs: Vec<Part> = Vec::new();
@@ -120,26 +137,45 @@ pub(crate) fn separate(parts: Vec<Part>) -> (Vec<Part>, Vec<Entry>) {
             proof => proofs.push(proof),
         }
     }
-    // The largest first, so that whatever another part covers comes after it.
-    proofs.sort_by_key(|proof| std::cmp::Reverse(proof.signers().len()));
-    let mut kept: Vec<(Vec<u16>, Part)> = Vec::new();
-    for proof in proofs {
+    proofs.sort_by_cached_key(|proof| {
         let signers = proof.signers();
-        if !kept.iter().any(|(others, _)| signers.iter().all(|signer| others.binary_search(signer).is_ok())) {
-            kept.push((signers, proof));
+        (Reverse(signers.len()), signers)
+    });
+    let mut signers: Vec<Vec<u16>> = proofs.iter().map(Part::signers).collect();
+    // The smallest go first.
+    for index in (0..proofs.len()).rev() {
+        if is_covered(&signers, index) {
+            signers.remove(index);
+            proofs.remove(index);
         }
     }
     // The sort is stable, so of several signatures of one signer the first wins.
     entries.sort_by_key(|(signer, _)| *signer);
     entries.dedup_by_key(|(signer, _)| *signer);
-    (kept.into_iter().map(|(_, proof)| proof).collect(), entries)
+    (proofs, entries)
+}
+
+/// What proofs are ordered by.
+fn order(signers: &[u16]) -> (Reverse<usize>, &[u16]) {
+    (Reverse(signers.len()), signers)
+}
+
+/// Whether any of the proofs covers the signer.
+fn covers(proofs: &[Vec<u16>], signer: u16) -> bool {
+    proofs.iter().any(|signers| signers.binary_search(&signer).is_ok())
+}
+
+/// Whether the other proofs cover everybody whom this one covers.
+fn is_covered(proofs: &[Vec<u16>], index: usize) -> bool {
+    let (before, rest) = proofs.split_at(index);
+    let Some((signers, after)) = rest.split_first() else { return false };
+    signers.iter().all(|signer| covers(before, *signer) || covers(after, *signer))
 }
 
 /// Those of `entries` that none of the proofs covers.
 pub(crate) fn uncovered(entries: &[Entry], proofs: &[Part]) -> Vec<Entry> {
-    let covered: Vec<Vec<u16>> = proofs.iter().map(Part::signers).collect();
-    let is_covered = |signer| covered.iter().any(|signers| signers.binary_search(signer).is_ok());
-    entries.iter().filter(|(signer, _)| !is_covered(signer)).cloned().collect()
+    let proofs: Vec<Vec<u16>> = proofs.iter().map(Part::signers).collect();
+    entries.iter().filter(|(signer, _)| !covers(&proofs, *signer)).cloned().collect()
 }
 
 /// The parts for proofs and for signatures beside them.

@@ -52,6 +52,30 @@ fn a_bad_proof_condemns_the_proof_and_not_the_block() {
     assert_eq!(hand.verified(1, &[true])[0], "accept 3");
 }
 
+/// Whoever has seen a block can pass it on with garbage for a proof, under as many names as they like.
+#[test]
+fn garbage_copies_do_not_crowd_out_the_honest_block() {
+    let (mut hand, genesis) = hand();
+    hand.input(Input::PeerConnected { peer: Peer(9), group: Group(9) });
+    let block = genesis.child(1, &[]);
+    for copy in 0..4 {
+        let found = hand.gossip_block(copy + 1, &block.with_proof(copy + 1));
+        assert_eq!(found, [format!("verify job {copy}: block 1")]);
+    }
+    assert_eq!(hand.gossip_block(5, &block.block), ["ignore 5"], "there is no room");
+    for copy in 0..3 {
+        assert_eq!(hand.verified(copy, &[false]), [format!("reject {}", copy + 1)]);
+    }
+    assert_eq!(hand.verified(3, &[false]), ["reject 4", "fetch 0 of peer 9: 1 roots"]);
+    // More of the same keeps out nothing that was asked for.
+    for copy in 0..4 {
+        hand.gossip_block(copy + 11, &block.with_proof(copy + 11));
+    }
+    assert_eq!(hand.respond(0, 9, &block.block), ["verify job 8: block 1"]);
+    hand.verified(8, &[true]);
+    assert_eq!(hand.engine.view().head.root, block.root);
+}
+
 #[test]
 fn a_bad_transition_condemns_the_block_and_what_builds_on_it() {
     let (mut hand, genesis) = hand();

@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use lathe_types::SingleMessageAggregate;
 
+use super::cost;
 use super::plan::{Choice, signatures_to_prove};
 use super::statement::{self, Votes};
-use super::{StarkBackend, cost};
 use crate::backend::{Cancellation, Message, ProofRequest, Prover, Registry};
 use crate::container::MAX_COMPONENTS;
 use crate::error::AggregationError;
 use crate::part::{Flat, OriginPart, Part, StarkPart, separate, uncovered};
+use crate::signatures::SignatureBackend;
+use crate::verifier::Verifier;
 
-impl Prover for StarkBackend {
+impl<V: Verifier> Prover for SignatureBackend<V> {
     fn estimate(&self, signatures: usize) -> Duration {
-        self.cost.time(signatures)
+        self.proofs.as_ref().map_or(Duration::MAX, |proofs| proofs.cost.time(signatures))
     }
 
     fn prove(
@@ -24,20 +26,21 @@ impl Prover for StarkBackend {
         request: &ProofRequest<'_>,
         cancellation: &Cancellation,
     ) -> Result<Vec<(Message, SingleMessageAggregate)>, AggregationError> {
+        let proofs = self.proofs.as_ref().ok_or(AggregationError::Unsupported("prove signatures"))?;
         let mut votes = self.signatures_of(registry, request)?;
-        let budget = self.raw.budget();
+        let budget = self.budget();
         let choice = Choice {
             available: votes.iter().map(|(_, entries)| entries.len()).sum(),
             expected: request.expected,
             room: budget.block_votes(),
-            raw: self.raw_votes(),
+            raw: proofs.raw_votes(budget),
             within: request.within,
         };
         let room_of = |signatures| budget.votes_for(cost::bytes(signatures));
-        let time_of = |signatures| self.cost.time(signatures);
+        let time_of = |signatures| proofs.cost.time(signatures);
         let Some(proved) = signatures_to_prove(choice, time_of, room_of) else {
             if signatures_to_prove(Choice { within: Duration::MAX, ..choice }, time_of, room_of).is_some() {
-                self.cost.forget();
+                proofs.cost.forget();
             }
             return Err(AggregationError::NotWorthwhile);
         };
@@ -60,11 +63,13 @@ impl Prover for StarkBackend {
     }
 
     fn learn(&self, signatures: usize, took: Duration) {
-        self.cost.learn(signatures, took);
+        if let Some(proofs) = &self.proofs {
+            proofs.cost.learn(signatures, took);
+        }
     }
 }
 
-impl StarkBackend {
+impl<V: Verifier> SignatureBackend<V> {
     /// The raw signatures of the votes that no proof at hand covers, message by message.
     fn signatures_of(
         &self,

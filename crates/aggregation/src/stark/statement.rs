@@ -6,7 +6,7 @@ use lathe_types::KeyRole;
 use crate::backend::{Message, Registry};
 use crate::error::AggregationError;
 use crate::part::{Entry, Origin};
-use crate::raw::public_key;
+use crate::signatures::public_key;
 
 /// Signatures of one message that are to be proved, ascending by signer.
 pub(crate) type Votes = (Message, Vec<Entry>);
@@ -19,7 +19,14 @@ pub(crate) fn verify(
     proof: &[u8],
 ) -> Result<(), AggregationError> {
     let statement = statement_of(registry, origins, role)?;
-    lathe_stark::verify(&statement, proof).map_err(|_| AggregationError::InvalidProof)
+    lathe_stark::verify(&statement, proof)
+        .map_err(|error| ours(&error).unwrap_or(AggregationError::InvalidProof))
+}
+
+/// A failure of the proof system itself, which says nothing about a proof or about whoever sent it.
+fn ours(error: &lathe_stark::Error) -> Option<AggregationError> {
+    use lathe_stark::Error::{Panicked, System};
+    matches!(error, Panicked | System(_)).then(|| AggregationError::Unavailable(error.to_string()))
 }
 
 /// Proves votes, and says what the proof is about.
@@ -41,7 +48,7 @@ pub(crate) fn prove(
         lathe_stark::Error::InvalidSignature { index } => {
             AggregationError::InvalidSignature(entries.get(index).map_or(0, |(signer, _)| u64::from(*signer)))
         }
-        _ => AggregationError::Unsupported("prove these signatures"),
+        error => ours(&error).unwrap_or(AggregationError::Unsupported("prove these signatures")),
     })?;
     Ok((origins, proof))
 }
@@ -65,4 +72,29 @@ fn statement_of(
     }
     let signatures = claims.len();
     Statement::new(claims).map_err(|_| AggregationError::TooLarge { signatures, max: MAX_SIGNATURES })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_of_the_proof_system_blame_nobody() {
+        for error in [lathe_stark::Error::Panicked, lathe_stark::Error::System("no such size".into())] {
+            let error = ours(&error).unwrap();
+            assert!(!error.is_verdict(), "{error}");
+        }
+        assert_eq!(
+            ours(&lathe_stark::Error::Panicked),
+            Some(AggregationError::Unavailable("the proof system panicked".into()))
+        );
+        for error in [
+            lathe_stark::Error::Rejected("a sum".into()),
+            lathe_stark::Error::Malformed("bytes are left"),
+            lathe_stark::Error::TooLong { found: 2, max: 1 },
+            lathe_stark::Error::MalformedKey { index: 0 },
+        ] {
+            assert_eq!(ours(&error), None, "{error}");
+        }
+    }
 }

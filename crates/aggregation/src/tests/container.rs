@@ -56,11 +56,6 @@ fn parts_are_counted_and_known() {
     for kind in [0, 2, 3, 255] {
         assert_eq!(verify(&world, &[0], &[&HEAD, &[1, kind]]), Err(Error::UnknownPartKind(kind)));
     }
-    // As many parts as are allowed, one signer each.
-    let signers: Vec<u64> = (0..MAX_PARTS as u64).collect();
-    let parts: Vec<Vec<u8>> =
-        signers.iter().map(|index| part(&world, &[0, 1, 0, 1 << index], 1, &[*index])).collect();
-    assert_eq!(verify(&world, &signers, &[&HEAD, &[MAX_PARTS as u8], &parts.concat()]), Ok(()));
 }
 
 #[test]
@@ -107,7 +102,10 @@ fn signatures_of_another_scheme_are_refused() {
     let proof = test.prove([0, 1], MESSAGE);
     assert_eq!(prod.backend.verify_single(&prod.registry, &proof, MESSAGE), Err(Error::Truncated));
     let proof = prod.prove([0, 1], MESSAGE);
-    assert!(test.backend.verify_single(&test.registry, &proof, MESSAGE).unwrap_err().is_structural());
+    assert_eq!(
+        test.backend.verify_single(&test.registry, &proof, MESSAGE),
+        Err(Error::MalformedSignature(0))
+    );
 }
 
 #[test]
@@ -143,17 +141,6 @@ fn the_union_is_exactly_the_claim() {
     };
     let verdict = world.backend.verify_single(&world.registry, &nobody, MESSAGE);
     assert_eq!(verdict, Err(Error::NoParticipants));
-}
-
-#[test]
-fn parts_are_disjoint() {
-    let world = World::small();
-    let first = part(&world, &[0, 1, 0, 0b011], 2, &[0, 1]);
-    let second = part(&world, &[0, 1, 0, 0b110], 2, &[1, 2]);
-    let overlap = verify(&world, &[0, 1, 2], &[&HEAD, &[2], &first, &second]);
-    assert_eq!(overlap, Err(Error::OverlappingSigner(1)));
-    let third = part(&world, &[0, 1, 0, 0b100], 1, &[2]);
-    assert_eq!(verify(&world, &[0, 1, 2], &[&HEAD, &[2], &first, &third]), Ok(()));
 }
 
 #[test]

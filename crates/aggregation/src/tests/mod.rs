@@ -1,6 +1,7 @@
 //! A toy signature scheme, and the proofs that the tests take apart.
 
 mod block;
+mod canonical;
 mod container;
 mod properties;
 mod raw;

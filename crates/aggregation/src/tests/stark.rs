@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use lathe_leansig::{Prod, SecretKey};
 use lathe_types::{
-    Decode, KeyRole, MultiMessageAggregate, ProofBytes, PublicKey, Root, Signature, SingleMessageAggregate,
-    Slot, Validator, ValidatorIndex,
+    Decode, KeyRole, MAX_PROOF_BYTES, MultiMessageAggregate, ProofBytes, PublicKey, Root, Signature,
+    SingleMessageAggregate, Slot, Validator, ValidatorIndex,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::{bits, claim};
 use crate::{
-    AggregationError as Error, Backend, Cancellation, Component, Evidence, Leansig, Message, ProofKind,
-    ProofRequest, Prover, RawBackend, Registry, Room, StarkBackend, Statement,
+    AggregationError as Error, Backend, Cancellation, Component, Evidence, Message, ProofKind, ProofRequest,
+    Prover, RawBackend, Registry, Room, SignatureBackend, Statement,
 };
 
 const VALIDATORS: u64 = 3;
@@ -64,11 +64,16 @@ fn world() -> &'static World {
 }
 
 /// A backend that wants no votes raw.
-fn prover() -> StarkBackend {
-    StarkBackend::new(0)
+fn prover() -> SignatureBackend {
+    SignatureBackend::with_proofs(0)
 }
 
-fn raw() -> RawBackend<Leansig> {
+/// One that proves what does not fit.
+fn stark() -> SignatureBackend {
+    SignatureBackend::with_proofs(MAX_PROOF_BYTES)
+}
+
+fn raw() -> RawBackend {
     RawBackend::default()
 }
 
@@ -78,7 +83,7 @@ fn fold(
     message: Message,
 ) -> SingleMessageAggregate {
     let (registry, never) = (&world().registry, Cancellation::default());
-    StarkBackend::default().aggregate(registry, children, votes, message, &never).unwrap()
+    stark().aggregate(registry, children, votes, message, &never).unwrap()
 }
 
 fn request(votes: Vec<(Message, Vec<&SingleMessageAggregate>)>) -> ProofRequest<'_> {
@@ -139,7 +144,7 @@ fn block(votes: &[(Message, &SingleMessageAggregate)]) -> MultiMessageAggregate 
         evidence: Evidence::Signatures(proposal.as_slice()),
     };
     let components: Vec<_> = votes.chain([proposer]).collect();
-    StarkBackend::default().merge(registry, &components, &Cancellation::default()).unwrap()
+    stark().merge(registry, &components, &Cancellation::default()).unwrap()
 }
 
 fn multi(pieces: &[&[u8]]) -> MultiMessageAggregate {
@@ -149,7 +154,7 @@ fn multi(pieces: &[&[u8]]) -> MultiMessageAggregate {
 #[test]
 fn what_is_raw_reads_like_the_raw_backend_s() {
     let World { registry, votes, .. } = world();
-    let backend = StarkBackend::default();
+    let backend = stark();
     let proof = fold(&[], votes, VOTE);
     assert_eq!(proof, raw().aggregate(registry, &[], votes, VOTE, &Cancellation::default()).unwrap());
     assert_eq!(backend.verify_single(registry, &proof, VOTE), Ok(()));
@@ -167,7 +172,7 @@ fn what_is_raw_reads_like_the_raw_backend_s() {
 #[test]
 fn a_proof_shows_its_participants_and_nobody_else() {
     let World { registry, votes, .. } = world();
-    let (backend, proof) = (StarkBackend::default(), proved());
+    let (backend, proof) = (stark(), proved());
     assert_eq!(proof.participants, bits([0, 1]));
     assert_eq!(proof.proof[..8], [1, 1, 1, 2, 0, 1, 0, 0b11], "one part of kind 2");
     assert_eq!(backend.verify_single(registry, proof, VOTE), Ok(()));
@@ -201,11 +206,7 @@ fn only_what_is_worth_proving_is_proved() {
     let two = fold(&[], &world().votes[..2], VOTE);
     let patient = request(vec![(VOTE, vec![&two])]);
     let never = Cancellation::default();
-    assert_eq!(
-        StarkBackend::default().prove(registry, &patient, &never),
-        Err(Error::NotWorthwhile),
-        "it fits"
-    );
+    assert_eq!(stark().prove(registry, &patient, &never), Err(Error::NotWorthwhile), "it fits");
     let backend = prover();
     let within = Prover::estimate(&backend, 2) - Duration::from_nanos(1);
     let hasty = ProofRequest { within, ..patient.clone() };
@@ -221,7 +222,7 @@ fn only_what_is_worth_proving_is_proved() {
 #[test]
 fn proofs_stand_beside_each_other_and_cover_raw_signatures() {
     let World { registry, votes, .. } = world();
-    let (backend, child) = (StarkBackend::default(), proved());
+    let (backend, child) = (stark(), proved());
     // The raw signer that is covered is dropped, and so is the same proof given twice.
     let both = fold(&[child, child], votes, VOTE);
     assert_eq!(both.participants, bits([0, 1, 2]));
@@ -274,17 +275,17 @@ fn a_fold_does_without_the_proofs_that_do_not_fit() {
     let eight: Vec<_> =
         eight.iter().map(|(mask, signers)| single(&junk(&[0, 1, 0, *mask], 1), signers)).collect();
     let folded = fold(&eight.iter().collect::<Vec<_>>(), &[], VOTE);
-    assert_eq!(folded.proof[2], 3, "proofs over the same signers are one too many");
+    assert_eq!(folded.proof[2], 2, "proofs over signers whom the others cover are one too many");
     let huge = Component { message: VOTE, role: ATTESTATION, evidence: Evidence::Proof(&large) };
     let also = Component { message: VOTE, role: ATTESTATION, evidence: Evidence::Proof(&small) };
-    let refused = StarkBackend::default().merge(registry, &[huge, also], &Cancellation::default());
+    let refused = stark().merge(registry, &[huge, also], &Cancellation::default());
     assert_eq!(refused, Err(Error::TooLarge { signatures: 3, max: 206 }));
 }
 
 #[test]
 fn a_block_holds_a_flat_proof_once_and_splits_by_message() {
     let registry = &world().registry;
-    let (backend, [new, old]) = (StarkBackend::default(), flat());
+    let (backend, [new, old]) = (stark(), flat());
     assert_eq!(new.proof[..5], [1, 1, 1, 3, 2], "one part of kind 3, over two messages");
     for (proof, message) in [(new, VOTE), (old, OLD)] {
         assert_eq!(backend.verify_single(registry, proof, message), Ok(()));
@@ -334,7 +335,7 @@ fn flat_proofs_are_decoded_strictly() {
     let registry = &world().registry;
     let verdict = |pieces: &[&[u8]]| {
         let proof = [&[1, 1, 1, 3][..], &pieces.concat()].concat();
-        StarkBackend::default().verify_single(registry, &claim([0], proof), VOTE)
+        stark().verify_single(registry, &claim([0], proof), VOTE)
     };
     let flat = tiny_flat(7);
     assert_eq!(verdict(&[&flat, &[0]]), Err(Error::InvalidProof));
@@ -347,7 +348,7 @@ fn flat_proofs_are_decoded_strictly() {
     let endless = [&flat[..flat.len() - 4], &u32::MAX.to_le_bytes()].concat();
     assert_eq!(verdict(&[&endless, &[0]]), Err(Error::Truncated));
     let proof = claim([0], vec![1, 1, 1, 4, 0, 0]);
-    let refused = StarkBackend::default().verify_single(registry, &proof, VOTE);
+    let refused = stark().verify_single(registry, &proof, VOTE);
     assert_eq!(refused, Err(Error::UnknownPartKind(4)), "nothing is shared by one message");
 }
 
@@ -356,7 +357,7 @@ fn flat_proofs_are_shared_in_one_way() {
     let registry = &world().registry;
     let verdict = |pieces: &[&[u8]]| {
         let statements = [0, 0].map(|_| statements(&[(VOTE, &[0])])[0].clone());
-        StarkBackend::default().verify_multi(registry, &statements, &multi(pieces))
+        stark().verify_multi(registry, &statements, &multi(pieces))
     };
     let (flat, share) = (tiny_flat(7), [1, 4, 0, 0]);
     assert_eq!(verdict(&[&[1, 3, 1], &flat, &[2], &share, &share]), Err(Error::InvalidProof), "well-formed");

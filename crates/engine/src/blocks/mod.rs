@@ -30,7 +30,9 @@ use remembered::Remembered;
 
 pub(crate) use arrived::ArrivedBlock;
 
-/// Different proofs of one block that are checked at a time. One is honest.
+/// Different proofs of one block that are checked at a time. One is honest; the others anybody can send who has seen
+/// the block. A copy that finds no room is turned away, and if none of those before it holds, the block is asked for
+/// by its root: what was asked for is checked whatever else is there.
 const MAX_PROOFS_IN_CHECK: usize = 4;
 /// Blocks whose proofs are checked at a time, over all.
 const MAX_BLOCKS_IN_CHECK: usize = 256;
@@ -68,6 +70,8 @@ pub(crate) struct Blocks {
     recheck: VecDeque<(Timer, BlockInCheck)>,
     bad_roots: Remembered<Root>,
     bad_proofs: Remembered<(Root, [u8; 32])>,
+    /// Blocks of which a copy found no room.
+    turned_away: Remembered<Root>,
     /// Blocks whose payloads are invalid, or build on such. Honest nodes may pass them on before they find out.
     bad_payloads: Remembered<Root>,
     proposed: Proposed,
@@ -263,7 +267,12 @@ impl Blocks {
             return;
         }
         let bytes = check.arrived.bytes();
-        let full = checks.len() >= MAX_PROOFS_IN_CHECK
+        let asked_for = |origin: &Origin| matches!(origin, Origin::Response { .. });
+        let is_crowded = checks.len() >= MAX_PROOFS_IN_CHECK && !check.arrived.origins.iter().any(asked_for);
+        if is_crowded {
+            self.turned_away.insert(root);
+        }
+        let full = is_crowded
             || self.in_check.len() >= MAX_BLOCKS_IN_CHECK
             || self.bytes_in_check.saturating_add(bytes) > MAX_BYTES_IN_CHECK;
         let parent_state = core.store.state(&check.arrived.parent_root()).cloned();
@@ -306,8 +315,10 @@ impl Blocks {
                 core.rejected(ObjectKind::Block, RejectionReason::InvalidBlockProof);
                 self.bad_proofs.insert((root, check.proof_hash));
                 check.arrived.settle(core, GossipVerdict::Reject);
-                // A block that others build on is asked for again, in case it comes with a better proof.
-                if self.pending.has_children(&root) && !self.is_in_check(&root) {
+                // A block that others build on, or of which a copy was turned away, is asked for again, in case it
+                // comes with a better proof.
+                let is_needed = self.pending.has_children(&root) || self.turned_away.contains(&root);
+                if is_needed && !core.store.contains(&root) && !self.is_in_check(&root) {
                     self.leads.push(Lead::Parent { root, child: slot, from: None });
                 }
             }
