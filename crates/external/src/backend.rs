@@ -42,6 +42,7 @@ pub struct Options {
 pub struct ExternalBackend {
     id: String,
     limits: Limits,
+    is_confined: bool,
     verifier: Supervised,
     prover: Supervised,
     estimates: Mutex<Estimates>,
@@ -79,7 +80,13 @@ impl ExternalBackend {
             return Err(ExternalError::NotStarted("the two workers loaded different libraries".into()));
         }
         let (id, limits) = (id_of(&hello), Limits::of(&hello));
-        Ok(Self { id, limits, verifier, prover, estimates: Mutex::default() })
+        let is_confined = hello.is_confined;
+        Ok(Self { id, limits, is_confined, verifier, prover, estimates: Mutex::default() })
+    }
+
+    /// Whether the system keeps the library from the files of the node.
+    pub fn is_confined(&self) -> bool {
+        self.is_confined
     }
 
     /// What [`Backend::id`] is going to be, for whoever makes a network and proves nothing.

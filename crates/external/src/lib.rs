@@ -17,6 +17,7 @@ mod backend;
 mod connection;
 mod error;
 mod estimates;
+mod isolation;
 mod library;
 mod message;
 mod supervised;

@@ -88,6 +88,7 @@ impl Library {
             max_children: found.max_children,
             max_components: found.max_components,
             memory_bytes: found.memory_bytes,
+            is_confined: false,
         };
         hello.check()?;
         Ok(hello)

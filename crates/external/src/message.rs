@@ -113,6 +113,8 @@ pub(crate) struct Hello {
     pub(crate) max_children: u32,
     pub(crate) max_components: u32,
     pub(crate) memory_bytes: u64,
+    /// Whether the files of the node are out of the library's reach; said by the worker, not by the library.
+    pub(crate) is_confined: bool,
 }
 
 impl Hello {
@@ -202,7 +204,15 @@ mod tests {
 
     fn hello() -> Hello {
         let (name, version) = (b"test".to_vec(), b"1.0".to_vec());
-        Hello { name, version, max_signers: 1, max_children: 0, max_components: 1, memory_bytes: 0 }
+        Hello {
+            name,
+            version,
+            max_signers: 1,
+            max_children: 0,
+            max_components: 1,
+            memory_bytes: 0,
+            is_confined: true,
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A worker that is always there: started, watched, ended when it misbehaves, and started again.
 
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -91,18 +92,26 @@ enum Stage {
 impl Supervised {
     /// Starts a worker, and waits until it is ready. A worker that does not come up now is not tried again.
     pub(crate) fn start(start: Start, observer: Observer) -> Result<(Self, Hello), ExternalError> {
-        let (connection, hello) = Connection::open(&start, || true)?;
-        let shared = Arc::new(Shared {
-            start,
-            observer,
-            stage: Mutex::new(Stage::Idle(connection)),
-            changed: Condvar::new(),
-        });
-        let (kept, greeting) = (shared.clone(), hello.clone());
-        let keeper = std::thread::Builder::new()
-            .name(format!("{}-worker", shared.start.purpose.name()))
-            .spawn(move || kept.keep(&greeting))
-            .map_err(ExternalError::io("starting a thread"))?;
+        let name = format!("{}-worker", start.purpose.name());
+        let shared =
+            Arc::new(Shared { start, observer, stage: Mutex::new(Stage::Starting), changed: Condvar::new() });
+        let (kept, (greet, greeting)) = (shared.clone(), sync_channel(1));
+        // The process ends with the thread that starts it, so one thread starts it every time.
+        let keep = move || match Connection::open(&kept.start, || true) {
+            Ok((connection, hello)) => {
+                kept.set(Stage::Idle(connection));
+                // Whoever waits for it does so without end.
+                let _ = greet.send(Ok(hello.clone()));
+                kept.keep(&hello);
+            }
+            Err(error) => {
+                let _ = greet.send(Err(error));
+            }
+        };
+        let keeper = std::thread::Builder::new().name(name).spawn(keep);
+        let keeper = keeper.map_err(ExternalError::io("starting a thread"))?;
+        let gone = |_| Err(ExternalError::NotStarted("its thread panicked".into()));
+        let hello = greeting.recv().unwrap_or_else(gone)?;
         Ok((Self { shared, keeper: Some(keeper) }, hello))
     }
 

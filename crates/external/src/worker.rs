@@ -4,7 +4,6 @@
 //! The process is made to be lost: it dumps no core, has a limit to its memory, is the first that a system short of
 //! memory ends, and ends itself as soon as the node is gone, whatever the library is doing.
 
-use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -12,6 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use rlimit::Resource;
 
 use crate::error::ExternalError;
+use crate::isolation;
 use crate::library::{Library, end_process};
 use crate::message::{Answer, Hello, MAX_REQUEST_BYTES, Purpose, Request, read, write};
 
@@ -27,11 +27,14 @@ const MOST_EXPENDABLE: &str = "1000";
 
 /// Serves until the node closes the socket. Fails, and tells the node why, if the library cannot be used.
 pub fn run(library: &Path, purpose: Purpose) -> Result<(), ExternalError> {
+    isolation::give_up_inheritance();
     make_expendable()?;
-    let mut socket = socket()?;
+    let mut socket = isolation::take_socket()?;
+    // Before there is a second thread, which would not be confined.
+    let is_confined = isolation::confine(library);
     let requests = listen(&socket)?;
     let (library, hello) = match set_up(library, purpose) {
-        Ok(ready) => ready,
+        Ok((library, hello)) => (library, Hello { is_confined, ..hello }),
         Err(error) => {
             // The node may have gone meanwhile; this process ends either way.
             let _ = write(&mut socket, &Answer::Failed(error.to_string().into_bytes()));
@@ -71,11 +74,6 @@ fn limit(resource: Resource, value: u64) -> Result<(), ExternalError> {
     let (_, hard) = resource.get().map_err(failed())?;
     let value = value.min(hard);
     resource.set(value, value).map_err(failed())
-}
-
-fn socket() -> Result<UnixStream, ExternalError> {
-    let descriptor = std::io::stdin().as_fd().try_clone_to_owned();
-    Ok(UnixStream::from(descriptor.map_err(ExternalError::io("taking the socket from standard input"))?))
 }
 
 /// Reads requests on a thread of its own, so that the end of the node is noticed while the library works.

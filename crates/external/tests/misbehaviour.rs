@@ -58,6 +58,23 @@ fn a_hang_costs_one_merge() {
 }
 
 #[test]
+fn an_answer_that_trickles_costs_one_merge() {
+    lose_a_merge("trickle", IncidentKind::TimedOut, "the other process does not answer in time");
+}
+
+/// What of the node a library can see from its process.
+#[test]
+fn a_library_is_given_nothing_that_it_does_not_need() {
+    let (world, vote) = world();
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    world.behave(&format!("merge look {manifest}"));
+    let file = if world.backend.is_confined() { "out of reach" } else { "readable" };
+    let seen = "stdin 0, descriptors 2, session own, privileges fixed, environment cleared";
+    let expected = Error::Unavailable(format!("the library failed: {seen}, file {file}"));
+    assert_eq!(seal(&world, &vote), Err(expected));
+}
+
+#[test]
 fn garbage_costs_one_merge() {
     for (behaviour, why) in [
         ("long", "524289 bytes, at most 524288 are allowed"),
@@ -94,7 +111,7 @@ fn a_refusal_costs_nothing_but_the_merge() {
 #[test]
 fn a_verification_that_fails_is_no_verdict() {
     let (world, vote) = world();
-    for behaviour in ["crash", "status", "fail", "refuse", "hang"] {
+    for behaviour in ["crash", "status", "fail", "refuse", "hang", "trickle"] {
         world.behave(&format!("verify_single {behaviour} once"));
         let error = world.verify(&vote).unwrap_err();
         assert!(matches!(error, Error::Unavailable(_)) && !error.is_verdict(), "{behaviour}: {error}");

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use lathe_aggregation::{
-    Backend, FORMAT_VERSION, Leansig, RAW_BACKEND_ID, RawBackend, STARK_BACKEND_ID, StarkBackend,
+    Backend, FORMAT_VERSION, Leansig, RAW_BACKEND_ID, RawBackend, STARK_BACKEND_ID, SignatureBackend,
 };
 use lathe_external::{ExternalBackend, ExternalError, Incident, IncidentKind, Options};
 use lathe_leansig::Prod;
@@ -66,12 +66,18 @@ impl AggregationBackend {
     ) -> Result<Arc<dyn Backend>, ExternalError> {
         Ok(match self {
             Self::Raw => Arc::new(RawBackend::new(Leansig::<Prod>::default())),
-            Self::Stark => Arc::new(StarkBackend::new(max_raw_bytes.unwrap_or(MAX_PROOF_BYTES))),
+            Self::Stark => Arc::new(SignatureBackend::with_proofs(max_raw_bytes.unwrap_or(MAX_PROOF_BYTES))),
             Self::External(library) => {
                 let metrics = metrics.clone();
                 let backend =
                     ExternalBackend::start(&options(library)?, move |incident| note(&metrics, incident))?;
                 info!(library = %library.display(), id = backend.id(), "the aggregation library is set up");
+                if !backend.is_confined() {
+                    warn!(
+                        "this system has no Landlock, so the aggregation library can read what the node can: \
+                         keep its keys out of reach, or trust the library"
+                    );
+                }
                 Arc::new(backend)
             }
         })

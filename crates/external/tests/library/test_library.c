@@ -7,14 +7,17 @@
  *
  * It misbehaves on demand: a file beside it with ".behaviour" at the end of its name may hold one line,
  * "<function> <behaviour> [once]". With "once" the first process that gets there removes the file, and is the only one
- * to misbehave.
+ * to misbehave. "look" takes the path of a file in place of "once", and says what the process can see.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,7 +30,7 @@
 #define TEST_NAME "test"
 #endif
 
-enum { BODY = 32 + 8 + 4 + 32, MAX_COMPONENTS = 16, LEAK = 16 << 20 };
+enum { BODY = 32 + 8 + 4 + 32, MAX_COMPONENTS = 16, LEAK = 16 << 20, DESCRIPTORS = 64 };
 
 /* ---- Results ---- */
 
@@ -56,14 +59,40 @@ static void leak(void) {
   }
 }
 
+/* Answers the node by itself, one byte at a time, for as long as anybody reads. */
+static void trickle(void) {
+  const uint8_t length[4] = {0, 0, 4, 0};
+  for (int fd = 3; fd < DESCRIPTORS; fd++) {
+    struct stat about;
+    if (fstat(fd, &about) != 0 || !S_ISSOCK(about.st_mode)) continue;
+    if (write(fd, length, sizeof length) != sizeof length) exit(1);
+    while (write(fd, "", 1) == 1) sleep_ms(5);
+  }
+  for (;;) sleep_ms(1000);
+}
+
+/* Says what of the node can be seen from here. */
+static int32_t look(lathe_buffer *out, const char *path) {
+  char text[256], byte;
+  int descriptors = 0, file = open(path, O_RDONLY);
+  const char *access = file < 0 ? "out of reach" : "readable";
+  if (file >= 0) close(file);
+  for (int fd = 3; fd < DESCRIPTORS; fd++) descriptors += fcntl(fd, F_GETFD) != -1;
+  snprintf(text, sizeof text, "stdin %zd, descriptors %d, session %s, privileges %s, environment %s, file %s",
+           read(STDIN_FILENO, &byte, 1), descriptors, getsid(0) == getpid() ? "own" : "shared",
+           prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? "fixed" : "open", getenv("PATH") ? "passed on" : "cleared",
+           access);
+  return say(out, LATHE_FAILED, text);
+}
+
 /* Whether the call is over; if so, `status` is what it returns. */
 static bool misbehave(const char *function, lathe_buffer *out, int32_t *status) {
   Dl_info self;
-  char path[4096], who[32] = "", how[32] = "", once[32] = "";
+  char path[4096], who[32] = "", how[32] = "", once[4096] = "";
   if (!dladdr((void *)lathe_aggregation_init, &self)) return false;
   snprintf(path, sizeof path, "%s.behaviour", self.dli_fname);
   FILE *file = fopen(path, "r");
-  int fields = file ? fscanf(file, "%31s %31s %31s", who, how, once) : 0;
+  int fields = file ? fscanf(file, "%31s %31s %4095s", who, how, once) : 0;
   if (file) fclose(file);
   if (fields < 2 || strcmp(who, function) != 0) return false;
   if (strcmp(once, "once") == 0 && unlink(path) != 0) return false;
@@ -72,6 +101,11 @@ static bool misbehave(const char *function, lathe_buffer *out, int32_t *status) 
   if (strcmp(how, "crash") == 0) abort();
   if (strcmp(how, "exit") == 0) exit(0);
   if (strcmp(how, "leak") == 0) leak();
+  if (strcmp(how, "trickle") == 0) trickle();
+  if (strcmp(how, "look") == 0) {
+    *status = look(out, once);
+    return true;
+  }
   if (strcmp(how, "hang") == 0) {
     for (;;) sleep_ms(1000);
   }
