@@ -14,6 +14,7 @@ mod proofs;
 mod reqresp;
 mod snappy;
 mod ssz;
+mod stark;
 mod transition;
 mod xmss;
 mod yaml;
@@ -29,6 +30,7 @@ pub use proofs::proofs;
 pub use reqresp::reqresp;
 pub use snappy::snappy;
 pub use ssz::ssz;
+pub use stark::{containers, stark};
 pub use transition::transition;
 pub use xmss::xmss;
 pub use yaml::yaml;
@@ -37,7 +39,8 @@ pub use yaml::yaml;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 14] = [
+    ("containers", containers),
     ("enr", enr),
     ("execution", execution),
     ("gossip", gossip),
@@ -47,6 +50,7 @@ pub const TARGETS: [Target; 12] = [
     ("reqresp", reqresp),
     ("snappy", snappy),
     ("ssz", ssz),
+    ("stark", stark),
     ("transition", transition),
     ("xmss", xmss),
     ("yaml", yaml),

@@ -28,6 +28,7 @@ pub type Seed = (&'static str, Vec<u8>);
 pub fn made() -> Vec<Seed> {
     [
         proofs(),
+        crate::stark::seeds(),
         key_files(),
         xmss(),
         enr(),
