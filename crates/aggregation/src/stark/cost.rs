@@ -17,8 +17,8 @@ const LEARNED_FROM_FASTER: u64 = 4;
 const FORGOTTEN: u64 = 32;
 /// Bytes of the shortest proofs, those of one padded signature, and what each doubling of the rows adds; measured, and
 /// rounded up.
-const LEAST_BYTES: usize = 100 * 1024;
-const DOUBLING_BYTES: usize = 14 * 1024;
+const LEAST_BYTES: usize = 144 * 1024;
+const DOUBLING_BYTES: usize = 9 * 1024;
 
 /// Estimates that follow the times measured.
 #[derive(Debug)]
