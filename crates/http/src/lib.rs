@@ -12,6 +12,7 @@ mod encode;
 mod error;
 mod events;
 mod negotiate;
+mod origin;
 mod overview;
 mod page;
 mod places;

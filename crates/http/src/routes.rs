@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use lathe_types::{
@@ -21,7 +22,7 @@ use crate::admin::{Guard, Refusal};
 use crate::api::{Api, ApiError, BlockId};
 use crate::negotiate::{Format, format};
 use crate::places::Place;
-use crate::{encode, events, page};
+use crate::{encode, events, origin, page};
 
 /// The only body that a request may have is a switch.
 const MAX_BODY_BYTES: usize = 4 << 10;
@@ -125,8 +126,9 @@ fn health_checks() -> Router<Shared> {
 
 fn finish(router: Router<Shared>, api: Arc<dyn Api>, options: &Options) -> Router {
     let encodings = Arc::new(Semaphore::new(MAX_ENCODINGS));
-    let router = router.with_state(Shared { api, options: Arc::new(options.clone()), encodings });
-    bounded(router, MAX_BODY_BYTES)
+    let options = Arc::new(options.clone());
+    let router = router.with_state(Shared { api, options: options.clone(), encodings });
+    bounded(router, MAX_BODY_BYTES).layer(from_fn_with_state(options, origin::allow))
 }
 
 /// Answers what no route takes, and refuses bodies that are too long.

@@ -96,28 +96,6 @@ async fn a_client_that_reads_nothing_is_cut_and_the_others_hear_everything() {
 }
 
 #[tokio::test]
-async fn a_rush_of_streams_finds_its_places() {
-    let (node, feed) = start(Limits::default()).await;
-    // All of them are there, request included, before the server sees the first.
-    let mut streams: Vec<_> = (0..200)
-        .map(|_| {
-            let mut stream = std::net::TcpStream::connect(node.api).unwrap();
-            let request = b"GET /events?topics=head HTTP/1.1\r\nhost: a\r\n\r\n";
-            std::io::Write::write_all(&mut stream, request).unwrap();
-            stream.set_nonblocking(true).unwrap();
-            TcpStream::from_std(stream).unwrap()
-        })
-        .collect();
-    for stream in &mut streams {
-        hear(stream, "retry: 2000").await;
-    }
-    feed.publish(Topic::Head, || 1);
-    for stream in &mut streams {
-        hear(stream, "data: 1").await;
-    }
-}
-
-#[tokio::test]
 async fn stopping_does_not_wait_for_streams() {
     let (node, _feed) = start(Limits::default()).await;
     let mut stream = open(node.api, "?topics=head").await;

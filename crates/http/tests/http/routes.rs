@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::common::{AS_JSON, Node, Running, request};
+use crate::common::{AS_JSON, Node, Running, read_all, request};
 use lathe_http::{ApiError, Guard, Limits, Options, Token};
 use lathe_types::{Encode, SignedBlock};
 
@@ -210,6 +210,35 @@ async fn a_public_api_is_switched_by_token_only() {
     assert_eq!(guarded.send("POST", path, AS_JSON, off).await.0, 401);
     let with_token = format!("{AS_JSON}authorization: Bearer 0123456789abcdef\r\n");
     assert_eq!(guarded.send("POST", path, &with_token, off).await.0, 200);
+}
+
+#[tokio::test]
+async fn pages_of_named_origins_may_read_and_no_others() {
+    let origins = vec!["https://board.example".to_owned()];
+    let options = Options { origins, ..Options::default() };
+    let node = Running::start_with(Node::default(), Limits::default(), options).await;
+    let ask = |method: &str, origin: &str| {
+        let text = format!(
+            "{method} /lean/v0/head HTTP/1.1\r\nhost: a\r\nconnection: close\r\norigin: {origin}\r\n\
+             access-control-request-method: GET\r\n\r\n"
+        );
+        let address = node.api;
+        async move {
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut stream, text.as_bytes()).await.unwrap();
+            String::from_utf8(read_all(&mut stream).await).unwrap()
+        }
+    };
+    let leave = "access-control-allow-origin: https://board.example\r\n";
+    let read = ask("GET", "https://board.example").await;
+    assert!(read.starts_with("HTTP/1.1 200") && read.contains(leave), "{read}");
+    let asked = ask("OPTIONS", "https://board.example").await;
+    assert!(asked.starts_with("HTTP/1.1 204") && asked.contains(leave), "{asked}");
+    assert!(asked.contains("access-control-allow-headers: authorization, content-type\r\n"), "{asked}");
+    for method in ["GET", "OPTIONS"] {
+        let other = ask(method, "https://evil.example").await;
+        assert!(!other.contains("access-control"), "{other}");
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 mod api;
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use lathe_actor::{Shutdown, Supervisor};
@@ -14,20 +15,19 @@ use tracing::warn;
 
 pub(crate) use api::NodeApi;
 
-use crate::options::NodeOptions;
+use crate::options::{HttpOptions, NodeOptions};
 
 /// Takes the ports.
 pub(crate) async fn bind(options: &NodeOptions, api: NodeApi) -> Result<Server, HttpError> {
     let addresses =
         Addresses { api: options.api, metrics: options.metrics, admin: options.http.admin_address };
-    let answers = Options { admin: guard(options), origins: options.http.origins.clone() };
+    let answers = Options { admin: guard(&options.http, options.api), origins: options.http.origins.clone() };
     Server::bind(addresses, Arc::new(api), Limits::default(), answers).await
 }
 
 /// Who may change the node: nobody without a token where strangers can connect, unless the operator says so.
-fn guard(options: &NodeOptions) -> Guard {
-    let http = &options.http;
-    let address = http.admin_address.or(options.api);
+fn guard(http: &HttpOptions, api: Option<SocketAddr>) -> Guard {
+    let address = http.admin_address.or(api);
     let is_public = address.is_some_and(|address| !address.ip().is_loopback());
     match &http.admin_token {
         Some(token) => Guard::Token(token.clone()),
@@ -50,4 +50,28 @@ pub(crate) fn spawn(supervisor: &mut Supervisor, server: Server, shutdown: &Shut
         server.run(shutdown.wait()).await;
         Ok::<_, Infallible>(())
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use lathe_http::Token;
+
+    #[test]
+    fn a_public_api_without_a_token_is_closed_to_changes() {
+        let public = Some("0.0.0.0:5052".parse().unwrap());
+        let local: Option<SocketAddr> = Some("127.0.0.1:5052".parse().unwrap());
+        let plain = HttpOptions::default();
+        assert_eq!((guard(&plain, public), guard(&plain, local)), (Guard::Closed, Guard::Local));
+        let elsewhere = HttpOptions { admin_address: local, ..plain.clone() };
+        assert_eq!(guard(&elsewhere, public), Guard::Local);
+        let moved_out = HttpOptions { admin_address: public, ..plain.clone() };
+        assert_eq!(guard(&moved_out, local), Guard::Closed);
+        let unprotected = HttpOptions { admin_unprotected: true, ..plain.clone() };
+        assert_eq!(guard(&unprotected, public), Guard::Local);
+        let token = Token::new("0123456789abcdef").unwrap();
+        let with_token = HttpOptions { admin_token: Some(token.clone()), ..plain };
+        assert_eq!(guard(&with_token, public), Guard::Token(token));
+    }
 }
