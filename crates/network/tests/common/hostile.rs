@@ -1,7 +1,7 @@
 //! Peers that mean ill, many at a time. Each attack is what one stranger with an address can do.
 
+use lathe_network::Multiaddr;
 use lathe_network::reqresp::Protocol;
-use lathe_network::{Multiaddr, PeerId};
 use libp2p::gossipsub::IdentTopic;
 
 use super::raw::Raw;
@@ -20,15 +20,6 @@ impl Sybils {
             all.push(peer);
         }
         Self(all)
-    }
-
-    /// How many of them are connected to the victim as they see it.
-    pub async fn connected(&self, victim: PeerId) -> usize {
-        let mut connected = 0;
-        for peer in &self.0 {
-            connected += usize::from(peer.with(move |swarm| swarm.is_connected(&victim)).await);
-        }
-        connected
     }
 }
 
