@@ -10,7 +10,8 @@ use clap::Args;
 use eyre::{WrapErr as _, bail, eyre};
 use lathe_config::{NetworkDirectory, NetworkPaths, NodeEntry, committee_count};
 use lathe_network::NodeKey;
-use lathe_node::{CheckpointProxy, CheckpointServer, Node, NodeOptions, Stopped};
+use lathe_node::{CheckpointProxy, CheckpointServer, Node, NodeOptions, RemoteOptions, SignerToken, Stopped};
+use lathe_signer::SignerAddress;
 use lathe_types::SubnetId;
 use tracing::{info, warn};
 
@@ -55,6 +56,13 @@ pub struct NodeArgs {
     /// Directory of the signing ledger; default: ledger in the data directory
     #[arg(long, value_name = "DIR")]
     ledger_dir: Option<PathBuf>,
+    /// A signer that holds keys and ledger (lathe signer serve): unix:PATH or HOST:PORT; the node then needs no key
+    /// files
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "allow_key_reuse")]
+    remote_signer: Option<SignerAddress>,
+    /// File with the word that the signer wants to hear; needed for HOST:PORT
+    #[arg(long, value_name = "FILE", requires = "remote_signer")]
+    remote_signer_token: Option<PathBuf>,
     /// Let keys sign again what they have signed for another genesis: gives them away, only for throw-away networks
     #[arg(long)]
     allow_key_reuse: bool,
@@ -203,6 +211,7 @@ impl NodeArgs {
             committee_count,
             fork_digest: directory.config.fork_digest().to_owned(),
             keys: directory.duties.keys.clone(),
+            remote_signer: self.remote_signer()?,
             allow_key_reuse: self.allow_key_reuse,
             is_aggregator: self.is_aggregator || entry.as_ref().is_some_and(|entry| entry.is_aggregator),
             aggregate_subnets: self.aggregate_subnet_ids.iter().copied().map(SubnetId).collect(),
@@ -224,6 +233,12 @@ impl NodeArgs {
             log_lines_lost: Arc::default(),
             name: self.node_id,
         })
+    }
+
+    fn remote_signer(&self) -> eyre::Result<Option<RemoteOptions>> {
+        let Some(address) = self.remote_signer.clone() else { return Ok(None) };
+        let token = crate::signer::token(&address, self.remote_signer_token.as_deref())?;
+        Ok(Some(RemoteOptions { address, token: SignerToken(token) }))
     }
 
     /// Where the files are: the network directory's standard names, replaced by what is named one by one.

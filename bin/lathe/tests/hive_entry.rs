@@ -68,7 +68,7 @@ fn a_plain_validator_takes_everything_from_the_files() {
         Container::with(&ALL).arguments(&[]),
         format!(
             "node --node-id lathe_0 {COMMON} --genesis /config.yaml --hash-sig-keys-dir /hash-sig-keys --data-dir /data \
-             --listen-addr 0.0.0.0 --gossipsub-port 9000 --validator-config /validator-config.yaml \
+             --allow-key-reuse --listen-addr 0.0.0.0 --gossipsub-port 9000 --validator-config /validator-config.yaml \
              --validators /annotated_validators.yaml --node-key /node.key --bootnodes /nodes.yaml"
         )
     );
@@ -95,7 +95,7 @@ fn every_variable_has_its_effect() {
         before,
         format!(
             "node --node-id lathe_3 {COMMON} --genesis /config.yaml --hash-sig-keys-dir /hash-sig-keys \
-             --data-dir /elsewhere --listen-addr 0.0.0.0 --gossipsub-port 9000 \
+             --data-dir /elsewhere --allow-key-reuse --listen-addr 0.0.0.0 --gossipsub-port 9000 \
              --validator-config /validator-config.yaml"
         ),
         "an observer has no validators"

@@ -113,10 +113,12 @@ impl Attesting {
     ) -> Vec<SignedAttestation> {
         let Some((data, validators)) = self.signing.remove(&job) else { return Vec::new() };
         let mut signatures = signatures.into_iter();
+        let message = data.tree_hash_root();
         let mut ours = Vec::new();
         for validator_index in validators {
             match signatures.next().unwrap_or(Err(SignFailure::Overloaded)) {
                 Ok(signature) => {
+                    core.signed_here(validator_index, KeyRole::Attestation, data.slot, message);
                     let attestation = SignedAttestation { validator_index, data, signature };
                     let subnet = validator_index.subnet(core.config.committee_count);
                     let message = Publication::Attestation { attestation: attestation.clone(), subnet };

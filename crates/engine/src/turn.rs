@@ -269,6 +269,7 @@ impl Engine {
         let (verified, leads) = self.blocks.checked(&mut self.core, job, verifies);
         self.follow(leads);
         if let Some(arrived) = verified {
+            self.core.witness_block(&arrived.block.block, arrived.root);
             self.import_verified(&arrived);
         }
     }

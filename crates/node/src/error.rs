@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use lathe_types::ValidatorIndex;
+
 /// Why a node does not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -44,6 +46,22 @@ pub enum NodeError {
     /// A key does not hold together.
     #[error("a key cannot be prepared ({0}); make new keys for a new network, or restore the key files")]
     Keys(#[source] lathe_signer::SignError),
+    /// The signer in another process does not hold a key that this node has duties for.
+    #[error(
+        "the signer at {address} does not hold the {role} key of validator {validator} that config.yaml names: give it \
+         the keys of this node (lathe signer serve --node-id), or name another signer"
+    )]
+    SignerLacksKey {
+        /// The signer.
+        address: String,
+        /// The validator.
+        validator: ValidatorIndex,
+        /// Which of its keys.
+        role: &'static str,
+    },
+    /// Neither keys nor a signer were taken.
+    #[error("there is neither a key store nor a --remote-signer")]
+    NoSigner,
     /// There is nothing to start from.
     #[error("{0}; try another --checkpoint-sync-url, or leave the option out to synchronise from genesis")]
     Checkpoint(#[from] lathe_checkpoint::Error),

@@ -27,4 +27,4 @@ pub use execution::{Endpoint, ExecutionOptions, JwtSecret, genesis_block_hash};
 pub use lathe_checkpoint::{Proxy as CheckpointProxy, Server as CheckpointServer};
 pub use lathe_http::{MIN_TOKEN_LEN, Token};
 pub use node::{Node, Stopped, Stopper};
-pub use options::{HttpOptions, NodeOptions};
+pub use options::{HttpOptions, NodeOptions, RemoteOptions, SignerToken};

@@ -12,7 +12,6 @@ use lathe_driver::Kit;
 use lathe_engine::{DEFAULT_SIGN_LEAD_MS, EngineConfig, View};
 use lathe_http::{Identity, NetworkInfo};
 use lathe_leansig::Prod;
-use lathe_signer::Signer;
 use lathe_storage::Database;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -236,7 +235,7 @@ fn network_info(options: &NodeOptions) -> NetworkInfo {
 struct Threads {
     database: Arc<dyn Database>,
     store: lathe_actor::Inbox<store::Write>,
-    signer: Arc<Signer>,
+    signer: signer::Hand,
     orders: lathe_actor::Inbox<signer::Order>,
     pool: Workers,
 }
@@ -322,5 +321,8 @@ fn create_dirs(options: &NodeOptions) -> Result<(), NodeError> {
         std::fs::create_dir_all(path).map_err(|source| NodeError::Directory { path: path.clone(), source })
     };
     create(&options.data_dir)?;
-    create(&options.ledger_dir)
+    if options.remote_signer.is_none() {
+        create(&options.ledger_dir)?;
+    }
+    Ok(())
 }

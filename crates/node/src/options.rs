@@ -9,7 +9,9 @@ use std::sync::atomic::AtomicU64;
 use lathe_checkpoint::{Proxy, Server};
 use lathe_config::KeyFile;
 use lathe_network::{Bootnode, NodeKey, PeerId};
+use lathe_signer::SignerAddress;
 use lathe_types::{Genesis, SubnetId, ValidatorIndex};
+use zeroize::Zeroizing;
 
 use crate::backend::AggregationBackend;
 use crate::execution::ExecutionOptions;
@@ -25,6 +27,25 @@ pub struct HttpOptions {
     pub admin_unprotected: bool,
     /// Origins whose pages may use the API.
     pub origins: Vec<String>,
+}
+
+/// Where a signer of its own is.
+#[derive(Clone, Debug)]
+pub struct RemoteOptions {
+    /// Where it listens.
+    pub address: SignerAddress,
+    /// What it wants to hear; empty for a socket file.
+    pub token: SignerToken,
+}
+
+/// A secret word that is wiped when it is dropped, and never printed.
+#[derive(Clone)]
+pub struct SignerToken(pub Zeroizing<String>);
+
+impl std::fmt::Debug for SignerToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SignerToken(secret)")
+    }
 }
 
 /// Everything that one node is started with. The command line, the files of a network directory and tests all end up
@@ -45,6 +66,8 @@ pub struct NodeOptions {
     pub max_raw_bytes: Option<usize>,
     /// Secret keys of the local validators; none for an observer.
     pub keys: Vec<KeyFile>,
+    /// A signer in another process, which holds keys and ledger; the node then opens neither.
+    pub remote_signer: Option<RemoteOptions>,
     /// Whether keys may sign again what they have signed for a network with another genesis.
     pub allow_key_reuse: bool,
     /// Whether the node aggregates.

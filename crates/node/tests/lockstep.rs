@@ -66,6 +66,7 @@ fn options(dir: &Path, node: usize, running: &[Running]) -> NodeOptions {
         max_raw_bytes: None,
         keys: network.duties.keys.clone(),
         allow_key_reuse: false,
+        remote_signer: None,
         is_aggregator: network.validator_config.node(&name(node)).unwrap().is_aggregator,
         aggregate_subnets: Vec::new(),
         node_key: NodeKey::from_bytes(network.node_key.secret()).unwrap(),

@@ -146,6 +146,15 @@ pub enum SignError {
     /// There is no such key here.
     #[error("no such key")]
     UnknownKey,
+    /// The signer in another process cannot be reached, or failed.
+    #[error("the signer is away: {0}")]
+    Away(String),
+    /// The signer in another process did not answer in time. It may have signed all the same.
+    #[error("the signer did not answer in time")]
+    Slow,
+    /// The signer in another process does not serve this node.
+    #[error("the signer refuses this node: {0}")]
+    NotServed(String),
     /// The scheme failed.
     #[error(transparent)]
     Scheme(#[from] lathe_leansig::Error),

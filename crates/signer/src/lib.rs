@@ -10,6 +10,7 @@ mod key_store;
 mod ledger_file;
 mod lock;
 mod mark_files;
+mod remote;
 mod signer;
 
 pub use error::{Error, SignError};
@@ -17,4 +18,5 @@ pub use key_store::{KeyAssignment, KeyStore, directory_of, inspect_key};
 pub use ledger_file::{DiskFile, Snapshot, inspect_ledger};
 pub use lock::Holder;
 pub use mark_files::{MARK_FILE, carry_mark, read_marks};
-pub use signer::{Exhaustion, Locked, PreparationJob, Prepared, SignRequest, Signer};
+pub use remote::{RemoteSigner, Server, Shared, SignerAddress};
+pub use signer::{Exhaustion, HeldKey, Locked, PreparationJob, Prepared, SignRequest, Signer};

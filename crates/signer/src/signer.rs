@@ -1,12 +1,13 @@
 //! Signs: checks the key, records, syncs, and only then signs.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use lathe_leansig::{Prod, Scheme, Subtree, Task};
 use lathe_ledger::{Entry, Ledger, Mark, Opened, Refusal, Terms};
-use lathe_types::{Decode as _, KeyRole, Root, Signature, Slot, ValidatorIndex};
+use lathe_types::{Decode as _, KeyRole, PublicKey, Root, Signature, Slot, ValidatorIndex};
 use parking_lot::Mutex;
 use rayon::prelude::*;
 
@@ -140,6 +141,22 @@ impl<S: Scheme> Signer<S> {
         Ok(self.ledger.lock().seen(entry)?)
     }
 
+    /// Every key with its range, in order of validator and role.
+    pub fn describe_keys(&self) -> Vec<HeldKey> {
+        let describe = |(validator, role, slotted): (ValidatorIndex, KeyRole, &Slotted<S>)| {
+            let key = slotted.key.read();
+            HeldKey {
+                validator,
+                role,
+                public_key: PublicKey::from(key.public_key().encode()),
+                slots: key.slots(),
+            }
+        };
+        let mut keys: Vec<_> = self.keys.iter().map(describe).collect();
+        keys.sort_unstable_by_key(|key| (key.validator, key.role));
+        keys
+    }
+
     /// Keys that rest because somebody else signs with them, each with the slot where that was seen.
     pub fn stopped(&self) -> Vec<(ValidatorIndex, KeyRole, Slot)> {
         let ledger = self.ledger.lock();
@@ -236,6 +253,19 @@ fn sign<S: Scheme>(slotted: &Slotted<S>, request: &SignRequest) -> Result<Signat
             found: bytes.len(),
         })
     })
+}
+
+/// A key that a signer holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldKey {
+    /// The validator.
+    pub validator: ValidatorIndex,
+    /// Which of its keys.
+    pub role: KeyRole,
+    /// Its public half.
+    pub public_key: PublicKey,
+    /// The slots that it can sign at.
+    pub slots: Range<u64>,
 }
 
 /// A key that ends.

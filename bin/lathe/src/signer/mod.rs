@@ -1,6 +1,9 @@
 //! `lathe signer`: the ledger of what keys have signed.
 
 mod ledger;
+mod serve;
+
+pub use serve::token;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -27,6 +30,8 @@ signers with copies of one key: see docs/keys.md.";
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub enum SignerCommand {
+    /// Hold keys and ledger for nodes that have none
+    Serve(serve::ServeArgs),
     /// Show what was signed, up to where, and by which keys
     Show(ShowArgs),
     /// Check every checksum, and that the ledger knows what the marks beside the keys know
@@ -97,6 +102,7 @@ pub struct ResumeArgs {
 /// Runs a `lathe signer` command.
 pub fn run(command: &SignerCommand) -> eyre::Result<()> {
     match command {
+        SignerCommand::Serve(args) => serve::run(args),
         SignerCommand::Show(args) => ledger::show(args),
         SignerCommand::Verify(args) => ledger::verify(args),
         SignerCommand::Export(args) => ledger::export(args),

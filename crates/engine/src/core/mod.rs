@@ -11,6 +11,7 @@ mod persistence;
 mod reports;
 mod state;
 mod verdicts;
+mod witness;
 
 pub(crate) use jobs::JobKind;
 pub(crate) use state::Core;

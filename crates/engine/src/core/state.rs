@@ -15,6 +15,7 @@ use super::groups::Groups;
 use super::jobs::{JobKind, Jobs};
 use super::persistence::Persistence;
 use super::verdicts::Verdicts;
+use super::witness::Known;
 use crate::config::EngineConfig;
 use crate::io::{
     Duty, Effect, Event, GossipVerdict, Group, JobId, Millis, MissReason, ObjectKind, Offence, Origin, Peer,
@@ -44,6 +45,7 @@ pub(crate) struct Core {
     groups: Groups,
     jobs: Jobs,
     verdicts: Verdicts,
+    pub(super) known: Known,
     pub(super) coverage: Coverage,
     pub(super) persistence: Persistence,
     observer: Option<Box<dyn Observer>>,
@@ -66,6 +68,7 @@ impl Core {
             groups: Groups::default(),
             jobs: Jobs::default(),
             verdicts: Verdicts::default(),
+            known: Known::default(),
             coverage: Coverage::default(),
             persistence: Persistence::default(),
             observer: None,

@@ -1,7 +1,7 @@
 //! What the engine announces: for operators, metrics and subscribers. Nothing depends on anybody listening.
 
 use lathe_forkchoice::ValidatorSet;
-use lathe_types::{Checkpoint, Interval, Root, Slot, ValidatorIndex};
+use lathe_types::{Checkpoint, Interval, KeyRole, Root, Slot, ValidatorIndex};
 
 use super::execution::{ExecutionHealth, PayloadFailure};
 use super::work::{JobFailure, SignFailure};
@@ -85,6 +85,18 @@ pub enum Event {
         folded: ValidatorSet,
         /// All others: their votes came in proofs of somebody else's.
         others: ValidatorSet,
+    },
+    /// Valid signatures of our validators that were not made here in this run. Made before, or by somebody who has a
+    /// copy of the keys: the signer's ledger knows.
+    OwnKeysSeen {
+        /// Whose.
+        validators: Vec<ValidatorIndex>,
+        /// Which of their keys.
+        role: KeyRole,
+        /// At which slot.
+        slot: Slot,
+        /// What was signed.
+        message: Root,
     },
     /// A duty was not done.
     DutyMissed {

@@ -136,8 +136,16 @@ pub enum SignFailure {
     NotPrepared,
     /// There is no such key here.
     UnknownKey,
+    /// Somebody else signs with the key, so it rests until an operator resumes it.
+    Stopped,
     /// The ledger could not be written.
     Ledger,
+    /// The signer in another process cannot be reached, or failed.
+    Away,
+    /// The signer in another process did not answer in time.
+    Slow,
+    /// The signer in another process does not serve this node: another network, version or token.
+    NotServed,
     /// The signer had too much to do.
     Overloaded,
 }

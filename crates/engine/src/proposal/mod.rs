@@ -314,6 +314,8 @@ impl Proposing {
         match signature {
             Ok(signature) => {
                 let (prepared, job) = (prepared.clone(), core.open_job(JobKind::Seal));
+                let block = &prepared.block;
+                core.signed_here(block.proposer_index, KeyRole::Proposal, block.slot, prepared.root);
                 proposal.stage = Stage::Sealing(job, prepared.clone());
                 core.push(Effect::Seal { job, prepared, signature });
             }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use lathe_forkchoice::ValidatorSet;
 use lathe_types::{
-    AttestationData, PublicKey, RejectionReason, Root, SignedAggregatedAttestation, SignedAttestation, Slot,
-    State, TreeHash,
+    AttestationData, KeyRole, PublicKey, RejectionReason, Root, SignedAggregatedAttestation,
+    SignedAttestation, Slot, State, TreeHash,
 };
 
 use super::batch::VoteBatch;
@@ -145,6 +145,10 @@ impl Votes {
         for (position, vote) in votes.into_iter().enumerate() {
             match verdicts.get(position) {
                 Some(true) => {
+                    let data = &vote.attestation.data;
+                    let voter = vote.attestation.validator_index;
+                    let message = data.tree_hash_root();
+                    core.witness(|local| local == voter, KeyRole::Attestation, data.slot, message);
                     self.count(core, &vote.attestation);
                     core.settle(vote.origin, GossipVerdict::Accept);
                     counted = Counted::Votes;
@@ -167,6 +171,10 @@ impl Votes {
     ) -> Counted {
         let verdict = match verifies {
             Some(true) => {
+                let SignedAggregatedAttestation { data, proof } = &*vote.aggregate;
+                let voters = ValidatorSet::of(&proof.participants);
+                let message = data.tree_hash_root();
+                core.witness(|local| voters.contains(local), KeyRole::Attestation, data.slot, message);
                 count_aggregate(core, &vote.aggregate);
                 GossipVerdict::Accept
             }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use lathe_actor::Inbox;
 use lathe_driver::{Persist, Task};
-use lathe_engine::{Effect, Engine, Event, Input, Millis, Origin, SignFailure, View};
+use lathe_engine::{Effect, Engine, Event, Input, Millis, Origin, SignFailure, SignRequest, View};
 use tokio::sync::watch;
 
 use super::mailbox::{Envelope, Mailbox};
@@ -158,6 +158,15 @@ impl Chain {
             self.metrics.chain.block_import.observe(arrived.elapsed().as_secs_f64());
         }
         self.recorder.announced(event);
+        if let Event::OwnKeysSeen { validators, role, slot, message } = event {
+            let of = |validator: &_| SignRequest {
+                validator: *validator,
+                role: *role,
+                slot: *slot,
+                message: *message,
+            };
+            self.actors.signer.seen(validators.iter().map(of).collect());
+        }
         self.reporter.report(event);
     }
 

@@ -73,6 +73,8 @@ impl Reporter {
             Event::ForeignHeads { .. } | Event::FinalityConflict { .. } | Event::ClockImplausible { .. } => {
                 report_concern(event);
             }
+            // The signer's to judge.
+            Event::OwnKeysSeen { .. } => {}
             Event::Interval(_) | Event::SafeTarget(_) => {}
             _ => debug!(?event, "announced"),
         }
@@ -130,8 +132,8 @@ impl Reporter {
             self.metrics.validator.aggregator_skipped.with_label_values(&[skip_name(reason)]).inc();
         }
         let validator = validator.map(|validator| validator.0);
-        if reason == MissReason::Signer(SignFailure::KeyExhausted) {
-            // The signer says once that the key has ended.
+        if matches!(reason, MissReason::Signer(SignFailure::KeyExhausted | SignFailure::Stopped)) {
+            // The signer says once that the key has ended, or was stopped.
             debug!(duty = duty_label, validator, slot = slot.0, reason = reason_label, "a duty was missed");
         } else {
             warn!(duty = duty_label, validator, slot = slot.0, reason = reason_label, "a duty was missed");
@@ -222,8 +224,12 @@ pub(super) const fn miss_name(reason: MissReason) -> &'static str {
         MissReason::Signer(SignFailure::Refused) => "signer_refused",
         MissReason::Signer(SignFailure::KeyExhausted) => "key_exhausted",
         MissReason::Signer(SignFailure::NotPrepared) => "key_not_prepared",
+        MissReason::Signer(SignFailure::Stopped) => "key_stopped",
         MissReason::Signer(SignFailure::UnknownKey) => "unknown_key",
         MissReason::Signer(SignFailure::Ledger) => "ledger",
+        MissReason::Signer(SignFailure::Away) => "signer_away",
+        MissReason::Signer(SignFailure::Slow) => "signer_slow",
+        MissReason::Signer(SignFailure::NotServed) => "signer_not_served",
         MissReason::Signer(SignFailure::Overloaded) => "signer_overloaded",
         MissReason::Worker(failure) => failure_name(failure),
         MissReason::HeadMoved => "head_moved",

@@ -91,6 +91,14 @@ impl Metrics {
         Ok(metrics)
     }
 
+    /// Says where each key ends.
+    pub(crate) fn describe_keys(&self, keys: &[lathe_signer::HeldKey]) {
+        for key in keys {
+            let labels = [&*key.validator.to_string(), crate::signer::role_name(key.role)];
+            self.validator.key_end.with_label_values(&labels).set(key.slots.end as i64);
+        }
+    }
+
     /// Everything in the Prometheus text format 0.0.4.
     pub fn render(&self) -> Result<String, prometheus::Error> {
         if let Some(usage) = process::usage() {

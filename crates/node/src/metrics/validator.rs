@@ -45,6 +45,8 @@ pub struct ValidatorMetrics {
     pub key_reuse_allowed: IntGauge,
     /// The first slot that a key cannot sign at any more, by validator and role.
     pub key_end: IntGaugeVec,
+    /// Keys that rest because somebody else signs with them.
+    pub keys_stopped: IntGauge,
     /// Seconds from the decision to vote to the vote's publication.
     pub attestation_production: Histogram,
     /// Aggregations that were due and not done, by reason.
@@ -71,6 +73,10 @@ impl ValidatorMetrics {
                 "lathe_key_end_slot",
                 "First slot that the key cannot sign at any more",
                 &["validator", "role"],
+            )?,
+            keys_stopped: r.gauge(
+                "lathe_keys_stopped",
+                "Keys that rest because a signature was seen that is not ours",
             )?,
             attestation_production: r.histogram(
                 "lean_attestations_production_time_seconds",

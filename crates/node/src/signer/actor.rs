@@ -1,17 +1,17 @@
 //! The loop that signs.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use lathe_actor::Inbox;
 use lathe_engine::{Input, KeyRole};
 use lathe_ledger::Refusal;
-use lathe_signer::{SignError, SignRequest, Signer};
+use lathe_signer::{SignError, SignRequest};
 use lathe_types::{Signature, Slot};
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 
+use super::hand::Hand;
 use super::mailbox::Order;
-use super::{SLOTS_PER_DAY, say_ended, state, warn_of_ending_keys};
+use super::{SLOTS_PER_DAY, say_ended, say_stopped, state, warn_of_ending_keys};
 use crate::chain;
 use crate::metrics::Metrics;
 use crate::workers::Workers;
@@ -21,7 +21,7 @@ const SLOTS_PER_LOOK: u64 = SLOTS_PER_DAY / 24;
 
 /// Signs until the mailbox is closed and empty.
 pub(crate) fn run(
-    signer: &Arc<Signer>,
+    signer: &Hand,
     mut inbox: Inbox<Order>,
     chain: &chain::Mailbox,
     workers: &Workers,
@@ -34,16 +34,12 @@ pub(crate) fn run(
                 look_ahead(signer, workers, slot);
                 continue;
             }
+            Order::Seen(seen) => {
+                judge(signer, metrics, seen)?;
+                continue;
+            }
         };
-        let requests: Vec<SignRequest> = requests
-            .into_iter()
-            .map(|request| SignRequest {
-                validator: request.validator,
-                role: request.role,
-                slot: request.slot,
-                message: request.message,
-            })
-            .collect();
+        let requests: Vec<SignRequest> = requests.into_iter().map(to_signer).collect();
         let started = Instant::now();
         let outcomes = signer.sign_all(&requests);
         measure(metrics, &requests, &outcomes, started.elapsed().as_secs_f64());
@@ -56,8 +52,10 @@ pub(crate) fn run(
             .map(|outcome| {
                 outcome
                     .inspect_err(|error| match error {
-                        // Said once, when the key ended.
-                        SignError::KeyExhausted { .. } => debug!(%error, "not signed"),
+                        // Said once, when the key ended or was stopped.
+                        SignError::KeyExhausted { .. } | SignError::Refused(Refusal::Stopped { .. }) => {
+                            debug!(%error, "not signed");
+                        }
                         _ => warn!(%error, "not signed"),
                     })
                     .map_err(|error| state::failure(&error))
@@ -67,6 +65,20 @@ pub(crate) fn run(
         if let Some(error) = fatal {
             return Err(error);
         }
+    }
+    Ok(())
+}
+
+fn to_signer(request: lathe_engine::SignRequest) -> SignRequest {
+    let lathe_engine::SignRequest { validator, role, slot, message } = request;
+    SignRequest { validator, role, slot, message }
+}
+
+/// Stops the keys that others sign with. A ledger that cannot keep that is as bad as one that cannot keep a signature.
+fn judge(signer: &Hand, metrics: &Metrics, seen: Vec<lathe_engine::SignRequest>) -> Result<(), SignError> {
+    let seen: Vec<SignRequest> = seen.into_iter().map(to_signer).collect();
+    if let Some(stopped) = signer.seen(&seen)? {
+        say_stopped(stopped, metrics);
     }
     Ok(())
 }
@@ -85,21 +97,13 @@ fn measure(
     }
 }
 
-/// Hands out the work that keys need before they can go on after `slot`. What the pool refuses is handed out again at
-/// the next slot, long before it is needed.
-fn look_ahead(signer: &Arc<Signer>, workers: &Workers, slot: Slot) {
-    for job in signer.work_due(slot) {
-        let signer = signer.clone();
-        let (validator, role) = (job.validator(), job.role());
-        workers.in_background(move || match job.run() {
-            Ok(prepared) => signer.install(prepared),
-            Err(error) => error!(%error, validator = validator.0, ?role, "a key cannot be prepared"),
-        });
-    }
+/// Prepares what is needed after `slot`, and says which keys end.
+fn look_ahead(signer: &Hand, workers: &Workers, slot: Slot) {
+    signer.prepare(workers, slot);
     if slot.0 > 0 && slot.0.is_multiple_of(SLOTS_PER_LOOK) {
-        warn_of_ending_keys(signer, slot);
-    } else {
-        let ended = signer.exhausts_within(slot, 0);
-        say_ended(&ended.into_iter().filter(|key| key.end == slot).collect::<Vec<_>>());
+        warn_of_ending_keys(&signer.keys(), slot);
+    } else if let Hand::Own(own) = signer {
+        let ended = own.describe_keys().into_iter().filter(|key| key.slots.end == slot.0);
+        say_ended(&ended.collect::<Vec<_>>());
     }
 }

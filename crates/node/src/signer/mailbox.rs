@@ -17,6 +17,8 @@ pub(crate) enum Order {
         /// The messages.
         requests: Vec<SignRequest>,
     },
+    /// These signatures of our keys are about that were not made in this run: stop the keys that others sign with.
+    Seen(Vec<SignRequest>),
     /// See to it that the keys can sign after this slot.
     LookAhead(Slot),
 }
@@ -25,6 +27,8 @@ impl Message for Order {
     fn policy(&self) -> Policy {
         match self {
             Self::Sign { .. } => Policy::Keep,
+            // The newest tell as much as the older ones, and the next slot brings more.
+            Self::Seen(seen) => Policy::DropStale { freshness: seen.first().map_or(0, |seen| seen.slot.0) },
             Self::LookAhead(_) => Policy::Coalesce { key: 0 },
         }
     }
@@ -46,6 +50,11 @@ impl Mailbox {
     pub(crate) fn sign(&self, job: JobId, requests: Vec<SignRequest>) -> Result<(), usize> {
         let count = requests.len();
         self.0.try_send(Order::Sign { job, requests }).map(|_| ()).map_err(|_| count)
+    }
+
+    /// Has the ledger judge signatures of our keys that others show.
+    pub(crate) fn seen(&self, seen: Vec<SignRequest>) {
+        let _ = self.0.try_send(Order::Seen(seen));
     }
 
     /// Has the keys prepared for the slots after `slot`. Lost on a signer that has stopped, which needs none.

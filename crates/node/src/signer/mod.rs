@@ -6,22 +6,24 @@
 //! signed any more, and the node stops to say so.
 
 mod actor;
+mod hand;
 mod mailbox;
 mod state;
 
 use std::sync::Arc;
 
 use lathe_engine::Millis;
-use lathe_signer::{Exhaustion, KeyAssignment, KeyStore, Locked, Signer};
-use lathe_types::{KeyRole, MILLISECONDS_PER_SLOT, Slot};
+use lathe_signer::{HeldKey, KeyAssignment, KeyStore, Locked, RemoteSigner};
+use lathe_types::{KeyRole, MILLISECONDS_PER_SLOT, Slot, ValidatorIndex};
 use tracing::{error, info, warn};
 
 pub(crate) use actor::run;
+pub(crate) use hand::{Hand, Stopped};
 pub(crate) use mailbox::{Mailbox, Order, open};
 
 use crate::error::NodeError;
 use crate::metrics::Metrics;
-use crate::options::NodeOptions;
+use crate::options::{NodeOptions, RemoteOptions};
 
 /// Slots of a day: a key that ends within them is worth a warning.
 const SLOTS_PER_DAY: u64 = 21_600;
@@ -30,7 +32,10 @@ const SLOTS_PER_DAY: u64 = 21_600;
 const NAMED_KEYS: usize = 8;
 
 /// Loads the keys and takes the ledger, so that no other process signs with them any more.
-pub(crate) fn lock(options: &NodeOptions) -> Result<Locked, NodeError> {
+pub(crate) fn lock(options: &NodeOptions) -> Result<Option<Locked>, NodeError> {
+    if options.remote_signer.is_some() {
+        return Ok(None);
+    }
     let assignments = options.keys.iter().map(|key| KeyAssignment {
         validator: key.validator,
         role: key.role,
@@ -38,18 +43,18 @@ pub(crate) fn lock(options: &NodeOptions) -> Result<Locked, NodeError> {
         public_key: key.public_key,
     });
     let keys = KeyStore::load(&assignments.collect::<Vec<_>>())?;
-    Ok(Locked::take(keys, &options.ledger_dir, options.genesis.genesis_time)?)
+    Ok(Some(Locked::take(keys, &options.ledger_dir, options.genesis.genesis_time)?))
 }
 
 /// Opens the ledger for what the clock or the stored chain says is the current slot, whichever is later, and prepares
 /// the keys for it.
 pub(crate) fn load(
-    locked: Locked,
+    locked: Option<Locked>,
     options: &NodeOptions,
     metrics: &Metrics,
     now: Millis,
     newest_block: Slot,
-) -> Result<Arc<Signer>, NodeError> {
+) -> Result<Hand, NodeError> {
     let clock = slot_at(now);
     if newest_block > Slot(clock.unwrap_or_default().0 + 1) {
         warn!(
@@ -59,6 +64,13 @@ pub(crate) fn load(
         );
     }
     let slot = clock.max((newest_block > Slot(0)).then_some(newest_block));
+    let Some(locked) = locked else {
+        let Some(RemoteOptions { address, token }) = options.remote_signer.clone() else {
+            return Err(NodeError::NoSigner);
+        };
+        let signer = RemoteSigner::new(address, token.0, options.genesis.genesis_time);
+        return hand::remote(signer, &options.keys, metrics, slot.unwrap_or_default());
+    };
     if options.allow_key_reuse {
         warn!(
             "--allow-key-reuse: keys may sign again what they have signed for another genesis, which gives them away; \
@@ -85,12 +97,11 @@ pub(crate) fn load(
     }
     signer.prepare_now(slot.unwrap_or_default()).map_err(NodeError::Keys)?;
     info!(keys = signer.keys().len(), watermark = signer.watermark().0, "signer ready");
-    for key in signer.exhausts_within(Slot(0), u64::MAX) {
-        let labels = [&*key.validator.to_string(), role_name(key.role)];
-        metrics.validator.key_end.with_label_values(&labels).set(key.end.0 as i64);
-    }
-    warn_of_ending_keys(&signer, slot.unwrap_or_default());
-    Ok(Arc::new(signer))
+    let keys = signer.describe_keys();
+    metrics.describe_keys(&keys);
+    warn_of_ending_keys(&keys, slot.unwrap_or_default());
+    say_stopped(signer.stopped(), metrics);
+    Ok(Hand::Own(Arc::new(signer)))
 }
 
 /// The current slot; `None` before genesis.
@@ -99,33 +110,26 @@ fn slot_at(now: Millis) -> Option<Slot> {
 }
 
 /// Says once a day, and at the start, which keys are about to end, and which have ended.
-fn warn_of_ending_keys(signer: &Signer, now: Slot) {
-    let ending = signer.exhausts_within(now, SLOTS_PER_DAY);
-    let (ended, ending): (Vec<_>, Vec<_>) = ending.into_iter().partition(|key| key.end <= now);
+fn warn_of_ending_keys(keys: &[HeldKey], now: Slot) {
+    let horizon = now.0.saturating_add(SLOTS_PER_DAY);
+    let ending = keys.iter().filter(|key| key.slots.end <= horizon).cloned();
+    let (ended, ending): (Vec<_>, Vec<_>) = ending.partition(|key| key.slots.end <= now.0);
     say_ended(&ended);
-    if let Some(first) = ending.iter().min_by_key(|exhaustion| exhaustion.end) {
-        warn!(
-            keys = ending.len(),
-            first_end_slot = first.end.0,
-            current_slot = now.0,
-            "keys end within a day"
-        );
+    if let Some(first) = ending.iter().map(|key| key.slots.end).min() {
+        warn!(keys = ending.len(), first_end_slot = first, current_slot = now.0, "keys end within a day");
     }
 }
 
 /// One line for all of them: afterwards their missed duties are counted in silence.
-fn say_ended(ended: &[Exhaustion]) {
+fn say_ended(ended: &[HeldKey]) {
     if ended.is_empty() {
         return;
     }
-    let mut names: Vec<String> = ended
-        .iter()
-        .take(NAMED_KEYS)
-        .map(|key| {
-            let role = role_name(key.role);
-            format!("validator {} {role} (last slot {})", key.validator, key.end.0.saturating_sub(1))
-        })
-        .collect();
+    let of = |key: &HeldKey| {
+        let role = role_name(key.role);
+        format!("validator {} {role} (last slot {})", key.validator, key.slots.end.saturating_sub(1))
+    };
+    let mut names: Vec<String> = ended.iter().take(NAMED_KEYS).map(of).collect();
     if ended.len() > NAMED_KEYS {
         names.push(format!("and {} more", ended.len() - NAMED_KEYS));
     }
@@ -136,8 +140,27 @@ fn say_ended(ended: &[Exhaustion]) {
     );
 }
 
+/// Says which keys rest because somebody else signs with them.
+fn say_stopped(mut stopped: Stopped, metrics: &Metrics) {
+    stopped.sort_unstable();
+    metrics.validator.keys_stopped.set(stopped.len() as i64);
+    if stopped.is_empty() {
+        return;
+    }
+    let of = |(validator, role, slot): &(ValidatorIndex, KeyRole, Slot)| {
+        format!("validator {validator} {} (slot {})", role_name(*role), slot.0)
+    };
+    let names: Vec<String> = stopped.iter().take(NAMED_KEYS).map(of).collect();
+    error!(
+        keys = stopped.len(),
+        "ANOTHER NODE SIGNS WITH OUR KEYS: a signature was seen that our ledger does not know, so these keys sign nothing \
+         any more: {}; find and stop the other node, then stop this one, run lathe signer resume, and start it again",
+        names.join(", ")
+    );
+}
+
 /// The role as metrics and log lines have it.
-fn role_name(role: KeyRole) -> &'static str {
+pub(crate) fn role_name(role: KeyRole) -> &'static str {
     match role {
         KeyRole::Attestation => "attestation",
         KeyRole::Proposal => "proposal",

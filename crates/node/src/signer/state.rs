@@ -8,10 +8,14 @@ use lathe_signer::SignError;
 pub(super) fn failure(error: &SignError) -> SignFailure {
     match error {
         SignError::Refused(Refusal::Failed(_)) => SignFailure::Ledger,
+        SignError::Refused(Refusal::Stopped { .. }) => SignFailure::Stopped,
         SignError::Refused(_) => SignFailure::Refused,
         SignError::KeyExhausted { .. } => SignFailure::KeyExhausted,
         SignError::NotPrepared { .. } => SignFailure::NotPrepared,
         SignError::UnknownKey => SignFailure::UnknownKey,
+        SignError::Away(_) => SignFailure::Away,
+        SignError::Slow => SignFailure::Slow,
+        SignError::NotServed(_) => SignFailure::NotServed,
         // A key that does not sign although it is prepared is damaged; its slot is on record and stays unused.
         SignError::Scheme(_) => SignFailure::Ledger,
     }
@@ -26,7 +30,7 @@ mod tests {
         let refused = |refusal: Refusal| failure(&refusal.into());
         assert_eq!(refused(Refusal::AlreadySigned { slot: 1 }), SignFailure::Refused);
         assert_eq!(refused(Refusal::BelowWatermark { slot: 1, watermark: 3 }), SignFailure::Refused);
-        assert_eq!(refused(Refusal::Stopped { slot: 1 }), SignFailure::Refused);
+        assert_eq!(refused(Refusal::Stopped { slot: 1 }), SignFailure::Stopped);
         assert_eq!(failure(&SignError::KeyExhausted { slot: 9 }), SignFailure::KeyExhausted);
         assert_eq!(refused(Refusal::Failed("disk full".into())), SignFailure::Ledger);
     }

@@ -57,6 +57,7 @@ pub fn options(
         max_raw_bytes: None,
         keys: network.duties.keys.clone(),
         allow_key_reuse: false,
+        remote_signer: None,
         is_aggregator: true,
         aggregate_subnets: Vec::new(),
         node_key: NodeKey::from_bytes(network.node_key.secret()).unwrap(),

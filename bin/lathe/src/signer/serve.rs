@@ -1,0 +1,134 @@
+//! `lathe signer serve`: keys and ledger in a process of their own.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use eyre::{WrapErr as _, bail};
+use lathe_config::{Duties, NetworkConfig, NetworkPaths};
+use lathe_signer::{KeyAssignment, KeyStore, Locked, Server, Shared, SignError, Signer, SignerAddress};
+use lathe_types::Slot;
+use tracing::{info, warn};
+use zeroize::Zeroizing;
+
+use super::current_slot;
+
+const EXAMPLES: &str = "\
+Examples:
+  lathe signer serve --network-dir net --node-id lathe_0 \\
+      --listen unix:signer.sock --ledger-dir signer-ledger
+      hold the keys of lathe_0 ...
+  lathe node --network-dir net --node-id lathe_0 --remote-signer unix:signer.sock
+      ... and sign with them from a node, or from two that stand in for each other
+
+A socket file is for its owner alone. A TCP port needs --token-file on both
+sides and is not encrypted: use loopback, or a tunnel.";
+
+/// Longest token file.
+const MAX_TOKEN_BYTES: u64 = 1024;
+
+/// Arguments of `lathe signer serve`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct ServeArgs {
+    /// Network directory with config.yaml, the validators' file and hash-sig-keys/
+    #[arg(long, value_name = "DIR")]
+    network_dir: PathBuf,
+    /// Node whose validators' keys are held, such as lathe_0
+    #[arg(long, value_name = "NAME")]
+    node_id: String,
+    /// Directory of the secret keys; default: hash-sig-keys in the network directory
+    #[arg(long, value_name = "DIR", alias = "hash-sig-key-dir")]
+    hash_sig_keys_dir: Option<PathBuf>,
+    /// Directory of the signing ledger
+    #[arg(long, value_name = "DIR")]
+    ledger_dir: PathBuf,
+    /// Where to listen: unix:PATH or HOST:PORT
+    #[arg(long, value_name = "ADDRESS")]
+    listen: SignerAddress,
+    /// File with the word that nodes have to know; needed for HOST:PORT
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Let keys sign again what they have signed for another genesis: gives them away, only for throw-away networks
+    #[arg(long)]
+    allow_key_reuse: bool,
+}
+
+/// Serves until it is stopped.
+pub fn run(args: &ServeArgs) -> eyre::Result<()> {
+    let token = token(&args.listen, args.token_file.as_deref())?;
+    let mut paths = NetworkPaths::in_directory(&args.network_dir, &args.node_id);
+    if let Some(directory) = &args.hash_sig_keys_dir {
+        paths.keys_dir.clone_from(directory);
+    }
+    let config = NetworkConfig::read(&paths.config)?;
+    let Some(validators) = &paths.validators else {
+        bail!("{}: there is no annotated_validators.yaml or validators.yaml", args.network_dir.display());
+    };
+    let duties = Duties::read(validators, &paths.keys_dir, &args.node_id, &config)?;
+    if duties.keys.is_empty() {
+        bail!("--node-id {}: no validators are assigned to this node", args.node_id);
+    }
+    let signer = open(args, duties, config.genesis_time)?;
+    let keys = signer.keys().len();
+    let shared = Shared { signer, genesis_time: config.genesis_time, token, on_failure: end_process };
+    let server = Server::bind(&args.listen, shared)
+        .wrap_err_with(|| format!("--listen {}: cannot listen there", args.listen))?;
+    info!(keys, listening = server.address()?, "signer ready");
+    server.run().wrap_err("the signer cannot accept connections any more")
+}
+
+fn open(args: &ServeArgs, duties: Duties, genesis_time: u64) -> eyre::Result<Signer> {
+    let assignments = duties.keys.into_iter().map(|key| KeyAssignment {
+        validator: key.validator,
+        role: key.role,
+        path: key.path,
+        public_key: key.public_key,
+    });
+    let keys = KeyStore::load(&assignments.collect::<Vec<_>>())?;
+    let locked = Locked::take(keys, &args.ledger_dir, genesis_time)?;
+    let slot = current_slot(genesis_time).map(Slot);
+    if args.allow_key_reuse {
+        warn!(
+            "--allow-key-reuse: keys may sign again what they have signed for another genesis, which gives them away"
+        );
+    }
+    let signer = locked.open(slot, args.allow_key_reuse)?;
+    if !signer.opened().is_clean() {
+        let (from_slot, found) = (signer.watermark().0, signer.opened());
+        warn!(from_slot, "the signing ledger does not vouch for every slot: {found}; duties rest until then");
+    }
+    for directory in signer.unmarked() {
+        warn!("{} cannot be written, so no mark is kept beside its keys", directory.display());
+    }
+    signer.prepare_now(slot.unwrap_or_default())?;
+    Ok(signer)
+}
+
+/// The word of a token file, without the line end.
+pub fn token(address: &SignerAddress, file: Option<&Path>) -> eyre::Result<Zeroizing<String>> {
+    let Some(path) = file else {
+        if matches!(address, SignerAddress::Tcp(_)) {
+            bail!(
+                "{address}: a TCP port needs a token on both sides, such as that of: openssl rand -hex 32 > token"
+            );
+        }
+        return Ok(Zeroizing::default());
+    };
+    let bytes =
+        std::fs::metadata(path).wrap_err_with(|| format!("{}: cannot be read", path.display()))?.len();
+    if bytes > MAX_TOKEN_BYTES {
+        bail!("{}: larger than {MAX_TOKEN_BYTES} bytes, so no token", path.display());
+    }
+    let text = Zeroizing::new(std::fs::read_to_string(path).wrap_err_with(|| path.display().to_string())?);
+    let word = text.trim();
+    if word.len() < 16 {
+        bail!("{}: a token has 16 characters at least", path.display());
+    }
+    Ok(Zeroizing::new(word.to_owned()))
+}
+
+/// A ledger that failed signs nothing any more, so there is nothing to serve.
+fn end_process(failure: &SignError) {
+    eprintln!("error: {failure}");
+    std::process::exit(1);
+}

@@ -1,0 +1,172 @@
+//! Where a signer listens: a socket file on this machine, or TCP.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// `unix:PATH` or `HOST:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignerAddress {
+    /// A socket file that its owner alone can use.
+    Unix(PathBuf),
+    /// A TCP port. Whoever connects needs the token, and nothing is encrypted: loopback, or a tunnel.
+    Tcp(String),
+}
+
+impl FromStr for SignerAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+            return Ok(Self::Unix(path.trim_start_matches("//").into()));
+        }
+        let host = text.strip_prefix("tcp://").unwrap_or(text);
+        match host.rsplit_once(':') {
+            Some((name, port)) if !name.is_empty() && !name.contains('/') && port.parse::<u16>().is_ok() => {
+                Ok(Self::Tcp(host.to_owned()))
+            }
+            _ => Err("write unix:PATH or HOST:PORT, such as unix:signer.sock or 127.0.0.1:9700".into()),
+        }
+    }
+}
+
+impl fmt::Display for SignerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp(host) => write!(f, "{host}"),
+        }
+    }
+}
+
+/// One side of a connection.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+impl Socket {
+    pub(super) fn connect(address: &SignerAddress, within: Duration) -> io::Result<Self> {
+        match address {
+            SignerAddress::Unix(path) => UnixStream::connect(path).map(Self::Unix),
+            SignerAddress::Tcp(host) => {
+                let address = host.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+                let stream = TcpStream::connect_timeout(&address, within)?;
+                stream.set_nodelay(true)?;
+                Ok(Self::Tcp(stream))
+            }
+        }
+    }
+
+    pub(super) fn set_patience(&self, read: Duration, write: Duration) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => {
+                stream.set_read_timeout(Some(read)).and_then(|()| stream.set_write_timeout(Some(write)))
+            }
+            Self::Tcp(stream) => {
+                stream.set_read_timeout(Some(read)).and_then(|()| stream.set_write_timeout(Some(write)))
+            }
+        }
+    }
+}
+
+impl Read for &Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Unix(stream) => (&*stream).read(buffer),
+            Socket::Tcp(stream) => (&*stream).read(buffer),
+        }
+    }
+}
+
+impl Write for &Socket {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Unix(stream) => (&*stream).write(buffer),
+            Socket::Tcp(stream) => (&*stream).write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a signer listens on.
+#[derive(Debug)]
+pub(super) enum Listener {
+    Unix(UnixListener),
+    Tcp(TcpListener),
+}
+
+impl Listener {
+    pub(super) fn bind(address: &SignerAddress) -> io::Result<Self> {
+        match address {
+            SignerAddress::Unix(path) => bind_private(path).map(Self::Unix),
+            SignerAddress::Tcp(host) => TcpListener::bind(host.as_str()).map(Self::Tcp),
+        }
+    }
+
+    pub(super) fn accept(&self) -> io::Result<Socket> {
+        match self {
+            Self::Unix(listener) => listener.accept().map(|(stream, _)| Socket::Unix(stream)),
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept()?;
+                stream.set_nodelay(true)?;
+                Ok(Socket::Tcp(stream))
+            }
+        }
+    }
+
+    pub(super) fn address(&self) -> io::Result<String> {
+        match self {
+            Self::Unix(listener) => {
+                let address = listener.local_addr()?;
+                Ok(format!("unix:{}", address.as_pathname().unwrap_or(Path::new("?")).display()))
+            }
+            Self::Tcp(listener) => listener.local_addr().map(|address| address.to_string()),
+        }
+    }
+}
+
+/// A socket file that nobody else can use, not even for a moment: it gets its name after its permissions.
+fn bind_private(path: &Path) -> io::Result<UnixListener> {
+    if path.exists() {
+        if UnixStream::connect(path).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another signer listens there"));
+        }
+        fs::remove_file(path)?;
+    }
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    let _ = fs::remove_file(&new);
+    let listener = UnixListener::bind(&new)?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
+    fs::rename(&new, path)?;
+    Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_files_or_ports() {
+        let parse = |text: &str| text.parse::<SignerAddress>();
+        assert_eq!(parse("unix:a/b.sock"), Ok(SignerAddress::Unix("a/b.sock".into())));
+        assert_eq!(parse("unix:///run/b.sock"), Ok(SignerAddress::Unix("/run/b.sock".into())));
+        assert_eq!(parse("127.0.0.1:9700"), Ok(SignerAddress::Tcp("127.0.0.1:9700".into())));
+        assert_eq!(parse("tcp://host:1"), Ok(SignerAddress::Tcp("host:1".into())));
+        for text in ["", "unix:", "host", ":1", "http://host:1", "host:x"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}
