@@ -7,6 +7,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 LATHE := $(TARGET_DIR)/debug/lathe
 SEEDS ?= 1000
 STEPS ?= 100000
+SLOTS ?= 60
 FUZZ_SECONDS ?= 600
 # What tests and lints take. `build` makes the binaries alone.
 ALL := --workspace
@@ -39,8 +40,8 @@ spec-tests: deps ## Run the leanSpec conformance fixtures and print the table
 	$(CARGO) run -q -j $(JOBS) -p lathe-spec-tests
 
 .PHONY: sim
-sim: deps ## Run the seeded simulator: make sim SEEDS=1000
-	$(CARGO) run -q -j $(JOBS) -p lathe-sim -- --seeds $(SEEDS)
+sim: deps ## Run the seeded simulator: make sim SEEDS=1000 SLOTS=60
+	$(CARGO) run -q -j $(JOBS) -p lathe-sim -- --seeds $(SEEDS) --slots $(SLOTS)
 
 .PHONY: e2e
 e2e: build ## A real 12-slot network on loopback, with one node killed and restarted

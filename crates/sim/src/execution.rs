@@ -1,9 +1,10 @@
 //! A scripted execution client: a set of payloads that it knows, and a time when it misbehaves.
 //!
-//! A payload is bad if it carries extra data; every honest client refuses it. What a client says is what a real one
-//! would, as far as consensus can tell: a payload whose parent it lacks cannot be judged, one on a bad one is as bad.
+//! A payload is bad if it carries extra data; every honest client refuses it. What a client says
+//! is what a real one would,
+//! as far as consensus can tell: a payload whose parent it lacks cannot be judged, one on a bad one is as bad.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lathe_engine::{ForkchoiceState, JobId, PayloadAttributes, PayloadFailure, PayloadVerdict};
@@ -155,15 +156,5 @@ impl ExecutionClient {
             ..ExecutionPayloadV3::default()
         };
         Ok(Arc::new(ExecutionBody::new(payload, ExecutionRequests::default())))
-    }
-
-    /// The hashes that it would have to be told to know all of them, given a chain from new to old: those before the
-    /// first that it knows or has refused.
-    pub(crate) fn lacks<'a, T>(&self, chain: impl Iterator<Item = (&'a Root, T)>) -> Vec<T> {
-        let stop: BTreeSet<&Root> = self.known.keys().collect();
-        let mut missing: Vec<T> =
-            chain.take_while(|(hash, _)| !stop.contains(hash)).map(|(_, item)| item).collect();
-        missing.reverse();
-        missing
     }
 }

@@ -1,20 +1,22 @@
-//! A seeded simulator of many engines: for finding the runs in which consensus goes wrong, and for running them again.
+//! A seeded simulator of many engines: for finding the runs in which consensus goes wrong, and for
+//! running them again.
 //!
 //! One thread, virtual time, one source of randomness: the same seed gives the same run, down to the last byte of its
-//! trace. The engines are the real ones; workers, signer, disk and network are simulated, and fail as theirs do.
-//! Faults come first and only safety is asked for; then everything heals, and the network must finalize. A violated
-//! invariant ends the run with the command that replays it.
+//! trace. The engine is the real one, and so is what carries its work out: jobs and their queue, proofs, the rules of
+//! the database, the signing ledger, chain time. Threads, disks, clocks and the network are simulated, and fail as
+//! theirs do; signatures cost nothing. Faults come in rounds, during which only safety is asked for; then everything
+//! heals, and the network must finalize. A violated invariant ends the run with the command that replays it.
 
 mod byzantine;
-mod crypto;
-mod disk;
 mod execution;
+mod faults;
 pub mod invariants;
+mod keys;
+mod machine;
+mod medium;
 mod message;
 mod network;
-mod node;
 mod scenario;
-mod worker;
 mod world;
 
 use std::collections::BTreeMap;
@@ -22,9 +24,10 @@ use std::collections::BTreeMap;
 use lathe_types::{Checkpoint, Slot};
 
 pub use execution::ExecutionTrouble;
+pub use faults::{Coverage, DriverFaults, Fault};
 pub use network::{Links, NodeId, Partition};
 pub use scenario::{
-    Behaviour, ClockStep, Crash, ExecutionFault, ExecutionPlan, HEALED_SLOTS, Sabotage, Scenario,
+    Behaviour, ClockStep, Crash, ExecutionFault, ExecutionPlan, HEALED_SLOTS, Round, Sabotage, Scenario,
 };
 
 /// What a run came to.
@@ -36,6 +39,8 @@ pub struct Outcome {
     pub observations: BTreeMap<(NodeId, Slot), (Checkpoint, Checkpoint, Checkpoint)>,
     /// Duties that were not done, over all nodes.
     pub missed_duties: u64,
+    /// The faults that struck.
+    pub coverage: Coverage,
 }
 
 /// A property that did not hold.
@@ -50,12 +55,6 @@ pub struct Violation {
     pub at_ms: i64,
 }
 
-impl Violation {
-    fn setup(what: &impl ToString) -> Self {
-        Self { invariant: "a node starts", what: what.to_string(), at_ms: 0 }
-    }
-}
-
 /// Runs a scenario to its end, or to the first violation.
 pub fn run(scenario: Scenario) -> Result<Outcome, Violation> {
     run_telling(scenario, &mut |_| ())
@@ -65,11 +64,15 @@ pub fn run(scenario: Scenario) -> Result<Outcome, Violation> {
 pub fn run_telling(scenario: Scenario, tell: &mut dyn FnMut(&str)) -> Result<Outcome, Violation> {
     let mut world = world::World::new(scenario, tell)?;
     let trace = world.run()?;
-    Ok(Outcome { trace, observations: world.observations, missed_duties: world.missed_duties })
+    Ok(Outcome {
+        trace,
+        observations: world.observations,
+        missed_duties: world.missed_duties,
+        coverage: world.coverage,
+    })
 }
 
 /// The command that runs one seed again.
-pub fn replay_command(seed: u64, paired: bool) -> String {
-    let paired = if paired { " --execution" } else { "" };
-    format!("cargo run -p lathe-sim -- --seed {seed} --seeds 1{paired}")
+pub fn replay_command(seed: u64, slots: u64) -> String {
+    format!("cargo run -p lathe-sim -- --seed {seed} --seeds 1 --slots {slots}")
 }

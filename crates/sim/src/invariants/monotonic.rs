@@ -1,12 +1,12 @@
-//! On one chain, finality only moves forward; and what a disk called durable is still final after a restart.
+//! On one chain, finality only moves forward.
 //!
-//! *What.* While a node's head moves along one chain, its finalized slot does not fall. After a start it is at or above
-//! the last finalized checkpoint that the disk confirmed.
+//! *What.* While a node's head moves along one chain, its finalized slot does not fall.
 //!
 //! *Why a single look misses it.* A finalized slot is never wrong by itself, only compared with the one before.
 //!
-//! *Boundary.* A head that leaves its chain may take a lower finalized checkpoint with it, as the specification has it.
-//! A restart may fall behind what was final in memory, but not behind what was durable.
+//! *Boundary.* A head that leaves its chain may take a lower finalized checkpoint with it, as the
+//! specification has it. A
+//! restart may fall behind what was final in memory, but not behind what was durable, which is a property of its own.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,6 @@ use crate::network::NodeId;
 #[derive(Default)]
 pub(super) struct Monotonic {
     last: BTreeMap<NodeId, (Checkpoint, Checkpoint)>,
-    durable: BTreeMap<NodeId, Checkpoint>,
 }
 
 impl Invariant for Monotonic {
@@ -28,29 +27,20 @@ impl Invariant for Monotonic {
 
     fn observe(&mut self, tree: &BlockTree, fact: &Fact) -> Result<(), String> {
         match fact {
-            Fact::Durable { node, finalized } => {
-                let durable = self.durable.entry(*node).or_insert(*finalized);
-                if finalized.slot > durable.slot {
-                    *durable = *finalized;
-                }
-                Ok(())
+            Fact::Started { node, .. } => {
+                self.last.remove(node);
             }
-            Fact::Chain { node, finalized, head, restarted } => {
-                let last = self.last.insert(*node, (*head, *finalized));
-                let floor = match last {
-                    _ if *restarted => self.durable.get(node).copied(),
-                    Some((old_head, old)) if tree.descends(head.root, old_head) => Some(old),
-                    _ => None,
-                };
-                match floor {
-                    Some(floor) if finalized.slot < floor.slot => Err(format!(
-                        "node {node} has finalized {finalized:?} after {floor:?}, restarted: {restarted}"
-                    )),
-                    _ => Ok(()),
+            Fact::Chain { node, finalized, head } => {
+                if let Some((old_head, old)) = self.last.insert(*node, (*head, *finalized))
+                    && finalized.slot < old.slot
+                    && tree.descends(head.root, old_head)
+                {
+                    return Err(format!("node {node} has finalized {finalized:?} after {old:?}"));
                 }
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 }
 
@@ -72,12 +62,10 @@ mod tests {
         tree.insert(checkpoint(3, 3), Root::repeat_byte(2));
         tree.insert(checkpoint(4, 4), Root::repeat_byte(1));
         let mut invariant = Monotonic::default();
-        let mut chain = |head, finalized, restarted| {
-            invariant.observe(&tree, &Fact::Chain { node: 0, head, finalized, restarted })
-        };
-        assert!(chain(checkpoint(2, 2), checkpoint(2, 2), false).is_ok());
-        assert!(chain(checkpoint(4, 4), checkpoint(1, 1), false).is_ok(), "another chain");
-        assert!(chain(checkpoint(2, 2), checkpoint(2, 2), false).is_ok());
-        assert!(chain(checkpoint(3, 3), checkpoint(1, 1), false).is_err(), "the same chain");
+        let mut chain = |head, finalized| invariant.observe(&tree, &Fact::Chain { node: 0, head, finalized });
+        assert!(chain(checkpoint(2, 2), checkpoint(2, 2)).is_ok());
+        assert!(chain(checkpoint(4, 4), checkpoint(1, 1)).is_ok(), "another chain");
+        assert!(chain(checkpoint(2, 2), checkpoint(2, 2)).is_ok());
+        assert!(chain(checkpoint(3, 3), checkpoint(1, 1)).is_err(), "the same chain");
     }
 }

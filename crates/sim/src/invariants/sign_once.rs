@@ -5,7 +5,8 @@
 //!
 //! *Why a single look misses it.* The two signatures lie a crash apart, and nothing in memory connects them.
 //!
-//! *Boundary.* The same root again is allowed, because signing is deterministic. The two keys of a validator are apart.
+//! *Boundary.* The same root again is allowed, because signing is deterministic. The two keys of a
+//! validator are apart.
 
 use std::collections::BTreeMap;
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use lathe_engine::{
     Effect, ExecutionHealth, ForkchoiceState, JobId, NewPayload, PayloadAttributes, PayloadVerdict,
 };
-use lathe_types::{Root, SignedBlock};
+use lathe_types::{Checkpoint, Root, SignedBlock};
+use rand::RngExt;
 
-use super::{Checkpoint, Fact, Input, NodeId, RngExt, Sabotage, Violation, World};
+use super::{Fact, Input, NodeId, Sabotage, Violation, World};
 use crate::execution::ExecutionTrouble;
+use crate::faults::Fault;
 
 impl World<'_> {
     /// What the engine wants of its client.
@@ -51,19 +53,17 @@ impl World<'_> {
     /// Hands over what the client lacks, read from the disk, oldest first.
     fn replay(&mut self, id: NodeId, job: JobId, head: Checkpoint) -> Result<(), Violation> {
         let node = &mut self.nodes[id];
-        let Some(client) = &mut node.execution else { return Ok(()) };
-        let disk = &node.disk;
-        let chain: Vec<(Root, &Arc<SignedBlock>)> =
-            std::iter::successors(disk.block(&head.root).map(|block| (head.root, block)), |(_, block)| {
-                disk.block(&block.block.parent_root).map(|parent| (block.block.parent_root, parent))
-            })
-            .collect();
-        let hashes = chain.iter().filter_map(|(root, block)| {
-            Some((&block.block.body.execution.as_ref()?.payload().block_hash, (*root, (*block).clone())))
+        let (Some(client), Some(running)) = (&mut node.execution, &node.running) else { return Ok(()) };
+        let on_disk = |root| Some((root, running.block(root)?));
+        let chain = std::iter::successors(on_disk(head.root), |(_, block)| on_disk(block.block.parent_root));
+        let missing = chain.map_while(|(root, block): (Root, Arc<SignedBlock>)| {
+            let hash = block.block.body.execution.as_ref()?.payload().block_hash;
+            (!client.knows(&hash)).then_some((root, block))
         });
+        let missing: Vec<_> = missing.collect();
         let mut delay = 1;
         let mut verdicts = Vec::new();
-        for (root, block) in client.lacks(hashes) {
+        for (root, block) in missing.into_iter().rev() {
             let Some(execution) = &block.block.body.execution else { continue };
             let verdict = client.new_payload(execution.payload());
             verdicts.push((root, verdict));
@@ -100,6 +100,7 @@ impl World<'_> {
     pub(super) fn trouble(&mut self, id: NodeId, trouble: Option<ExecutionTrouble>) {
         let Some(client) = &mut self.nodes[id].execution else { return };
         client.trouble = trouble;
+        trouble.iter().for_each(|_| *self.coverage.entry(Fault::ExecutionTrouble).or_default() += 1);
         if trouble == Some(ExecutionTrouble::Wiped) {
             client.wipe();
         }

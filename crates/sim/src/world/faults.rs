@@ -1,68 +1,152 @@
-//! What goes wrong, and what is watched.
+//! What goes wrong with machines, and what is watched.
 
-use lathe_engine::{Event, Group};
+use lathe_engine::{Event, GossipVerdict, Group, Input, Offence, Peer};
+use lathe_storage::Database;
 use lathe_types::{Checkpoint, Interval, Phase, Slot};
+use rand::RngExt;
 
-use super::{Fact, Happening, Input, Links, NodeId, Peer, Violation, World};
+use super::keep::entries;
+use super::{Fact, Happening, Links, MessageId, Millis, NodeId, Violation, World};
+use crate::faults::Fault;
+
+/// Bytes of one record of the ledger.
+const RECORD_BYTES: usize = 81;
 
 impl World<'_> {
     pub(super) fn connect(&mut self, id: NodeId) {
         for neighbour in self.nodes[id].neighbours.clone() {
-            if self.nodes[neighbour].engine.is_some() {
+            if self.nodes[neighbour].running.is_some() {
                 self.answer(id, 1, peer_connected(neighbour));
+                self.answer(neighbour, 1, peer_connected(id));
             }
         }
     }
 
-    pub(super) fn crash(&mut self, id: NodeId, down_ms: i64) {
-        if self.nodes[id].engine.is_none() {
+    /// A node stops in the middle of whatever it does.
+    pub(super) fn crash(&mut self, id: NodeId, down_ms: i64, fault: Fault) {
+        if self.nodes[id].running.is_none() {
             return;
         }
-        self.nodes[id].lose_power();
-        for neighbour in self.nodes[id].neighbours.clone() {
-            self.answer(neighbour, 10, Input::PeerDisconnected { peer: Peer(id as u64) });
+        self.note(fault);
+        if fault == Fault::PowerLost {
+            self.lose_power(id);
         }
-        self.schedule(down_ms, Happening::Start { node: id });
+        self.nodes[id].running = None;
+        self.nodes[id].incarnation += 1;
+        for neighbour in self.nodes[id].neighbours.clone() {
+            self.answer(neighbour, 1, Input::PeerDisconnected { peer: Peer(id as u64) });
+        }
+        self.schedule_at(self.now + down_ms, Happening::Start { node: id });
     }
 
-    pub(super) fn restart(&mut self, id: NodeId) -> Result<(), Violation> {
-        if self.nodes[id].engine.is_some() {
+    fn lose_power(&mut self, id: NodeId) {
+        let Some(running) = self.nodes[id].running.take() else { return };
+        let (mut running, file) = (running, self.nodes[id].ledger_file.clone());
+        if let Some(persist) = running.writing.take()
+            && self.rng.random_bool(0.5)
+            && running.database.write(&persist.batch).is_ok()
+        {
+            self.note(Fault::UnreportedWrite);
+        }
+        if let Some((_, requests)) = running.orders.pop_front()
+            && self.rng.random_bool(0.5)
+        {
+            self.note(Fault::TornRecord);
+            file.fail_after(1);
+            running.ledger.record_all(&entries(&requests));
+        }
+        self.nodes[id].disk.lose_power();
+        file.lose_power(&mut self.rng);
+        // Without its ledger a signer trusts its clock, and says so; one that is set wrong as well is beyond it.
+        if self.nodes[id].skew_ms != 0 || self.now < 0 {
+            return;
+        }
+        let per_thousand = self.scenario.drivers.ledger_lost;
+        if self.strikes(Fault::LedgerEndLost, per_thousand) {
+            // Of the newest slot alone: a ledger vouches for what is older than two slots.
+            file.lose_synced(Some(self.rng.random_range(1..=RECORD_BYTES)));
+        } else if self.strikes(Fault::LedgerLost, per_thousand / 3) {
+            file.lose_synced(None);
+        }
+    }
+
+    pub(super) fn start(&mut self, id: NodeId) -> Result<(), Violation> {
+        if self.nodes[id].running.is_some() {
             return Ok(());
         }
-        self.nodes[id].start().map_err(|error| Violation::setup(&error))?;
-        if self.nodes[id].is_honest()
-            && let Some(engine) = &mut self.nodes[id].engine
-        {
-            let view = engine.view();
-            self.tell(&Fact::Chain {
-                node: id,
-                head: view.head,
-                finalized: view.finalized,
-                restarted: true,
-            })?;
+        let (now, genesis) = (self.now, self.genesis.clone());
+        if let Err(error) = self.nodes[id].start(now, &genesis) {
+            return Err(self.violation("a node starts", format!("node {id}: {error}")));
+        }
+        let is_honest = self.nodes[id].is_honest();
+        if let Some(running) = self.running(id).filter(|_| is_honest) {
+            let view = running.engine.view();
+            let found = running.database.checkpoints().and_then(|checkpoints| {
+                let canonical = running.database.canonical_range(Slot(0), u64::MAX)?;
+                Ok((checkpoints, canonical))
+            });
+            let Ok((Some(checkpoints), canonical)) = found else {
+                return Err(
+                    self.violation("a node starts", format!("node {id}: the database is not readable"))
+                );
+            };
+            self.tell(&Fact::Started { node: id, checkpoints, canonical })?;
+            self.tell(&Fact::Chain { node: id, head: view.head, finalized: view.finalized })?;
         }
         self.connect(id);
         self.tell_health(id);
-        for neighbour in self.nodes[id].neighbours.clone() {
-            self.answer(neighbour, 1, peer_connected(id));
-        }
         self.turn(id, Input::Tick)
     }
 
     /// All faults end. Whoever is down starts; clocks are right; links are in good health.
     pub(super) fn heal(&mut self) -> Result<(), Violation> {
-        if self.scenario.healed_slots == 0 {
-            return Ok(());
-        }
+        self.is_faulty = false;
         self.links = Links::healthy();
-        let slot = Slot(self.scenario.faulty_slots);
-        self.tell(&Fact::Healed { slot })?;
+        self.tell(&Fact::Healed { slot: Millis(self.now).slot() })?;
         for id in 0..self.nodes.len() {
-            self.nodes[id].skew_ms = 0;
-            self.nodes[id].wake_at = None;
+            self.nodes[id].put_clock_right(self.now);
             self.trouble(id, None);
-            self.restart(id)?;
+            self.start(id)?;
             self.turn(id, Input::Tick)?;
+        }
+        Ok(())
+    }
+
+    /// The healed phase of a round is over.
+    pub(super) fn settle(&mut self) -> Result<(), Violation> {
+        let nodes = self.nodes.iter().filter(|node| node.is_honest() && node.running.is_some());
+        let nodes = nodes.map(|node| node.id).collect();
+        self.tell(&Fact::Settled { nodes })
+    }
+
+    pub(super) fn next_round(&mut self, index: usize) -> Result<(), Violation> {
+        self.settle()?;
+        self.is_faulty = true;
+        self.links = self.scenario.rounds[index].links.clone();
+        Ok(())
+    }
+
+    /// Blame of a peer: an honest one has not earned it.
+    pub(super) fn blamed(&mut self, id: NodeId, peer: Peer, offence: Offence) -> Result<(), Violation> {
+        let is_between_honest = self.nodes[id].is_honest() && self.nodes[peer.0 as NodeId].is_honest();
+        if is_between_honest && offence != Offence::Unresponsive {
+            let what = format!("node {id} blames node {}: {offence:?}", peer.0);
+            return Err(self.violation(super::TRUST, what));
+        }
+        Ok(())
+    }
+
+    /// The verdict on a message: one that an honest node published is not rejected.
+    pub(super) fn doubted(
+        &mut self,
+        id: NodeId,
+        message: MessageId,
+        verdict: GossipVerdict,
+    ) -> Result<(), Violation> {
+        let rejects = verdict == GossipVerdict::Reject && self.nodes[id].is_honest();
+        if rejects && self.honest.contains(&message) {
+            let what = format!("node {id} rejects what an honest node published");
+            return Err(self.violation(super::TRUST, what));
         }
         Ok(())
     }
@@ -86,12 +170,12 @@ impl World<'_> {
     }
 
     fn tell_of_chain(&mut self, id: NodeId) -> Result<(), Violation> {
-        let node = &mut self.nodes[id];
-        let Some(engine) = node.engine.as_mut().filter(|_| node.behaviour.is_none()) else {
+        if !self.nodes[id].is_honest() {
             return Ok(());
-        };
+        }
+        let Some(engine) = self.engine(id) else { return Ok(()) };
         let view = engine.view();
-        self.tell(&Fact::Chain { node: id, head: view.head, finalized: view.finalized, restarted: false })
+        self.tell(&Fact::Chain { node: id, head: view.head, finalized: view.finalized })
     }
 
     /// Head and its own state's checkpoints at interval 3 of every slot, for the timeline.
@@ -99,7 +183,7 @@ impl World<'_> {
         if interval.phase() != Phase::UpdateSafeTarget {
             return;
         }
-        if let Some(engine) = &mut self.nodes[id].engine {
+        if let Some(engine) = self.engine(id) {
             let view = engine.view();
             let seen: (Checkpoint, Checkpoint, Checkpoint) =
                 (view.head, view.head_justified, view.head_finalized);
@@ -117,6 +201,10 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn violation(&self, invariant: &'static str, what: String) -> Violation {
+        Violation { invariant, what, at_ms: self.now }
     }
 }
 

@@ -1,0 +1,223 @@
+//! One machine: what its disks keep, and the node that runs on it as long as it does.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use lathe_aggregation::RawBackend;
+use lathe_driver::{GenesisBlock, Kit, Persist, Pool, Task, Timeline, resume, to_micros, to_millis};
+use lathe_engine::{
+    Engine, EngineConfig, Input, JobId, KeyRole, MessageId, Millis, PreparedBlock, SignRequest,
+};
+use lathe_ledger::{KeyId, Ledger, Terms};
+use lathe_storage::{Database, FaultyDb, FaultyDisk};
+use lathe_types::{Root, SignedBlock, Slot, SubnetId, ValidatorIndex};
+
+use crate::execution::ExecutionClient;
+use crate::keys::Scheme;
+use crate::medium::LedgerFile;
+use crate::message::Message;
+use crate::network::NodeId;
+use crate::scenario::Behaviour;
+
+/// Messages remembered per node; gossipsub remembers them for 24 s.
+const MAX_SEEN: usize = 4_096;
+/// Worker threads of a node.
+const THREADS: usize = 2;
+/// What the system clocks show at genesis, in microseconds of Unix time.
+const GENESIS_US: i64 = 1_000_000_000;
+
+pub(crate) struct Machine {
+    pub(crate) id: NodeId,
+    config: EngineConfig,
+    pub(crate) kit: Kit,
+    pub(crate) scheme: Scheme,
+    pub(crate) disk: FaultyDisk,
+    pub(crate) ledger_file: LedgerFile,
+    /// `None` while it is off.
+    pub(crate) running: Option<Running>,
+    /// Tells what a node that is gone had under way from what the one that runs has.
+    pub(crate) incarnation: u32,
+    /// On an execution-paired chain.
+    pub(crate) execution: Option<ExecutionClient>,
+    pub(crate) behaviour: Option<Behaviour>,
+    /// How far its system clock is ahead, in milliseconds.
+    pub(crate) skew_ms: i64,
+    pub(crate) neighbours: Vec<NodeId>,
+    /// The last block that it had prepared, for equivocators.
+    pub(crate) prepared: Option<Arc<PreparedBlock>>,
+}
+
+/// A node while it runs: what is lost when it stops.
+pub(crate) struct Running {
+    pub(crate) engine: Engine,
+    pub(crate) database: FaultyDb,
+    pub(crate) ledger: Ledger<LedgerFile>,
+    clock: Timeline,
+    pub(crate) pool: Pool<(JobId, Task)>,
+    pub(crate) idle_threads: usize,
+    pub(crate) is_proving: bool,
+    /// Answers that are known at once: a refusal at somebody's door.
+    pub(crate) immediate: VecDeque<Input>,
+    /// Batches that wait for the one being written.
+    pub(crate) unwritten: VecDeque<Persist>,
+    pub(crate) writing: Option<Persist>,
+    /// Groups to be signed; the first is under way.
+    pub(crate) orders: VecDeque<(JobId, Vec<SignRequest>)>,
+    /// When it is to be woken next, by the true clock.
+    pub(crate) wake_at: Option<i64>,
+    seen: BTreeSet<MessageId>,
+    seen_order: VecDeque<MessageId>,
+    under_judgement: BTreeMap<MessageId, Message>,
+}
+
+impl Machine {
+    pub(crate) fn new(id: NodeId, validators: Vec<ValidatorIndex>, is_aggregator: bool) -> Self {
+        let scheme = Scheme::default();
+        let backend = Arc::new(RawBackend::new(scheme.clone()));
+        let kit = Kit::new(backend, Arc::new(scheme.clone()));
+        let config = kit.configure(EngineConfig {
+            local_validators: validators,
+            is_aggregator,
+            subnets: vec![SubnetId(0)],
+            ..EngineConfig::default()
+        });
+        Self {
+            id,
+            config,
+            kit,
+            scheme,
+            disk: FaultyDisk::new(),
+            ledger_file: LedgerFile::default(),
+            running: None,
+            incarnation: 0,
+            execution: None,
+            behaviour: None,
+            skew_ms: 0,
+            neighbours: Vec::new(),
+            prepared: None,
+        }
+    }
+
+    pub(crate) fn is_honest(&self) -> bool {
+        self.behaviour.is_none()
+    }
+
+    /// Starts a node at the true time `now` from what the disks hold.
+    pub(crate) fn start(
+        &mut self,
+        now: i64,
+        genesis: &GenesisBlock,
+    ) -> Result<(), Box<dyn std::error::Error>> {
+        self.disk.repair();
+        self.ledger_file.repair();
+        let clock = self.timeline(now);
+        let current_slot = u64::try_from(now + self.skew_ms).ok().map(|ms| Millis(ms as i64).slot().0);
+        let terms = Terms { current_slot, ..Terms::default() };
+        let ledger = Ledger::open(self.ledger_file.clone(), &terms)?;
+        let database = self.disk.open(&genesis.network(self.kit.backend.id()))?;
+        let engine = Engine::new(self.config.clone(), resume(&database, genesis)?)?;
+        self.execution.iter_mut().for_each(ExecutionClient::forget_builds);
+        self.running = Some(Running {
+            engine,
+            database,
+            ledger,
+            clock,
+            pool: Pool::new(self.kit.max_proving()),
+            idle_threads: THREADS,
+            is_proving: false,
+            immediate: VecDeque::new(),
+            unwritten: VecDeque::new(),
+            writing: None,
+            orders: VecDeque::new(),
+            wake_at: None,
+            seen: BTreeSet::new(),
+            seen_order: VecDeque::new(),
+            under_judgement: BTreeMap::new(),
+        });
+        Ok(())
+    }
+
+    fn timeline(&self, now: i64) -> Timeline {
+        Timeline::new(GENESIS_US as u64 / 1_000_000, 1.0, self.system_clock(now), monotonic(now))
+    }
+
+    /// What the system clock shows at the true time, in microseconds of Unix time.
+    fn system_clock(&self, now: i64) -> i64 {
+        GENESIS_US + (now + self.skew_ms) * 1_000
+    }
+
+    /// Puts the clock right, as if by a start of the machine.
+    pub(crate) fn put_clock_right(&mut self, now: i64) {
+        self.skew_ms = 0;
+        let clock = self.timeline(now);
+        if let Some(running) = &mut self.running {
+            (running.clock, running.wake_at) = (clock, None);
+        }
+    }
+
+    /// Chain time on this machine at the true time.
+    pub(crate) fn clock(&mut self, now: i64) -> Millis {
+        let system = self.system_clock(now);
+        self.running
+            .as_mut()
+            .map_or(Millis(now), |running| to_millis(running.clock.advance(system, monotonic(now))))
+    }
+}
+
+impl Running {
+    /// The true time when the engine is to be called at the latest, if the clock was read at `now`.
+    pub(crate) fn next_wake(&self, now: i64) -> Option<i64> {
+        let micros = self.clock.real_us_until(to_micros(self.engine.next_timeout()?));
+        Some(now.saturating_add(i64::try_from(micros.div_ceil(1_000)).unwrap_or(i64::MAX)))
+    }
+
+    /// A block on the disk.
+    pub(crate) fn block(&self, root: Root) -> Option<Arc<SignedBlock>> {
+        self.database.block(root).ok().flatten().map(Arc::new)
+    }
+
+    /// Whether the message is new here; it awaits a verdict then.
+    pub(crate) fn hears(&mut self, message: &Message) -> bool {
+        let new = self.note(message.id);
+        if new {
+            self.under_judgement.insert(message.id, message.clone());
+        }
+        new
+    }
+
+    /// Remembers a message that needs no verdict, such as its own.
+    pub(crate) fn note(&mut self, id: MessageId) -> bool {
+        let new = self.seen.insert(id);
+        if new {
+            self.seen_order.push_back(id);
+            if self.seen_order.len() > MAX_SEEN
+                && let Some(oldest) = self.seen_order.pop_front()
+            {
+                self.seen.remove(&oldest);
+            }
+        }
+        new
+    }
+
+    /// The message that a verdict is about; `None` if it was given already.
+    pub(crate) fn judged(&mut self, id: &MessageId) -> Option<Message> {
+        self.under_judgement.remove(id)
+    }
+}
+
+/// The monotonic clock of every machine, in microseconds.
+fn monotonic(now: i64) -> i64 {
+    now * 1_000
+}
+
+/// What a ledger calls the key of a validator.
+pub(crate) fn key_id(validator: ValidatorIndex, role: KeyRole) -> KeyId {
+    let mut id = [role as u8; 32];
+    id[..8].copy_from_slice(&validator.0.to_be_bytes());
+    KeyId(id)
+}
+
+/// The slot at the true time.
+pub(crate) fn slot_at(now: i64) -> Slot {
+    Millis(now).slot()
+}
