@@ -92,6 +92,7 @@ verify: ## Check format, lints and dependencies; changes nothing
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy -j $(JOBS) $(ALL) --all-targets -- -D warnings
 	@scripts/deny.sh
+	@scripts/machete.sh
 
 .PHONY: fix
 fix: ## Format and apply the lints' suggestions

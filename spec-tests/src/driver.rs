@@ -2,6 +2,7 @@
 //! the answers itself. What judges a piece is what judges a fixture file.
 
 use lathe_http::DriverCall;
+use lathe_types::Rejection;
 use serde::Serialize;
 use std::sync::{Mutex, PoisonError};
 
@@ -83,9 +84,12 @@ fn answer(report: &impl Serialize) -> Result<Vec<u8>, DriverError> {
 
 /// How a whole case ended; `post` is there for those that have a state to show.
 #[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct CaseReport<Post> {
     succeeded: bool,
     error: Option<String>,
+    /// The specification's name of the reason, if a rule refused it.
+    rejection_reason: Option<&'static str>,
     #[serde(flatten)]
     post: Post,
 }
@@ -93,11 +97,17 @@ pub(crate) struct CaseReport<Post> {
 impl<Post: Default> CaseReport<Post> {
     /// It went through.
     pub(crate) fn success(post: Post) -> Self {
-        Self { succeeded: true, error: None, post }
+        Self { succeeded: true, error: None, rejection_reason: None, post }
     }
 
-    /// It did not.
+    /// A rule refused it.
+    pub(crate) fn rejection(rejection: &Rejection) -> Self {
+        Self { rejection_reason: Some(rejection.reason.name()), ..Self::failure(rejection) }
+    }
+
+    /// It did not, or nobody here can say.
     pub(crate) fn failure(error: &impl ToString) -> Self {
-        Self { succeeded: false, error: Some(error.to_string()), post: Post::default() }
+        let error = Some(error.to_string());
+        Self { succeeded: false, error, rejection_reason: None, post: Post::default() }
     }
 }

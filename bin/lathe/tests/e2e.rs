@@ -1,7 +1,13 @@
 //! Real networks of real processes. They take minutes, so they are run by name: `make e2e` runs the short ones,
 //! `make accept` all of them, on an otherwise idle machine.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and may print"
+)]
 
 mod support;
 

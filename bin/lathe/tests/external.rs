@@ -1,7 +1,13 @@
 //! A network whose proofs are made by a shared library, which crashes, hangs, lies and is killed while it runs. Takes
 //! minutes, so it is run by name: `make accept`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and may print"
+)]
 
 #[path = "../../../crates/external/tests/support/compile.rs"]
 mod compile;

@@ -168,7 +168,19 @@ fn state_transition_fixtures_replay() {
         assert_eq!(status, 200, "{id}: {answer}");
         compare_rejection(&case["rejectionReason"], &answer["succeeded"], &answer["error"])
             .unwrap_or_else(|what| panic!("{id}: {what}"));
+        assert_eq!(answer["rejectionReason"], case["rejectionReason"], "{id}");
         let (expected, post) = (&case["post"], &answer["post"]);
+        assert_eq!(post["postStateRoot"], case["postStateRoot"], "{id}");
+        // Labels name blocks that the file does not hold, and validators hold the keys that it was sent.
+        for (field, value) in expected.as_object().into_iter().flatten() {
+            if !field.ends_with("Label")
+                && !field.ends_with("Labels")
+                && field != "validators"
+                && !value.is_null()
+            {
+                assert_eq!(post[field], *value, "{id}: {field}");
+            }
+        }
         assert_eq!(post.is_null(), expected.is_null(), "{id}: {post}");
         for field in
             ["slot", "latestBlockHeaderSlot", "latestBlockHeaderStateRoot", "historicalBlockHashesCount"]
@@ -190,7 +202,7 @@ fn verify_signatures_fixtures_replay() {
         for body in [case, &parts] {
             let (status, answer) = driver.post("verify_signatures/run", body);
             assert_eq!(status, 200, "{id}: {answer}");
-            assert_eq!(answer.as_object().unwrap().len(), 2, "{id}: {answer}");
+            assert_eq!(answer.as_object().unwrap().len(), 3, "{id}: {answer}");
             match verdict {
                 Verdict::Passed => {
                     compare_rejection(&case["rejectionReason"], &answer["succeeded"], &answer["error"])
@@ -198,6 +210,7 @@ fn verify_signatures_fixtures_replay() {
                 }
                 Verdict::NeedsLeanVm => {
                     assert_eq!(answer["succeeded"], false, "{id}");
+                    assert_eq!(answer["rejectionReason"], Value::Null, "{id}");
                     assert!(says_leanvm(&answer["error"]), "{id}: {answer}");
                 }
                 other => panic!("{id}: {other:?}"),

@@ -29,20 +29,20 @@ pub(crate) const STARTUP_GRACE_SLOTS: u64 = 4;
 
 /// What the gate is judged by.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ChainLag {
+pub struct ChainLag {
     /// Slot by the clock.
-    pub(crate) clock: Slot,
+    pub clock: Slot,
     /// Slot of the head.
-    pub(crate) head: Slot,
+    pub head: Slot,
     /// Newest head that a peer claims, that it has not failed to prove, and that is neither in the store nor refused.
-    pub(crate) newest_unheld: Option<Slot>,
+    pub newest_unheld: Option<Slot>,
     /// Whether any peer has told its status.
-    pub(crate) heard_of_peers: bool,
+    pub heard_of_peers: bool,
 }
 
 /// Open or closed, with the memory that hysteresis needs.
 #[derive(Default)]
-pub(crate) struct Gate {
+pub struct Gate {
     closed: bool,
     /// A node that starts behind does not trust its silence before this slot.
     grace_until: Option<Slot>,
@@ -54,7 +54,7 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// To be told once, at the first look at the clock.
-    pub(crate) fn start(&mut self, clock: Slot, head: Slot) {
+    pub fn start(&mut self, clock: Slot, head: Slot) {
         self.best_head = head;
         if clock.0.saturating_sub(head.0) > SYNC_LAG_THRESHOLD {
             self.closed = true;
@@ -63,12 +63,13 @@ impl Gate {
         }
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
+    /// Whether duties rest.
+    pub fn is_closed(&self) -> bool {
         self.closed
     }
 
     /// Judges anew; true if the gate moved.
-    pub(crate) fn update(&mut self, chain: ChainLag) -> bool {
+    pub fn update(&mut self, chain: ChainLag) -> bool {
         let was_closed = self.closed;
         self.closed = self.judge(chain);
         self.closed != was_closed

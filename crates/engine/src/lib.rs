@@ -39,6 +39,7 @@ mod votes;
 
 pub use config::{Anchor, DEFAULT_AGGREGATE_CAPACITY, DEFAULT_SIGN_LEAD_MS, EngineConfig, EngineError};
 pub use engine::Engine;
+pub use gate::{ChainLag, Gate};
 pub use io::*;
 pub use observer::{Observer, Step};
 pub use view::{PoolSizes, SyncView, View, ViewNode};

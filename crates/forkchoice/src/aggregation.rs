@@ -14,7 +14,6 @@ use lathe_types::{
 
 use crate::coverage::{Selection, ValidatorSet, select_proofs_for_coverage};
 use crate::store::Store;
-use crate::timeline::Prove;
 
 /// A proof to be made: over one data, from proofs and signatures that are all verified.
 #[derive(Clone, Debug)]
@@ -44,6 +43,9 @@ impl AggregationJob {
         !self.signatures.is_empty() || self.children.len() >= 2
     }
 }
+
+/// Makes the proof that a job asks for, or `None` if it cannot.
+pub type Prove<'a> = dyn FnMut(&AggregationJob) -> Option<SingleMessageAggregate> + 'a;
 
 impl Store {
     /// The specification's aggregation. Pending proofs take precedence as children, counted ones fill the gaps. The

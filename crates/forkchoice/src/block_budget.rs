@@ -4,10 +4,10 @@
 //! theirs at once, and may take less than their voters would.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use lathe_types::ValidatorIndex;
+use lathe_types::{AttestationData, SingleMessageAggregate, ValidatorIndex};
 
-use crate::block_production::Chosen;
 use crate::coverage::ValidatorSet;
 
 /// A whole proof that adds fewer voters than this is not preferred to their votes.
@@ -20,6 +20,39 @@ pub(crate) struct Budget {
     pub votes: usize,
     /// Votes beyond which whole proofs are to be preferred.
     pub whole_beyond: usize,
+}
+
+/// Votes that a block may carry: one data, and the proofs over it.
+#[derive(Clone, Debug)]
+pub(crate) struct Chosen {
+    pub data: AttestationData,
+    /// Proofs that voters can be taken out of.
+    pub proofs: Vec<Arc<SingleMessageAggregate>>,
+    /// Proofs that stand and fall as a whole.
+    pub whole: Vec<WholeProof>,
+    /// Everybody whom any of them covers.
+    pub voters: ValidatorSet,
+    /// Those whose votes for the target the chain has counted already.
+    pub counted: ValidatorSet,
+}
+
+/// A proof that stands and falls as a whole.
+#[derive(Clone, Debug)]
+pub(crate) struct WholeProof {
+    pub proof: Arc<SingleMessageAggregate>,
+    pub voters: ValidatorSet,
+    /// As in [`Room::Whole`](crate::Room::Whole).
+    pub content: u64,
+    pub votes: usize,
+}
+
+impl Chosen {
+    /// Whether the target becomes justified if all the voters are counted. One that is its own source, as in the first
+    /// votes after genesis, is justified before.
+    pub(crate) fn justifies(&self, num_validators: usize) -> bool {
+        self.data.target.slot > self.data.source.slot
+            && 3 * (self.counted.len() + self.voters.count_beyond(&self.counted)) >= 2 * num_validators
+    }
 }
 
 /// What a block carries of one data.

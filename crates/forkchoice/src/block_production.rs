@@ -17,7 +17,7 @@ use lathe_types::{
     State, TreeHash, ValidatorIndex,
 };
 
-use crate::block_budget::{Budget, Share, allot};
+use crate::block_budget::{Budget, Chosen, Share, WholeProof, allot};
 use crate::coverage::{ValidatorSet, select_proofs_for_coverage};
 
 /// What a block is built on and from.
@@ -98,39 +98,6 @@ pub enum Room {
         /// The votes whose room it takes.
         votes: usize,
     },
-}
-
-/// Votes that a block may carry: one data, and the proofs over it.
-#[derive(Clone, Debug)]
-pub(crate) struct Chosen {
-    pub data: AttestationData,
-    /// Proofs that voters can be taken out of.
-    pub proofs: Vec<Arc<SingleMessageAggregate>>,
-    /// Proofs that stand and fall as a whole.
-    pub whole: Vec<WholeProof>,
-    /// Everybody whom any of them covers.
-    pub voters: ValidatorSet,
-    /// Those whose votes for the target the chain has counted already.
-    pub counted: ValidatorSet,
-}
-
-/// A proof that stands and falls as a whole.
-#[derive(Clone, Debug)]
-pub(crate) struct WholeProof {
-    pub proof: Arc<SingleMessageAggregate>,
-    pub voters: ValidatorSet,
-    /// As in [`Room::Whole`].
-    pub content: u64,
-    pub votes: usize,
-}
-
-impl Chosen {
-    /// Whether the target becomes justified if all the voters are counted. One that is its own source, as in the first
-    /// votes after genesis, is justified before.
-    pub(crate) fn justifies(&self, num_validators: usize) -> bool {
-        self.data.target.slot > self.data.source.slot
-            && 3 * (self.counted.len() + self.voters.count_beyond(&self.counted)) >= 2 * num_validators
-    }
 }
 
 /// Builds a valid block on the given state.

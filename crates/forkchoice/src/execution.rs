@@ -4,44 +4,11 @@
 //! votes or proposes asks first whether the head is [`PayloadStatus::Valid`]. A verdict reaches further than its block:
 //! a valid payload vouches for all before it, an invalid one takes along all after it.
 
-use lathe_types::{Checkpoint, Root, Slot, State};
+use lathe_types::{Checkpoint, Root, Slot};
 
+use crate::payload::{Payload, PayloadStatus};
 use crate::store::{BlockInfo, Store};
 use crate::tree::NodeId;
-
-/// How far a payload has been judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PayloadStatus {
-    /// The execution layer has executed it.
-    Valid,
-    /// Not judged yet.
-    Optimistic,
-    /// The execution layer refuses it. Only the oldest block of the store can be in this state: all others leave.
-    Invalid,
-}
-
-/// The payload of a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Payload {
-    /// Its hash, as the execution layer computes it.
-    pub block_hash: Root,
-    /// How far it has been judged.
-    pub status: PayloadStatus,
-}
-
-impl Payload {
-    pub(crate) fn unjudged(post_state: &State) -> Option<Self> {
-        let header = post_state.latest_execution_payload_header.as_ref()?;
-        Some(Self { block_hash: header.block_hash, status: PayloadStatus::Optimistic })
-    }
-
-    /// There is nothing to execute in a genesis. Any other anchor is as unjudged as its descendants.
-    pub(crate) fn of_anchor(state: &State) -> Option<Self> {
-        let payload = Self::unjudged(state)?;
-        let is_genesis = state.slot == Slot(0);
-        Some(if is_genesis { Self { status: PayloadStatus::Valid, ..payload } } else { payload })
-    }
-}
 
 /// The hashes by which the execution layer knows the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

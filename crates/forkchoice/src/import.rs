@@ -8,7 +8,7 @@ use lathe_types::{
 };
 
 use crate::coverage::ValidatorSet;
-use crate::execution::Payload;
+use crate::payload::Payload;
 use crate::store::Store;
 use crate::votes::Vote;
 

@@ -19,6 +19,7 @@ mod duties;
 mod execution;
 mod head;
 mod import;
+mod payload;
 mod pool;
 mod pruning;
 mod signatures;
@@ -28,15 +29,15 @@ mod tree;
 mod validation;
 mod votes;
 
-pub use aggregation::AggregationJob;
+pub use aggregation::{AggregationJob, Prove};
 pub use block_production::{BlockInputs, BuiltBlock, ProofWork, Room, attach_payload, build_block};
 pub use coverage::{Selection, ValidatorSet, select_proofs_for_coverage};
-pub use execution::{ExecutionHashes, Invalidated, Payload, PayloadStatus};
+pub use execution::{ExecutionHashes, Invalidated};
+pub use payload::{Payload, PayloadStatus};
 pub use pool::{MAX_KNOWN_DATA, MAX_NEW_DATA, MAX_POOL_BYTES, MAX_PROOFS_PER_DATA};
 pub use pruning::{KEPT_ANCESTOR_SLOTS, Pruned};
 pub use signatures::MAX_ATTESTATION_SIGNATURES;
 pub use store::{BlockInfo, PayloadView, PoolSizes, Store};
-pub use timeline::Prove;
 pub use validation::BlockCheck;
 
 #[cfg(test)]

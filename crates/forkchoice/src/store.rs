@@ -8,7 +8,7 @@ use lathe_types::{
     RejectionReason, Root, SingleMessageAggregate, Slot, State, TreeHash, ValidatorIndex,
 };
 
-use crate::execution::Payload;
+use crate::payload::Payload;
 use crate::pool::{MAX_KNOWN_DATA, MAX_NEW_DATA, PayloadPool};
 use crate::signatures::SignaturePool;
 use crate::tree::{Node, Tree};

@@ -1,12 +1,9 @@
 //! Interval ticks and the passing of time.
 
-use lathe_types::{INTERVALS_PER_SLOT, Interval, Phase, SignedAggregatedAttestation, SingleMessageAggregate};
+use lathe_types::{INTERVALS_PER_SLOT, Interval, Phase, SignedAggregatedAttestation};
 
-use crate::aggregation::AggregationJob;
+use crate::aggregation::Prove;
 use crate::store::Store;
-
-/// Makes the proof that a job asks for, or `None` if it cannot.
-pub type Prove<'a> = dyn FnMut(&AggregationJob) -> Option<SingleMessageAggregate> + 'a;
 
 impl Store {
     /// Advances time by one interval and does what is due there. With `prove`, the store aggregates in place at

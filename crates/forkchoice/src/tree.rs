@@ -3,12 +3,13 @@
 //! Blocks are found by root, ancestors by skip links in logarithmic time, so that judging a vote stays cheap however
 //! long finality has been away. Pruning rebuilds the arena; ids are therefore never kept outside one call.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use lathe_types::{Checkpoint, Root, Slot, State, ValidatorIndex};
 
-use crate::execution::Payload;
+use crate::payload::Payload;
 
 /// Position of a block in the arena.
 pub(crate) type NodeId = usize;
@@ -101,16 +102,8 @@ impl Tree {
 
     /// The block itself if it is at or before `slot`, else its nearest ancestor that is. Where the tree ends before
     /// that, the oldest block, whose slot is then later.
-    pub(crate) fn ancestor_at_or_before(&self, mut id: NodeId, slot: Slot) -> NodeId {
-        while self.nodes[id].slot > slot {
-            let node = &self.nodes[id];
-            let skip = node.skip.filter(|skip| self.nodes[*skip].slot >= slot);
-            match skip.or(node.parent) {
-                Some(next) => id = next,
-                None => break,
-            }
-        }
-        id
+    pub(crate) fn ancestor_at_or_before(&self, id: NodeId, slot: Slot) -> NodeId {
+        self.climb(id, |node| node.slot.cmp(&slot))
     }
 
     /// Whether the block at `descendant` is, or descends from, the block at `ancestor`.
@@ -150,10 +143,16 @@ impl Tree {
         dropped
     }
 
-    fn ancestor_at_height(&self, mut id: NodeId, height: usize) -> NodeId {
-        while self.nodes[id].height > height {
+    fn ancestor_at_height(&self, id: NodeId, height: usize) -> NodeId {
+        self.climb(id, |node| node.height.cmp(&height))
+    }
+
+    /// From a block towards the root to the first that is not beyond the place that `compare` compares it with, by skip
+    /// links wherever those do not lead past it.
+    fn climb(&self, mut id: NodeId, compare: impl Fn(&Node) -> Ordering) -> NodeId {
+        while compare(&self.nodes[id]).is_gt() {
             let node = &self.nodes[id];
-            let skip = node.skip.filter(|skip| self.nodes[*skip].height >= height);
+            let skip = node.skip.filter(|skip| compare(&self.nodes[*skip]).is_ge());
             match skip.or(node.parent) {
                 Some(next) => id = next,
                 None => break,

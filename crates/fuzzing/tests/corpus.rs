@@ -1,6 +1,6 @@
 //! The corpus, replayed: whatever a search has found stays found.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, and may print")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 //! figures beside those of keys without marks, slot by slot in turn, and beside the time that the signatures alone
 //! would take, and writes `bench/signer.json` into the target directory.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and stops where it fails")]
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -2,7 +2,7 @@
 //! `bench/aggregation.json` into the target directory. Each case runs in a process of its own, so that its memory is
 //! its own; times are the least of some rounds, so that a busy machine disturbs them little.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and stops where it fails")]
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -4,7 +4,7 @@
 //!
 //! Every figure is the least of many short rounds, so that a busy machine disturbs the ratios little.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and stops where it fails")]
 
 use std::hint::black_box;
 use std::path::PathBuf;

@@ -14,6 +14,7 @@ mod slot_clock;
 mod ssz;
 pub(crate) mod state_transition;
 mod sync;
+mod validator_duty_gate;
 mod verify_multi_message_proofs;
 pub(crate) mod verify_signatures;
 mod verify_single_message_proofs;
@@ -35,6 +36,7 @@ pub fn of(kind: &str) -> Runner {
         "ssz" => ssz::run,
         "state_transition" => state_transition::run,
         "sync" => sync::run,
+        "validator_duty_gate" => validator_duty_gate::run,
         "verify_multi_message_proofs" => verify_multi_message_proofs::run,
         "verify_signatures" => verify_signatures::run,
         "verify_single_message_proofs" => verify_single_message_proofs::run,

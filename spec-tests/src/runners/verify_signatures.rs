@@ -44,7 +44,7 @@ pub(crate) fn drive(case: &Case) -> Result<CaseReport<Nothing>, Failure> {
     let Body { anchor_state: Json(state), signed_block: Json(signed) } = case.body()?;
     let block = &signed.block;
     Ok(match block_statements(block, block.tree_hash_root(), &state.validators) {
-        Err(rejection) => CaseReport::failure(&rejection),
+        Err(rejection) => CaseReport::rejection(&rejection),
         Ok(_) if case.proof_setting == ProofSetting::Mocked => CaseReport::success(Nothing {}),
         Ok(_) => CaseReport::failure(&NEEDS_LEANVM),
     })
@@ -53,12 +53,10 @@ pub(crate) fn drive(case: &Case) -> Result<CaseReport<Nothing>, Failure> {
 /// What is left once the structure is sound: a mocked proof is accepted, a real one takes leanVM, and the only reason
 /// left to refuse it is `proof_reason`.
 pub(super) fn judge(case: &Case, proof_reason: RejectionReason) -> Outcome {
-    match (case.proof_setting, case.rejection) {
+    match (case.proof_setting, &case.rejection) {
         (ProofSetting::Mocked, _) => case.expect_rejection(None),
         (ProofSetting::Valid, None) => Ok(Verdict::NeedsLeanVm),
-        (ProofSetting::Invalid, Some(reason)) if reason == proof_reason => Ok(Verdict::NeedsLeanVm),
-        (_, expected) => {
-            Err(Failure::new(expected.map_or("acceptance", RejectionReason::name), "a sound structure"))
-        }
+        (ProofSetting::Invalid, Some(_)) if case.expects(proof_reason) => Ok(Verdict::NeedsLeanVm),
+        (_, expected) => Err(Failure::new(expected.as_deref().unwrap_or("acceptance"), "a sound structure")),
     }
 }

@@ -1,8 +1,7 @@
 //! Proofs that stand and fall as a whole, among votes that can be carried one by one.
 
 use super::*;
-use crate::block_budget::{Budget, Share, allot};
-use crate::block_production::{Chosen, WholeProof};
+use crate::block_budget::{Budget, Chosen, Share, WholeProof, allot};
 
 const VALIDATORS: usize = 12;
 

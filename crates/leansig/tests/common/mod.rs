@@ -1,6 +1,12 @@
 //! What the integration tests share.
 
-#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::print_stdout)]
+#![allow(
+    dead_code,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and may print"
+)]
 
 use std::path::PathBuf;
 

@@ -219,23 +219,23 @@ pub(super) const FILES: &[File] = &[
         flips: &[
             Flip {
                 rule: "votes are taken in early only for a proposal",
-                old: "(0, _) if has_proposal =>",
-                new: "(0, _) if has_proposal || true =>",
+                old: "(Phase::Propose, _) if has_proposal =>",
+                new: "(Phase::Propose, _) if has_proposal || true =>",
             },
             Flip {
                 rule: "a proposal takes in pending votes",
-                old: "(0, _) if has_proposal =>",
-                new: "(0, _) if has_proposal && false =>",
+                old: "(Phase::Propose, _) if has_proposal =>",
+                new: "(Phase::Propose, _) if has_proposal && false =>",
             },
             Flip {
                 rule: "the safe target moves in interval 3",
-                old: "(3, _) => self.update_safe_target(),",
-                new: "(1, _) => self.update_safe_target(),",
+                old: "(Phase::UpdateSafeTarget, _) => self.update_safe_target(),",
+                new: "(Phase::UpdateSafeTarget, _) => {}",
             },
             Flip {
                 rule: "votes count from interval 4 on",
-                old: "(4, _) => self.accept_new_attestations(),",
-                new: "(4, _) => {}",
+                old: "(Phase::AcceptVotes, _) => self.accept_new_attestations(),",
+                new: "(Phase::AcceptVotes, _) => {}",
             },
             Flip {
                 rule: "a proposal is due in the last interval only",

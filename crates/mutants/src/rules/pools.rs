@@ -138,8 +138,8 @@ pub(super) const FILES: &[File] = &[
             },
             Flip {
                 rule: "an ancestor is not jumped over",
-                old: "self.nodes[*skip].slot >= slot);",
-                new: "self.nodes[*skip].slot.0 + 1 >= slot.0);",
+                old: "compare(&self.nodes[*skip]).is_ge());",
+                new: "true || compare(&self.nodes[*skip]).is_ge());",
             },
         ],
     },

@@ -1,7 +1,13 @@
 //! What the integration tests share: the scheme once more, word for word as it is described and as slow as that is, on
 //! another implementation of the hash.
 
-#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::print_stdout)]
+#![allow(
+    dead_code,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and may print"
+)]
 
 use std::path::PathBuf;
 

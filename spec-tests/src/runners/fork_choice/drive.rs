@@ -5,7 +5,7 @@ use lathe_forkchoice::Store;
 use lathe_types::{Block, Checkpoint, Interval, Root, Slot, State};
 use serde::{Deserialize, Serialize};
 
-use super::session::{OpaqueProofs, Session};
+use super::session::{OpaqueProofs, Refusal, Session};
 use super::shapes::Step;
 use crate::json::Json;
 use crate::outcome::Failure;
@@ -25,6 +25,8 @@ pub(crate) struct Anchor {
 pub(crate) struct StepReport {
     accepted: bool,
     error: Option<String>,
+    /// The specification's name of the reason, if a rule refused it.
+    rejection_reason: Option<&'static str>,
     snapshot: Snapshot,
 }
 
@@ -57,11 +59,16 @@ impl Drive {
 
     /// Takes a fixture's step.
     pub(crate) fn step(&mut self, step: Step) -> Result<StepReport, Failure> {
-        let (event, expectation) = step.split()?;
-        let outcome = self.0.apply(event, &expectation);
+        let (event, _) = step.split()?;
+        let outcome = self.0.apply(event);
+        let rejection_reason = match &outcome {
+            Err(Refusal::Rule(rejection)) => Some(rejection.reason.name()),
+            _ => None,
+        };
         Ok(StepReport {
             accepted: outcome.is_ok(),
             error: outcome.err().map(|refusal| refusal.to_string()),
+            rejection_reason,
             snapshot: Snapshot::of(&self.0.store),
         })
     }

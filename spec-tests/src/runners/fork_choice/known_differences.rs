@@ -17,6 +17,10 @@ const EQUIVOCATION: &str =
 /// A vote for a block that finality has passed or orphaned is no longer taken in.
 const FINALIZED: &str = "leanSpec#1179: a vote is refused unless its head descends from the finalized block";
 
+/// The fixture's maker counted votes that it did not write down.
+pub(super) const UNSTATED_VOTES: &str =
+    "the file does not hold votes that its maker counted; with them everything is as stated";
+
 /// The order in which data was first seen.
 #[derive(Default)]
 pub(super) struct Arrivals(BTreeMap<Root, usize>);

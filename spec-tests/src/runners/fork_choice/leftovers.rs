@@ -1,51 +1,91 @@
-//! Votes that the fixtures' maker left in the store without delivering them.
+//! Votes that the fixtures' maker leaves in the store when it builds a block.
 //!
-//! To build a block, the maker gossips the votes that the block's author asked for inside a copy of the store, builds
-//! from what that copy counts, and keeps the counted proofs. Those votes that made it into the block stand in its body;
-//! of the others a fixture shows only the root of their data, in the snapshot. They move weights all the same, so their
-//! data is searched for among the votes that the store's blocks admit.
+//! It does so in a copy of the store: advances it to the block's slot, gossips the votes that the block's author asked
+//! for, aggregates, counts what is pending, and builds. The proofs that the copy counts then are kept. This repeats it
+//! from the block alone: what its body carries and nothing at hand covers was asked for.
+//!
+//! Votes that were asked for and did not fit the block are in no part of the file but the roots of their data, in the
+//! snapshots. Such a case cannot be passed from what it states; [`with_unstated`] shows that nothing else is amiss.
 
 use std::sync::Arc;
 
-use lathe_forkchoice::{Store, ValidatorSet};
-use lathe_types::{AggregationBits, AttestationData, Block, Checkpoint, Participation, Root, Slot, TreeHash};
+use lathe_forkchoice::{PayloadView, Store, ValidatorSet};
+use lathe_types::{
+    AggregatedAttestation, AggregationBits, AttestationData, Block, Checkpoint, Interval, Participation,
+    RejectionReason, Root, SingleMessageAggregate, Slot, TreeHash,
+};
 
 use super::proofs;
+use super::session::tick;
 use super::snapshot::ProofCoverage;
-use crate::outcome::Failure;
 
 /// Votes tried for one data root at most; the chains in fixtures are short.
 const MAX_SEARCH: usize = 2_000_000;
 
-/// Puts into the counted pool what building `block` left there, given what the pool is going to hold.
-pub(super) fn insert(store: &mut Store, block: &Block, expected: &[ProofCoverage]) -> Result<(), Failure> {
-    // What went into the block, unless it was built from proofs at hand.
+/// Puts into the counted pool what building `block` leaves there.
+pub(super) fn insert(store: &mut Store, block: &Block) {
+    let mut copy = store.clone();
+    tick(&mut copy, Interval::from_slot(block.slot), true);
     for attestation in &block.body.attestations {
-        let data_root = attestation.data.tree_hash_root();
-        let mut covered =
-            ValidatorSet::covered_by(store.latest_known_aggregated_payloads().proofs(&data_root));
-        covered.extend(&ValidatorSet::covered_by(store.latest_new_aggregated_payloads().proofs(&data_root)));
-        let voters = ValidatorSet::of(&attestation.aggregation_bits);
-        if !voters.is_subset_of(&covered) {
-            insert_known(store, attestation.data, &voters);
+        gossip_what_is_missing(&mut copy, attestation);
+    }
+    copy.aggregate(&mut proofs::mock_aggregate);
+    copy.accept_new_attestations();
+    let counted: Vec<(AttestationData, Arc<SingleMessageAggregate>)> = copy
+        .latest_known_aggregated_payloads()
+        .iter()
+        .flat_map(|(_, data, proofs)| proofs.iter().map(move |proof| (data, proof.clone())))
+        .collect();
+    for (data, proof) in counted {
+        store.insert_known_aggregate(data, proof);
+    }
+}
+
+/// Gossips the votes of those whom no proof and no signature covers.
+fn gossip_what_is_missing(store: &mut Store, attestation: &AggregatedAttestation) {
+    let data = attestation.data;
+    let data_root = data.tree_hash_root();
+    let covered_by = |pool: PayloadView<'_>| ValidatorSet::covered_by(pool.proofs(&data_root));
+    let mut missing = ValidatorSet::of(&attestation.aggregation_bits);
+    missing.subtract(&covered_by(store.latest_new_aggregated_payloads()));
+    missing.subtract(&covered_by(store.latest_known_aggregated_payloads()));
+    if let Some((_, signers)) = store.attestation_signatures().get(&data_root) {
+        missing.subtract(&signers.iter().copied().collect());
+    }
+    for voter in missing.iter() {
+        let signature = proofs::placeholder_signature();
+        match store.on_gossip_attestation(voter, &data, signature, true) {
+            // The fixtures were made when such votes were still taken in.
+            Err(refusal) if refusal.reason == RejectionReason::HeadNotDescendantOfFinalized => {
+                return insert_known(store, data, &missing);
+            }
+            // What the store refuses otherwise was never gossiped.
+            Ok(()) | Err(_) => {}
         }
     }
+}
 
-    // What did not.
-    for ProofCoverage { data_root, participant_sets } in expected {
-        let is_known = store.latest_known_aggregated_payloads().iter().any(|(root, ..)| root == *data_root)
-            || store.latest_new_aggregated_payloads().iter().any(|(root, ..)| root == *data_root);
-        if is_known || participant_sets.is_empty() {
+/// The store after `block` with the votes that only the snapshot tells of, if all of them are votes that the store's
+/// blocks admit; `None` if there are none.
+pub(super) fn with_unstated(store: &Store, block: &Block, counted: &[ProofCoverage]) -> Option<Store> {
+    let mut with = store.clone();
+    let is_known = |root: &Root| {
+        let pools = [store.latest_known_aggregated_payloads(), store.latest_new_aggregated_payloads()];
+        pools.into_iter().flat_map(PayloadView::iter).any(|(known, ..)| known == *root)
+    };
+    let mut added = false;
+    for ProofCoverage { data_root, participant_sets } in counted {
+        if is_known(data_root) || participant_sets.is_empty() {
             continue;
         }
-        let data = find_data(store, block, data_root).ok_or_else(|| {
-            Failure::new("a vote that the store's blocks admit", format!("data root {data_root}"))
-        })?;
+        let data = find_data(store, block, data_root)?;
         for participants in participant_sets {
-            insert_known(store, data, &participants.iter().copied().collect());
+            insert_known(&mut with, data, &participants.iter().copied().collect());
         }
+        added = true;
     }
-    Ok(())
+    with.update_head();
+    added.then_some(with)
 }
 
 fn insert_known(store: &mut Store, data: AttestationData, voters: &ValidatorSet) {

@@ -2,7 +2,8 @@
 //!
 //! The fixtures come from a runner that builds blocks out of the store itself, and some of what it leaves behind shows
 //! in their snapshots: votes asked for in a block enter the counted pool as proofs before the block is imported, and
-//! every tick aggregates. This runner repeats that; a node must not.
+//! every tick aggregates. This runner repeats that; a node must not. What a step must look like afterwards is only
+//! compared with, never used.
 
 mod checks;
 pub(crate) mod drive;
@@ -13,7 +14,7 @@ mod session;
 mod shapes;
 mod snapshot;
 
-use lathe_types::{Block, Root, TreeHash};
+use lathe_types::{Block, Rejection, RejectionReason, Root, SignedAggregatedAttestation, TreeHash};
 
 use crate::fixtures::{Case, ProofSetting};
 use crate::outcome::{Failure, Outcome, Verdict};
@@ -25,21 +26,25 @@ pub(super) fn run(case: &Case) -> Outcome {
     let body: Body = case.body()?;
     let opaque = match case.proof_setting {
         ProofSetting::Mocked => OpaqueProofs::Refuse,
-        ProofSetting::Valid | ProofSetting::Invalid => OpaqueProofs::Believe,
+        ProofSetting::Valid | ProofSetting::Invalid => OpaqueProofs::LeaveOpen,
     };
     let session = match Session::open(body.anchor_state.0, &body.anchor_block.0, opaque) {
         Ok(session) => session,
         Err(rejection) => return case.expect_rejection(Some(rejection.reason)),
     };
     case.expect_rejection(None)?;
-    let mut world = World { session, arrivals: Arrivals::default() };
+    let mut world =
+        World { session, arrivals: Arrivals::default(), needs_leanvm: false, unstated_votes: false };
     for (index, step) in body.steps.into_iter().enumerate() {
         let difference = world.step(step).map_err(|failure| failure.at(format!("step {index}")))?;
         if let Some(reason) = difference {
             return Ok(Verdict::KnownDifference(reason));
         }
     }
-    Ok(if world.session.needs_leanvm { Verdict::NeedsLeanVm } else { Verdict::Passed })
+    if world.unstated_votes {
+        return Ok(Verdict::KnownDifference(known_differences::UNSTATED_VOTES));
+    }
+    Ok(if world.needs_leanvm { Verdict::NeedsLeanVm } else { Verdict::Passed })
 }
 
 /// A session whose every step is compared.
@@ -47,6 +52,10 @@ struct World {
     session: Session,
     /// The order in which votes came.
     arrivals: Arrivals,
+    /// Whether a verdict had to be believed that only leanVM can give.
+    needs_leanvm: bool,
+    /// Whether a snapshot told of votes that no step did.
+    unstated_votes: bool,
 }
 
 impl World {
@@ -59,23 +68,47 @@ impl World {
         for attestation in delivered.iter().flat_map(|block| &block.body.attestations) {
             self.arrivals.note(attestation.data.tree_hash_root());
         }
-        let outcome = match self.session.apply(event, &expectation) {
+        let outcome = match self.session.apply(event) {
             Ok(()) => Ok(()),
             Err(Refusal::Rule(rejection)) => Err(rejection),
-            Err(Refusal::Nonsense(failure)) => return Err(failure),
-            Err(refusal @ Refusal::NeedsLeanVm) => return Err(Failure::new("a verdict", refusal)),
+            Err(Refusal::NeedsLeanVm(aggregate)) => self.believe(&aggregate, &expectation),
         };
         if let Some(reason) = known_differences::explain_outcome(&expectation, &outcome) {
             return Ok(Some(reason));
         }
         expectation.check_outcome(outcome)?;
         self.note_arrivals();
-        if let Err(failure) = self.compare(&expectation, delivered.as_ref(), old_head) {
-            let store = &self.session.store;
-            let explain = |snapshot| known_differences::explain_weights(snapshot, store, &self.arrivals);
-            return expectation.snapshot.as_ref().and_then(explain).map(Some).ok_or(failure);
+        let Err(failure) = self.compare(&expectation, delivered.as_ref(), old_head) else {
+            return Ok(None);
+        };
+        let Some(snapshot) = &expectation.snapshot else { return Err(failure) };
+        let store = &self.session.store;
+        if let Some(reason) = known_differences::explain_weights(snapshot, store, &self.arrivals) {
+            return Ok(Some(reason));
         }
+
+        // The votes of the snapshot that no step states: nothing else may differ once they are counted.
+        let counted = &snapshot.known_aggregated_payloads;
+        let with = delivered.as_ref().and_then(|block| leftovers::with_unstated(store, block, counted));
+        self.session.store = with.ok_or(failure)?;
+        self.unstated_votes = true;
+        self.compare(&expectation, delivered.as_ref(), old_head)?;
         Ok(None)
+    }
+
+    /// Every rule before a proof's verdict has been applied, and what follows from the verdict is still compared. The
+    /// case does not count as passed.
+    fn believe(
+        &mut self,
+        aggregate: &SignedAggregatedAttestation,
+        expectation: &Expectation,
+    ) -> Result<(), Rejection> {
+        self.needs_leanvm = true;
+        let invalid = RejectionReason::InvalidSignature;
+        if expectation.rejection.as_deref() == Some(invalid.name()) {
+            return Err(Rejection::new(invalid, "by the fixture's word"));
+        }
+        self.session.store.on_gossip_aggregated_attestation(aggregate)
     }
 
     fn compare(

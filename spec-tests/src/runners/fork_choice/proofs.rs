@@ -3,8 +3,9 @@
 use lathe_forkchoice::{AggregationJob, ValidatorSet};
 use lathe_leansig as leansig;
 use lathe_types::{
-    AggregationBits, Participation, ProofBytes, PublicKey, Rejection, RejectionReason, Root, SignatureShape,
-    SignedAggregatedAttestation, SignedAttestation, SingleMessageAggregate, TreeHash,
+    AggregationBits, Decode, Participation, ProofBytes, PublicKey, Rejection, RejectionReason, Root,
+    Signature, SignatureShape, SignedAggregatedAttestation, SignedAttestation, SingleMessageAggregate,
+    TreeHash,
 };
 
 /// What every mocked proof begins with.
@@ -31,6 +32,17 @@ pub(super) fn mock_aggregate(job: &AggregationJob) -> Option<SingleMessageAggreg
 /// Whether a proof is mocked, and so taken for valid.
 pub(super) fn is_mock(aggregate: &SignedAggregatedAttestation) -> bool {
     aggregate.proof.proof.starts_with(MOCK_PROOF_PREFIX)
+}
+
+/// A signature that decodes, for votes whose signature nobody has.
+pub(super) fn placeholder_signature() -> Signature {
+    let shape = SignatureShape::TEST;
+    let mut bytes = vec![0; shape.encoded_len()];
+    let hashes_offset = 40 + 32 * shape.siblings() as u32;
+    for (at, offset) in [(0, 36_u32), (32, hashes_offset), (36, 4)] {
+        bytes[at..at + 4].copy_from_slice(&offset.to_le_bytes());
+    }
+    Signature::from_ssz_bytes(&bytes).unwrap_or_else(|error| unreachable!("all zeros decode: {error:?}"))
 }
 
 /// Verifies a vote's signature for real, under the scheme that its length belongs to.
