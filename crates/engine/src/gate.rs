@@ -9,8 +9,16 @@
 //! A claim is not evidence: nobody has signed it. It asks for a fetch, and may hold duties back for as long as an
 //! honest peer takes to deliver ([`CLAIM_PATIENCE_SLOTS`]), over all peers and addresses together. Only blocks that are
 //! imported and move our head on, which validators have signed, let claims count anew.
+//!
+//! Where the clock shows much more than the chain, it may be the clock that is wrong: at a start, and after it has
+//! jumped. Then duties wait for evidence: blocks that bring the head close to the clock end the wait, as do
+//! [`DOUBT_SLOTS`] in which no block speaks against the clock; each one that does prolongs it
+//! ([`crate::plausibility`] tells late blocks and says so aloud once there are enough). A stranger has none of these to
+//! send: they are signed, and new to us.
 
 use lathe_types::Slot;
+
+use crate::plausibility::FAR_SLOTS;
 
 /// Lag, in slots, past which the local chain is too old to vote from (leanSpec `SYNC_LAG_THRESHOLD`).
 pub(crate) const SYNC_LAG_THRESHOLD: u64 = 4;
@@ -27,6 +35,10 @@ pub(crate) const CLAIM_PATIENCE_SLOTS: u64 = 8;
 /// Slots that a node which starts behind waits for the first word of a peer before it believes that nobody is ahead.
 pub(crate) const STARTUP_GRACE_SLOTS: u64 = 4;
 
+/// Slots, the first not whole, for which a clock that may be wrong is held against what peers say. A network that runs
+/// has sent a block by then, or two.
+pub(crate) const DOUBT_SLOTS: u64 = 3;
+
 /// What the gate is judged by.
 #[derive(Clone, Copy, Debug)]
 pub struct ChainLag {
@@ -40,12 +52,21 @@ pub struct ChainLag {
     pub heard_of_peers: bool,
 }
 
+/// How long a clock is doubted.
+#[derive(Clone, Copy)]
+enum Doubt {
+    UntilAWord,
+    Until(Slot),
+}
+
 /// Open or closed, with the memory that hysteresis needs.
 #[derive(Default)]
 pub struct Gate {
     closed: bool,
     /// A node that starts behind does not trust its silence before this slot.
     grace_until: Option<Slot>,
+    /// A clock that is far ahead of the chain is not trusted before this slot, counted from the first word of a peer.
+    doubt: Option<Doubt>,
     /// The newest head that we have had.
     best_head: Slot,
     /// When claims of newer heads began to count against us, as long as our head has not moved on since.
@@ -60,7 +81,25 @@ impl Gate {
             self.closed = true;
             self.claimed_since = Some(clock);
             self.grace_until = Some(Slot(clock.0.saturating_add(STARTUP_GRACE_SLOTS)));
+            self.clock_jumped(clock, head);
         }
+    }
+
+    /// The clock shows a time that this node has not come to step by step.
+    pub(crate) fn clock_jumped(&mut self, clock: Slot, head: Slot) {
+        if clock.0.saturating_sub(head.0) >= FAR_SLOTS {
+            self.doubt = Some(Doubt::UntilAWord);
+        }
+    }
+
+    /// A block that others have signed lies far behind the clock.
+    pub(crate) fn clock_contradicted(&mut self, clock: Slot) {
+        self.doubt = self.doubt.map(|_| Doubt::Until(doubt_from(clock)));
+    }
+
+    /// The clock was set back: what it showed before does not matter any more.
+    pub(crate) fn clock_corrected(&mut self) {
+        (self.doubt, self.grace_until) = (None, None);
     }
 
     /// Whether duties rest.
@@ -88,6 +127,9 @@ impl Gate {
             return true;
         }
         self.grace_until = None;
+        if self.is_doubted(chain, lag) {
+            return true;
+        }
         // Without a newer block anywhere there is nothing to catch up with, however large the lag.
         let Some(newest) = chain.newest_unheld.filter(|newest| *newest > chain.head) else {
             return false;
@@ -105,6 +147,22 @@ impl Gate {
         self.claimed_since = Some(since);
         chain.clock.0 - since.0 < CLAIM_PATIENCE_SLOTS
     }
+
+    /// Whether the clock is still held against what others say. Without a peer there is nothing to hold it against.
+    fn is_doubted(&mut self, chain: ChainLag, lag: u64) -> bool {
+        if matches!(self.doubt, Some(Doubt::UntilAWord)) && chain.heard_of_peers {
+            self.doubt = Some(Doubt::Until(doubt_from(chain.clock)));
+        }
+        let lasts = matches!(self.doubt, Some(Doubt::Until(until)) if chain.clock < until);
+        if !lasts || lag <= HYSTERESIS_BAND {
+            self.doubt = None;
+        }
+        self.doubt.is_some()
+    }
+}
+
+fn doubt_from(clock: Slot) -> Slot {
+    Slot(clock.0.saturating_add(DOUBT_SLOTS))
 }
 
 #[cfg(test)]
@@ -196,8 +254,49 @@ mod tests {
         gate.update(silent(104));
         assert!(!gate.is_closed(), "grace is over");
         let mut gate = Gate::default();
-        gate.start(Slot(100), Slot(10));
-        gate.update(lag(100, 10, Some(10)));
+        gate.start(Slot(17), Slot(10));
+        gate.update(lag(17, 10, Some(10)));
         assert!(!gate.is_closed(), "a peer says that it has nothing newer either");
+    }
+
+    /// The first slot from `start` on, by a clock 90 slots ahead of the head, in which the gate is open.
+    fn opens(gate: &mut Gate, start: u64) -> u64 {
+        let is_open = |clock: &u64| {
+            gate.update(lag(*clock, 10, None));
+            !gate.is_closed()
+        };
+        (start..start + 100).find(is_open).unwrap()
+    }
+
+    #[test]
+    fn a_clock_far_ahead_of_the_chain_is_doubted_until_nothing_speaks_against_it() {
+        for starts in [true, false] {
+            let doubtful = || {
+                let mut gate = Gate::default();
+                if starts {
+                    gate.start(Slot(100), Slot(10));
+                } else {
+                    gate.clock_jumped(Slot(100), Slot(10));
+                }
+                gate
+            };
+            assert_eq!(opens(&mut doubtful(), 100), 103, "peers are as far behind: a stall of everyone");
+            let mut gate = doubtful();
+            gate.update(lag(101, 10, None));
+            gate.clock_contradicted(Slot(102));
+            assert_eq!(opens(&mut gate, 102), 105);
+            gate.clock_contradicted(Slot(106));
+            assert_eq!(opens(&mut gate, 106), 106, "what has been trusted is not doubted again");
+            let mut gate = doubtful();
+            gate.update(lag(100, 98, None));
+            assert_eq!(opens(&mut gate, 100), 100, "a chain that has come close proves the clock");
+            let mut gate = doubtful();
+            gate.update(lag(100, 10, None));
+            gate.clock_corrected();
+            assert_eq!(opens(&mut gate, 15), 15);
+        }
+        let mut gate = Gate::default();
+        gate.clock_jumped(Slot(17), Slot(10));
+        assert_eq!(opens(&mut gate, 17), 17, "what is a little late says nothing");
     }
 }

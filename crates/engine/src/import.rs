@@ -78,8 +78,8 @@ impl Engine {
             self.aggregation.aggregate_seen(self.core.clock());
         }
         self.core.announce_import(block, Checkpoint { root, slot }, arrival);
-        if arrival.is_some() {
-            self.plausibility.block_came(self.core.now, slot);
+        if arrival.is_some() && self.plausibility.block_came(self.core.now, slot) {
+            self.gate.clock_contradicted(self.core.clock());
         }
         self.core.store_changed(&before, vec![(root, block.clone(), post_state)]);
         self.forget_finalized();

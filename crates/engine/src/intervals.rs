@@ -12,6 +12,7 @@ use crate::attesting::missed_by_all;
 use crate::engine::Engine;
 use crate::io::{Duty, Event, MissReason};
 use crate::observer::Step;
+use crate::plausibility::FAR_SLOTS;
 use crate::timeline::Advance;
 
 /// Slots for which missed duties are announced one by one after the clock jumped; a machine that slept for a day need
@@ -26,6 +27,11 @@ impl Engine {
         }
         if let Some(advance) = self.timeline.advance(self.core.now) {
             self.count_skipped(advance);
+            let skipped = advance.skipped_from.map_or(0, |from| advance.last.slot().0 - from.slot().0);
+            if skipped >= FAR_SLOTS {
+                self.gate.clock_jumped(self.core.clock(), self.core.store.head().slot);
+                self.update_gate();
+            }
             let last = advance.last;
             for interval in (advance.first.0..=last.0).map(Interval) {
                 self.begin_interval(interval, last);
@@ -44,6 +50,7 @@ impl Engine {
         self.aggregation.clock_corrected(clock);
         self.proposing.clock_corrected(&mut self.core, clock);
         self.plausibility.clock_corrected();
+        self.gate.clock_corrected();
         self.judge_clock();
         self.update_gate();
     }

@@ -13,7 +13,7 @@ use crate::time::Timer;
 /// Slots that a block may be late and still be in time.
 const TIMELY_SLOTS: u64 = 2;
 /// Slots behind the clock from which on a block says that the clock is wrong. No gossip is under way for that long.
-const FAR_SLOTS: u64 = 8;
+pub(crate) const FAR_SLOTS: u64 = 8;
 /// Slots whose blocks have to say so, over more than one slot of time: a node that was suspended reads its whole
 /// mailbox at once.
 const WITNESSES: usize = 2;
@@ -32,8 +32,8 @@ pub(crate) struct Plausibility {
 }
 
 impl Plausibility {
-    /// A block of `slot` came by gossip and was imported.
-    pub(crate) fn block_came(&mut self, now: Millis, slot: Slot) {
+    /// A block of `slot` came by gossip and was imported. Whether it speaks against the clock.
+    pub(crate) fn block_came(&mut self, now: Millis, slot: Slot) -> bool {
         let lag = now.slot().0.saturating_sub(slot.0);
         if lag <= TIMELY_SLOTS {
             *self = Self { rests: self.rests, ..Self::default() };
@@ -45,6 +45,7 @@ impl Plausibility {
             self.until = Some(Timer::after(now, REST_FOR_MS));
             self.slots_ahead = lag;
         }
+        lag >= FAR_SLOTS
     }
 
     /// The clock was set back: what spoke against it spoke against another time.

@@ -3,8 +3,8 @@
 
 mod support;
 
-use lathe_types::Slot;
-use support::{Hand, Made, anchor};
+use lathe_types::{AttestationData, Slot};
+use support::{Hand, Made, anchor, job_of};
 
 /// A node whose clock shows slot 150 while the network is at slot 2, with validator 0 of four.
 fn ahead() -> (Hand, Vec<Made>) {
@@ -90,4 +90,89 @@ fn a_small_step_back_repeats_nothing() {
     let effects = hand.run_to(6_500);
     assert!(!effects.iter().any(|effect| effect.contains("Attestation 0")), "{effects:?}");
     assert_eq!(hand.engine.view().head.slot, Slot(1));
+}
+
+#[test]
+fn after_a_correction_votes_count_as_their_slots_go_by() {
+    let (mut hand, blocks) = ahead();
+    hand.run_to(630_000);
+    hand.tick(12_100);
+    hand.import(3, &blocks[2]);
+    let (source, head) = (Made::genesis(&anchor(4)).checkpoint(), blocks[2].checkpoint());
+    let data = AttestationData { slot: Slot(3), head, target: head, source };
+    let job = job_of(&hand.gossip_aggregate(30, &[1, 2, 3], data));
+    hand.verified(job, &[true]);
+    let counts = |hand: &mut Hand| {
+        let pools = hand.engine.view().pools;
+        (pools.new_aggregates, pools.known_aggregates)
+    };
+    hand.run_to(15_199);
+    assert_eq!(counts(&mut hand), (1, 0));
+    hand.run_to(15_200);
+    assert_eq!(counts(&mut hand), (0, 1));
+}
+
+/// A chain of blocks for slots 1 to 12, of four validators.
+fn chain() -> Vec<Made> {
+    let first = Made::genesis(&anchor(4)).child(1, &[]);
+    (2..13).fold(vec![first], |mut chain, slot| {
+        chain.push(chain.last().unwrap().child(slot, &[]));
+        chain
+    })
+}
+
+/// Whether anything is signed, or made to be, while blocks come one a slot, the first of them at `now`.
+fn signs_while_blocks_come(hand: &mut Hand, now: i64, blocks: &[Made]) -> bool {
+    let mut signs = false;
+    for (n, block) in blocks.iter().enumerate() {
+        let effects = hand.run_to(now + 4_000 * n as i64);
+        signs |= effects.iter().any(|effect| effect.contains("sign") || effect.contains("prepare"));
+        hand.import(block.block.block.slot.0 as u8, block);
+    }
+    signs
+}
+
+#[test]
+fn a_clock_that_is_ahead_at_boot_signs_nothing_from_the_first_word_of_a_peer_on() {
+    let chain = chain();
+    for first_block_ms in [100, 3_900, 9_000] {
+        let mut hand = Hand::new(601_000, &[0, 1], false, anchor(4));
+        hand.status(7, 0, chain[0].checkpoint());
+        assert!(!signs_while_blocks_come(&mut hand, 601_000 + first_block_ms, &chain), "{first_block_ms}");
+        assert!(hand.engine.view().sync.is_syncing);
+    }
+}
+
+#[test]
+fn a_clock_that_steps_ahead_signs_nothing() {
+    let chain = chain();
+    for stepped_to in [601_000, 602_400, 603_300] {
+        let mut hand = Hand::new(4_000, &[0, 1], false, anchor(4));
+        hand.status(7, 0, chain[0].checkpoint());
+        hand.import(1, &chain[0]);
+        hand.run_to(5_000);
+        hand.tick(stepped_to);
+        assert_eq!(hand.events().iter().filter(|event| *event == "Syncing(true)").count(), 1);
+        assert!(!signs_while_blocks_come(&mut hand, stepped_to + 500, &chain[1..]), "{stepped_to}");
+        assert!(hand.engine.view().sync.is_syncing);
+    }
+}
+
+/// A network that stands still, and a node that starts in it: what its peers say, and what they send again, holds it
+/// back for two slots and the rest of the one that it starts in.
+#[test]
+fn what_nobody_signs_anew_prolongs_no_doubt() {
+    let chain = chain();
+    let mut hand = Hand::new(601_000, &[0], false, anchor(4));
+    let mut signed = Vec::new();
+    for slot in 150..160 {
+        hand.status(1_000 + slot, 0, chain[0].checkpoint());
+        hand.gossip_block(slot as u8, &chain[0].block);
+        if slot == 150 {
+            hand.verified(0, &[true]);
+        }
+        let effects = hand.run_to(4_000 * (slot as i64 + 1) - 1);
+        signed.extend(effects.iter().filter(|effect| effect.contains("Attestation 0")).map(|_| slot));
+    }
+    assert_eq!(signed, (153..160).collect::<Vec<_>>());
 }

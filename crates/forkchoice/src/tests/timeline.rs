@@ -76,3 +76,20 @@ fn time_never_runs_backwards() {
     store.on_tick(Interval(3), true, None);
     assert_eq!((store.time(), store.current_slot()), (Interval(7), Slot(1)));
 }
+
+#[test]
+fn after_a_rewind_ticks_go_on_from_there() {
+    let mut store = genesis(4);
+    let anchor = store.head();
+    let b1 = import(&mut store, anchor, 1, vec![]);
+    store.on_tick(Interval(755), false, None);
+    store.rewind_time(Interval(10));
+    assert_eq!((store.time(), store.current_slot()), (Interval(10), Slot(2)));
+    store.rewind_time(Interval(700));
+    assert_eq!(store.time(), Interval(10), "only back");
+    gossip(&mut store, vote(2, anchor, b1, b1), 0..3).unwrap();
+    store.on_tick(Interval(13), false, None);
+    assert_eq!(store.safe_target(), b1);
+    store.on_tick(Interval(14), false, None);
+    assert_eq!(store.latest_new_aggregated_payloads().iter().count(), 0);
+}
