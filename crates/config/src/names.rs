@@ -1,9 +1,13 @@
 //! Names that a file should not contain, and which ones were probably meant.
 
+/// Letters of a name that are looked at: names from a file may be long, and no known one is.
+const LONGEST: usize = 64;
+
 /// The known name that `unknown` is a misspelling of, if it resembles one. Case and the kind of separator do not count.
 pub(crate) fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
     let plain = |name: &str| -> Vec<char> {
-        name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect()
+        let letters = name.chars().filter(|c| !matches!(c, '_' | '-' | ' '));
+        letters.take(LONGEST).map(|c| c.to_ascii_lowercase()).collect()
     };
     let wanted = plain(unknown);
     let distances = known.iter().map(|name| (distance(&wanted, &plain(name)), *name));
@@ -14,9 +18,6 @@ pub(crate) fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// Letters to insert, remove or replace to turn one into the other.
 fn distance(a: &[char], b: &[char]) -> usize {
-    // Names from a file may be long, and no known one is.
-    const LONGEST: usize = 64;
-    let a = &a[..a.len().min(LONGEST)];
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);
