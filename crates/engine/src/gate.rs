@@ -128,6 +128,8 @@ impl Gate {
         }
         self.grace_until = None;
         if self.is_doubted(chain, lag) {
+            // The patience with claims runs meanwhile, so that the two do not add up.
+            self.claimed_since.get_or_insert(chain.clock);
             return true;
         }
         // Without a newer block anywhere there is nothing to catch up with, however large the lag.
