@@ -6,4 +6,5 @@ case "${1:-short}" in
   full) filter="" ;;
   *) echo "usage: $0 [short|full]" >&2; exit 2 ;;
 esac
-exec "${CARGO:-cargo}" test --workspace --test e2e --test external --test drop_in -- --ignored --test-threads=1 --nocapture $filter
+exec "${CARGO:-cargo}" test --workspace --test e2e --test external --test drop_in --test keys --test signer -- \
+  --ignored --test-threads=1 --nocapture $filter

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use lathe_leansig::{Prod, SecretKey};
 use lathe_ledger::Refusal;
@@ -161,5 +162,18 @@ fn whoever_speaks_nonsense_is_cut_off_and_nobody_else() {
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer).unwrap();
     assert_eq!(answer, "{\"error\":\"this signer speaks version 1, the node 9\"}\n");
+    assert!(client(&address).sign_all(&[vote(1, 1)])[0].is_ok());
+}
+
+#[test]
+fn whoever_trickles_a_hello_is_cut_off_in_time() {
+    let (_dir, path, address) = home();
+    let started = Instant::now();
+    // All places are taken by strangers who send a byte now and then.
+    let mut strangers: Vec<_> = (0..16).map(|_| UnixStream::connect(&path).unwrap()).collect();
+    while strangers.iter_mut().any(|stranger| stranger.write_all(b" ").is_ok()) {
+        assert!(started.elapsed() < Duration::from_secs(60), "they keep their places");
+        thread::sleep(Duration::from_millis(100));
+    }
     assert!(client(&address).sign_all(&[vote(1, 1)])[0].is_ok());
 }

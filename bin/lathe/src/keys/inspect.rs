@@ -82,11 +82,9 @@ fn say_key(key: &Inspected, genesis_time: Option<u64>, has_config: bool, owner: 
     }
     match mark {
         Some(Mark { newest: Some(newest), signed, genesis_time, .. }) => {
-            say(&format!(
-                "  has signed  {signed} times, up to slot {newest} after genesis time {genesis_time}"
-            ));
+            say(&format!("  signatures  {signed}, up to slot {newest} after genesis time {genesis_time}"));
         }
-        _ => say("  has signed  nothing that is known here"),
+        _ => say("  signatures  none that is known here"),
     }
 }
 

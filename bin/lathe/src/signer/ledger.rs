@@ -1,11 +1,12 @@
 //! The commands that read and move ledgers.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
 use std::path::Path;
 
 use eyre::{WrapErr as _, bail, eyre};
-use lathe_ledger::{Interchange, KeyId, KeySummary, Ledger, Opened, SAFETY_SLOTS, Terms};
+use lathe_ledger::{Interchange, KeyId, KeySummary, Ledger, Mark, Medium, Opened, SAFETY_SLOTS, Terms};
 use lathe_signer::{DiskFile, inspect_ledger, read_marks};
 
 use super::{ExportArgs, ImportArgs, ResumeArgs, ShowArgs, VerifyArgs, current_slot, owners};
@@ -58,27 +59,50 @@ pub fn verify(args: &VerifyArgs) -> eyre::Result<()> {
         );
     }
     if let Some(directory) = &args.keys {
-        let marks = read_marks(directory)?;
-        if let Some(mark) = marks.iter().find(|mark| mark.newest.is_some() && !ledger.knows(mark)) {
-            bail!(
-                "{}: key {} has made {} signatures, up to slot {} after genesis time {}, and the ledger does not know \
-                 them all: it is a copy, was restored, or is another node's",
-                ledger.location(),
-                mark.key.short(),
-                mark.signed,
-                mark.newest.unwrap_or_default(),
-                mark.genesis_time
-            );
-        }
-        say(&format!("the marks of {} keys agree with the ledger", marks.len()));
+        compare_marks(&ledger, directory, &args.ledger)?;
     }
     say(&format!(
-        "{} is sound: {} records of {} keys, {}",
+        "{} is sound: keys {}, records {}, {}",
         ledger.location(),
-        ledger.len(),
         ledger.summary().len(),
+        ledger.len(),
         ledger.newest().map_or("nothing signed".into(), |slot| format!("up to slot {slot}"))
     ));
+    Ok(())
+}
+
+/// An error unless the ledger knows all that its keys have signed by their marks, which lie beside the ledger where the
+/// key directory cannot be written.
+fn compare_marks<M: Medium>(ledger: &Ledger<M>, keys: &Path, beside: &Path) -> eyre::Result<()> {
+    let mut marks = read_marks(keys)?;
+    if marks.is_empty() {
+        marks = read_marks(beside)?;
+    }
+    let listed: HashSet<KeyId> = ledger.summary().iter().map(|key| key.key).collect();
+    let signed = marks.iter().filter(|mark| mark.newest.is_some());
+    let (ours, others): (Vec<&Mark>, Vec<&Mark>) = signed.partition(|mark| listed.contains(&mark.key));
+    if let Some(mark) = ours.iter().find(|mark| !ledger.knows(mark)) {
+        bail!(
+            "{}: key {} has made {} signatures, up to slot {} after genesis time {}, and the ledger does not know \
+             them all: it is a copy, was restored, or is another node's",
+            ledger.location(),
+            mark.key.short(),
+            mark.signed,
+            mark.newest.unwrap_or_default(),
+            mark.genesis_time
+        );
+    }
+    if ours.is_empty() && !listed.is_empty() {
+        bail!("{}: there is no mark of a key of this ledger; name the directory of its keys", keys.display());
+    }
+    say(&format!("the marks of {} keys agree with the ledger", ours.len()));
+    if let Some(first) = others.first() {
+        say(&format!(
+            "not in this ledger, so it must be in another node's: {}{}",
+            first.key.short(),
+            if others.len() > 1 { format!(" and {} more", others.len() - 1) } else { String::new() }
+        ));
+    }
     Ok(())
 }
 
@@ -100,7 +124,7 @@ pub fn export(args: &ExportArgs) -> eyre::Result<()> {
         Ok(records)
     });
     let records = written.wrap_err_with(|| format!("{}: cannot be written", args.out.display()))?;
-    say(&format!("wrote {records} records of {} keys to {}", ledger.summary().len(), args.out.display()));
+    say(&format!("wrote {}: keys {}, records {records}", args.out.display(), ledger.summary().len()));
     say("import them where the keys go, and never start this signer again");
     Ok(())
 }
@@ -113,9 +137,9 @@ pub fn import(args: &ImportArgs) -> eyre::Result<()> {
     let terms = Terms { genesis_time: other.genesis_time, current_slot, ..Terms::default() };
     let mut ledger = Ledger::open(DiskFile::lock(&args.ledger)?, &terms)?;
     ledger.import(&other)?;
-    say(&format!("took in {} records; {} keys now:", other.len(), ledger.summary().len()));
+    say(&format!("records taken in: {}; the keys are now:", other.len()));
     for key in ledger.summary() {
-        say(&format!("  {}  {} signatures, signs from slot {}", key.key.short(), key.signed, key.lowest));
+        say(&format!("  {}  signatures {}, signs from slot {}", key.key.short(), key.signed, key.lowest));
     }
     Ok(())
 }

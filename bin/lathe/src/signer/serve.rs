@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::current_slot;
+use crate::{signals, surroundings};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,6 +56,10 @@ pub struct ServeArgs {
 
 /// Serves until it is stopped.
 pub fn run(args: &ServeArgs) -> eyre::Result<()> {
+    // Each secret key file stays open as long as it is locked.
+    surroundings::raise_file_limit();
+    // What is on disk is made for an end at any moment.
+    signals::end_with(0);
     let token = token(&args.listen, args.token_file.as_deref())?;
     let mut paths = NetworkPaths::in_directory(&args.network_dir, &args.node_id);
     if let Some(directory) = &args.hash_sig_keys_dir {
@@ -68,13 +73,16 @@ pub fn run(args: &ServeArgs) -> eyre::Result<()> {
     if duties.keys.is_empty() {
         bail!("--node-id {}: no validators are assigned to this node", args.node_id);
     }
+    let secrets = duties.keys.iter().map(|key| key.path.as_path());
+    surroundings::warn_of_open_secrets(secrets.chain(args.token_file.as_deref()));
     let signer = open(args, duties, config.genesis_time)?;
     let keys = signer.keys().len();
     let shared = Shared { signer, genesis_time: config.genesis_time, token, on_failure: end_process };
     let server = Server::bind(&args.listen, shared)
         .wrap_err_with(|| format!("--listen {}: cannot listen there", args.listen))?;
     info!(keys, listening = server.address()?, "signer ready");
-    server.run().wrap_err("the signer cannot accept connections any more")
+    server.run();
+    Ok(())
 }
 
 fn open(args: &ServeArgs, duties: Duties, genesis_time: u64) -> eyre::Result<Signer> {
@@ -98,7 +106,12 @@ fn open(args: &ServeArgs, duties: Duties, genesis_time: u64) -> eyre::Result<Sig
         warn!(from_slot, "the signing ledger does not vouch for every slot: {found}; duties rest until then");
     }
     for directory in signer.unmarked() {
-        warn!("{} cannot be written, so no mark is kept beside its keys", directory.display());
+        warn!(
+            "{} cannot be written, so what its keys have signed is only known to the ledger directory: never wipe {} \
+             while these keys are in use",
+            directory.display(),
+            args.ledger_dir.display()
+        );
     }
     signer.prepare_now(slot.unwrap_or_default())?;
     Ok(signer)
@@ -130,5 +143,5 @@ pub fn token(address: &SignerAddress, file: Option<&Path>) -> eyre::Result<Zeroi
 /// A ledger that failed signs nothing any more, so there is nothing to serve.
 fn end_process(failure: &SignError) {
     eprintln!("error: {failure}");
-    std::process::exit(1);
+    signals::exit(1);
 }

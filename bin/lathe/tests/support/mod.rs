@@ -8,6 +8,8 @@
     reason = "a test fails by panicking, helpers included"
 )]
 
+pub mod single;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::net::{TcpListener, UdpSocket};
@@ -23,6 +25,11 @@ pub const SLOT: Duration = Duration::from_secs(4);
 /// The binary under test.
 pub fn lathe() -> Command {
     Command::new(env!("CARGO_BIN_EXE_lathe"))
+}
+
+/// Sends a signal to a process.
+pub fn signal(name: &str, process: &str) -> bool {
+    Command::new("kill").args([name, process]).status().is_ok_and(|status| status.success())
 }
 
 /// First of `count` consecutive ports that are free for UDP and TCP alike.
@@ -245,23 +252,35 @@ fn get(url: &str) -> Option<String> {
 }
 
 /// Signing records in the ledgers of a node that hold a second message for one key and slot, and how many records there
-/// are. Reads the files' bytes, so that it does not rely on the code under test.
+/// are.
 pub fn ledger_conflicts(data_dirs: &[&Path]) -> (usize, usize) {
-    const HEADER: usize = 36;
-    const RECORD: usize = 81;
-    const SIGNED: u8 = 1;
     let mut seen = HashMap::new();
     let (mut conflicts, mut count) = (0, 0);
     for data_dir in data_dirs {
-        let bytes = std::fs::read(data_dir.join("ledger/signing.ledger")).unwrap();
-        let records = bytes[HEADER..].chunks_exact(RECORD).take_while(|record| record[0] != 0);
-        for record in records.filter(|record| record[0] == SIGNED) {
-            let (key_and_slot, message) = (record[1..41].to_vec(), record[41..73].to_vec());
+        for (key_and_slot, message) in ledger_records(&data_dir.join("ledger")) {
             count += 1;
-            if seen.insert(key_and_slot, message.clone()).is_some_and(|before| before != message) {
+            if seen.insert(key_and_slot, message).is_some_and(|before| before != message) {
                 conflicts += 1;
             }
         }
     }
     (conflicts, count)
+}
+
+/// A key's id and a slot, and the message that was signed there.
+pub type Signed = (([u8; 32], u64), [u8; 32]);
+
+/// What a ledger says was signed: the key's id and the slot, and the message. Reads the file's bytes, so that it does
+/// not rely on the code under test.
+pub fn ledger_records(ledger_dir: &Path) -> Vec<Signed> {
+    const HEADER: usize = 36;
+    const RECORD: usize = 81;
+    const SIGNED: u8 = 1;
+    let bytes = std::fs::read(ledger_dir.join("signing.ledger")).unwrap();
+    let records = bytes[HEADER..].chunks_exact(RECORD).take_while(|record| record[0] != 0);
+    let signed = records.filter(|record| record[0] == SIGNED).map(|record| {
+        let slot = u64::from_be_bytes(record[33..41].try_into().unwrap());
+        ((record[1..33].try_into().unwrap(), slot), record[41..73].try_into().unwrap())
+    });
+    signed.collect()
 }

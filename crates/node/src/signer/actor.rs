@@ -47,26 +47,34 @@ pub(crate) fn run(
             Err(error @ SignError::Refused(Refusal::Failed(_))) => Some(error.clone()),
             _ => None,
         });
-        let signatures = outcomes
-            .into_iter()
-            .map(|outcome| {
-                outcome
-                    .inspect_err(|error| match error {
-                        // Said once, when the key ended or was stopped.
-                        SignError::KeyExhausted { .. } | SignError::Refused(Refusal::Stopped { .. }) => {
-                            debug!(%error, "not signed");
-                        }
-                        _ => warn!(%error, "not signed"),
-                    })
-                    .map_err(|error| state::failure(&error))
-            })
-            .collect();
+        say_refused(&outcomes);
+        let signatures =
+            outcomes.into_iter().map(|outcome| outcome.map_err(|error| state::failure(&error))).collect();
         chain.answer(Input::Signed { job, signatures });
         if let Some(error) = fatal {
             return Err(error);
         }
     }
     Ok(())
+}
+
+/// Says why messages were not signed. They are asked for together and mostly fail together, such as when the signer is
+/// away: the same reason is one line.
+fn say_refused(outcomes: &[Result<Signature, SignError>]) {
+    let mut said: Vec<&SignError> = Vec::new();
+    for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+        match error {
+            // Said once, when the key ended or was stopped.
+            SignError::KeyExhausted { .. } | SignError::Refused(Refusal::Stopped { .. }) => {
+                debug!(%error, "not signed");
+            }
+            _ if said.contains(&error) => {}
+            _ => {
+                warn!(%error, "not signed");
+                said.push(error);
+            }
+        }
+    }
 }
 
 fn to_signer(request: lathe_engine::SignRequest) -> SignRequest {
@@ -102,8 +110,8 @@ fn look_ahead(signer: &Hand, workers: &Workers, slot: Slot) {
     signer.prepare(workers, slot);
     if slot.0 > 0 && slot.0.is_multiple_of(SLOTS_PER_LOOK) {
         warn_of_ending_keys(&signer.keys(), slot);
-    } else if let Hand::Own(own) = signer {
-        let ended = own.describe_keys().into_iter().filter(|key| key.slots.end == slot.0);
+    } else {
+        let ended = signer.keys().into_iter().filter(|key| key.slots.end == slot.0);
         say_ended(&ended.collect::<Vec<_>>());
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lathe_config::KeyFile;
 use lathe_signer::{HeldKey, RemoteSigner, SignError, SignRequest, Signer};
 use lathe_types::{KeyRole, Signature, Slot, ValidatorIndex};
+use parking_lot::Mutex;
 use tracing::{debug, error, info, warn};
 
 use super::{say_stopped, warn_of_ending_keys};
@@ -21,20 +22,25 @@ pub(crate) enum Hand {
     /// Keys and ledger are in this process.
     Own(Arc<Signer>),
     /// They are in another one.
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 /// A signer in another process, and the keys that it has to hold.
 pub(crate) struct Remote {
     signer: RemoteSigner,
     wanted: Vec<KeyFile>,
+    metrics: Arc<Metrics>,
     /// The connection that the keys were last compared on; a signer that was started anew may hold others.
     compared_on: AtomicU64,
+    /// The keys that it held then.
+    held: Mutex<Vec<HeldKey>>,
+    /// What was last said of keys that rest.
+    said: Mutex<Stopped>,
 }
 
 impl Remote {
-    /// An error unless the signer holds the keys that the registry names.
-    fn compare(&self) -> Result<(), SignError> {
+    /// An error unless the signer holds the keys that the registry names. Says once per connection what it holds.
+    fn compare(&self, now: Slot) -> Result<(), SignError> {
         if self.compared_on.load(Ordering::Acquire) == self.signer.connection() {
             return Ok(());
         }
@@ -48,14 +54,33 @@ impl Remote {
             return Err(SignError::NotServed(what));
         }
         self.compared_on.store(self.signer.connection(), Ordering::Release);
+        info!(keys = held.len(), signer = %self.signer.address(), "signer ready");
+        self.metrics.describe_keys(&held);
+        warn_of_ending_keys(&held, now);
+        *self.held.lock() = held;
+        if let Some(stopped) = self.seen(&[])? {
+            say_stopped(stopped, &self.metrics);
+        }
         Ok(())
     }
 
     fn sign_all(&self, requests: &[SignRequest]) -> Vec<Result<Signature, SignError>> {
-        match self.compare() {
+        let now = requests.iter().map(|request| request.slot).max().unwrap_or_default();
+        match self.compare(now) {
             Ok(()) => self.signer.sign_all(requests),
             Err(error) => vec![Err(error); requests.len()],
         }
+    }
+
+    /// All keys that rest, if they are others than last time: the other nodes of this signer stop keys as well, and an
+    /// operator resumes them.
+    fn seen(&self, seen: &[SignRequest]) -> Result<Option<Stopped>, SignError> {
+        let mut stopped = self.signer.seen(seen)?;
+        stopped.sort_unstable();
+        let mut said = self.said.lock();
+        let is_news = *said != stopped;
+        said.clone_from(&stopped);
+        Ok(is_news.then_some(stopped))
     }
 }
 
@@ -89,8 +114,11 @@ impl Hand {
                 }
                 Ok(is_news.then(|| signer.stopped()))
             }
-            // One that is away is told again at the next slot.
-            Self::Remote(remote) => Ok(remote.signer.seen(seen).ok().filter(|stopped| !stopped.is_empty())),
+            Self::Remote(remote) => Ok(remote.seen(seen).unwrap_or_else(|error| {
+                // It costs duties that are counted; the next signature of the kind is shown again.
+                debug!(%error, "the signer is not shown a signature of its keys");
+                None
+            })),
         }
     }
 
@@ -100,7 +128,7 @@ impl Hand {
         let signer = match self {
             Self::Own(signer) => signer,
             Self::Remote(remote) => {
-                if let Err(error) = remote.signer.prepare(slot) {
+                if let Err(error) = remote.compare(slot).and_then(|()| remote.signer.prepare(slot)) {
                     debug!(%error, "the signer does not prepare its keys");
                 }
                 return;
@@ -116,11 +144,11 @@ impl Hand {
         }
     }
 
-    /// Every key with its range; none while a signer in another process is away.
+    /// Every key with its range; none before a signer in another process was first reached.
     pub(super) fn keys(&self) -> Vec<HeldKey> {
         match self {
             Self::Own(signer) => signer.describe_keys(),
-            Self::Remote(remote) => remote.signer.keys().unwrap_or_default(),
+            Self::Remote(remote) => remote.held.lock().clone(),
         }
     }
 }
@@ -130,31 +158,24 @@ impl Hand {
 pub(super) fn remote(
     signer: RemoteSigner,
     wanted: &[KeyFile],
-    metrics: &Metrics,
+    metrics: &Arc<Metrics>,
     now: Slot,
 ) -> Result<Hand, NodeError> {
-    let remote = Remote { signer, wanted: wanted.to_vec(), compared_on: AtomicU64::new(0) };
+    let (wanted, metrics) = (wanted.to_vec(), metrics.clone());
+    let (compared_on, held, said) = (AtomicU64::new(0), Mutex::default(), Mutex::default());
+    let remote = Remote { signer, wanted, metrics, compared_on, held, said };
     let address = remote.signer.address();
-    let held = match remote.signer.keys() {
-        Ok(held) => held,
-        Err(error) => {
-            warn!(%error, "the signer at {address} does not answer: duties are missed until it does");
-            return Ok(Hand::Remote(remote));
-        }
-    };
-    if let Some(missing) = missing(&held, wanted) {
+    if let Ok(held) = remote.signer.keys()
+        && let Some(missing) = missing(&held, &remote.wanted)
+    {
         return Err(NodeError::SignerLacksKey {
             address: address.to_string(),
             validator: missing.validator,
             role: super::role_name(missing.role),
         });
     }
-    info!(keys = held.len(), signer = %address, "signer ready");
-    let hand = Hand::Remote(remote);
-    metrics.describe_keys(&held);
-    warn_of_ending_keys(&held, now);
-    if let Ok(Some(stopped)) = hand.seen(&[]) {
-        say_stopped(stopped, metrics);
+    if let Err(error) = remote.compare(now) {
+        warn!(%error, "the signer at {address} does not serve us: duties are missed until it does");
     }
-    Ok(hand)
+    Ok(Hand::Remote(Box::new(remote)))
 }

@@ -51,7 +51,7 @@ pub(crate) fn lock(options: &NodeOptions) -> Result<Option<Locked>, NodeError> {
 pub(crate) fn load(
     locked: Option<Locked>,
     options: &NodeOptions,
-    metrics: &Metrics,
+    metrics: &Arc<Metrics>,
     now: Millis,
     newest_block: Slot,
 ) -> Result<Hand, NodeError> {

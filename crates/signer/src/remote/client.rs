@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::protocol::{Answer, Hello, MAX_LINE_BYTES, Request, VERSION, Wanted, receive, send};
-use super::socket::{SignerAddress, Socket};
+use super::socket::{SignerAddress, Socket, Timed};
 use crate::error::SignError;
 use crate::signer::{HeldKey, SignRequest};
 
@@ -23,18 +23,9 @@ pub struct RemoteSigner {
     address: SignerAddress,
     token: Zeroizing<String>,
     genesis_time: u64,
-    connection: Mutex<Option<BufReader<Connected>>>,
+    connection: Mutex<Option<BufReader<Timed>>>,
     /// Connections that were made so far.
     made: AtomicU64,
-}
-
-/// A connection that has said hello. Reads and writes go through a shared reference.
-struct Connected(Socket);
-
-impl io::Read for Connected {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&self.0).read(buffer)
-    }
 }
 
 impl RemoteSigner {
@@ -124,17 +115,16 @@ impl RemoteSigner {
         }
     }
 
-    fn connect(&self) -> Result<BufReader<Connected>, SignError> {
+    fn connect(&self) -> Result<BufReader<Timed>, SignError> {
         let away = |error: io::Error| match is_timeout(&error) {
             true => SignError::Slow,
             false => SignError::Away(format!("{}: {error}", self.address)),
         };
         let socket = Socket::connect(&self.address, CONNECT_WITHIN).map_err(away)?;
-        socket.set_patience(ANSWER_WITHIN, ANSWER_WITHIN).map_err(away)?;
+        let mut reader = BufReader::new(Timed::new(socket, ANSWER_WITHIN));
         let token = self.token.to_string();
-        send(&socket, &Hello { lathe_signer: VERSION, token, genesis_time: self.genesis_time })
-            .map_err(away)?;
-        let mut reader = BufReader::new(Connected(socket));
+        let hello = Hello { lathe_signer: VERSION, token, genesis_time: self.genesis_time };
+        send(reader.get_mut(), &hello).map_err(away)?;
         match receive(&mut reader, MAX_LINE_BYTES).map_err(away)? {
             Some(Answer::Hello { lathe_signer: VERSION }) => {
                 self.made.fetch_add(1, Ordering::AcqRel);
@@ -146,8 +136,9 @@ impl RemoteSigner {
     }
 }
 
-fn exchange(connection: &mut BufReader<Connected>, request: &Request) -> io::Result<Answer> {
-    send(&connection.get_ref().0, request)?;
+fn exchange(connection: &mut BufReader<Timed>, request: &Request) -> io::Result<Answer> {
+    connection.get_mut().allow(ANSWER_WITHIN);
+    send(connection.get_mut(), request)?;
     receive(connection, MAX_LINE_BYTES)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 

@@ -15,7 +15,7 @@ use super::protocol::{
     Answer, Hello, MAX_HELLO_BYTES, MAX_LINE_BYTES, MAX_REQUESTS, Outcome, RemoteKey, Request, StoppedKey,
     VERSION, receive, send,
 };
-use super::socket::{Listener, SignerAddress, Socket};
+use super::socket::{Listener, SignerAddress, Timed};
 use crate::error::SignError;
 use crate::signer::{SignRequest, Signer};
 
@@ -25,7 +25,10 @@ const MAX_CONNECTIONS: usize = 16;
 const HELLO_WITHIN: Duration = Duration::from_secs(2);
 /// A node asks at least once a slot; one that is silent for this long is gone.
 const IDLE_WITHIN: Duration = Duration::from_secs(60);
-const WRITE_WITHIN: Duration = Duration::from_secs(2);
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// Wait after a connection that could not be taken, such as when too many files are open: it is tried again, because a
+/// signer that ends costs more than one that is late.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// What a server shares with its connections.
 pub struct Shared<S: Scheme = Prod> {
@@ -58,20 +61,24 @@ impl<S: Scheme + Send + Sync + 'static> Server<S> {
         self.listener.address()
     }
 
-    /// Serves until accepting fails for good.
-    pub fn run(&self) -> io::Result<()> {
+    /// Serves as long as the process lives.
+    pub fn run(&self) {
         loop {
-            let socket = self.listener.accept()?;
+            let Ok(socket) = self.listener.accept() else {
+                thread::sleep(RETRY_AFTER);
+                continue;
+            };
             let place = Place::take(&self.connections);
             let shared = self.shared.clone();
             let serve = move || {
-                let Some(_place) = place else {
-                    return send(&socket, &Answer::Error("too many connections".into()));
-                };
-                serve(&socket, &shared)
+                let connection = Timed::new(socket, HELLO_WITHIN);
+                match place {
+                    Some(_place) => serve(connection, &shared),
+                    None => send(connection, &Answer::Error("too many connections".into())),
+                }
             };
-            // A connection that ends badly concerns nobody but its node, which sees it.
-            thread::Builder::new().name("signer connection".into()).spawn(move || drop(serve()))?;
+            // A connection that ends badly, or does not begin, concerns nobody but its node, which sees it.
+            let _ = thread::Builder::new().name("signer connection".into()).spawn(move || drop(serve()));
         }
     }
 }
@@ -92,19 +99,20 @@ impl Drop for Place {
     }
 }
 
-fn serve<S: Scheme + Send + Sync + 'static>(socket: &Socket, shared: &Arc<Shared<S>>) -> io::Result<()> {
-    socket.set_patience(HELLO_WITHIN, WRITE_WITHIN)?;
-    let mut reader = BufReader::new(socket);
-    let Some(hello) = receive::<Hello>(&mut reader, MAX_HELLO_BYTES)? else { return Ok(()) };
+fn serve<S: Scheme + Send + Sync + 'static>(connection: Timed, shared: &Arc<Shared<S>>) -> io::Result<()> {
+    let mut connection = BufReader::new(connection);
+    let Some(hello) = receive::<Hello>(&mut connection, MAX_HELLO_BYTES)? else { return Ok(()) };
     if let Some(problem) = refuse(&hello, shared) {
-        return send(socket, &Answer::Error(problem));
+        return send(connection.get_mut(), &Answer::Error(problem));
     }
-    send(socket, &Answer::Hello { lathe_signer: VERSION })?;
-    socket.set_patience(IDLE_WITHIN, WRITE_WITHIN)?;
-    while let Some(request) = receive::<Request>(&mut reader, MAX_LINE_BYTES)? {
-        send(socket, &answer(request, shared))?;
+    send(connection.get_mut(), &Answer::Hello { lathe_signer: VERSION })?;
+    loop {
+        connection.get_mut().allow(IDLE_WITHIN);
+        let Some(request) = receive::<Request>(&mut connection, MAX_LINE_BYTES)? else { return Ok(()) };
+        let answer = answer(request, shared);
+        connection.get_mut().allow(ANSWER_WITHIN);
+        send(connection.get_mut(), &answer)?;
     }
-    Ok(())
 }
 
 fn refuse<S: Scheme>(hello: &Hello, shared: &Shared<S>) -> Option<String> {

@@ -4,11 +4,11 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// `unix:PATH` or `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl FromStr for SignerAddress {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
-            return Ok(Self::Unix(path.trim_start_matches("//").into()));
+            return Ok(Self::Unix(path.strip_prefix("//").unwrap_or(path).into()));
         }
         let host = text.strip_prefix("tcp://").unwrap_or(text);
         match host.rsplit_once(':') {
@@ -65,32 +65,60 @@ impl Socket {
         }
     }
 
-    pub(super) fn set_patience(&self, read: Duration, write: Duration) -> io::Result<()> {
+    fn set_timeouts(&self, within: Duration) -> io::Result<()> {
+        let within = Some(within);
         match self {
             Self::Unix(stream) => {
-                stream.set_read_timeout(Some(read)).and_then(|()| stream.set_write_timeout(Some(write)))
+                stream.set_read_timeout(within).and_then(|()| stream.set_write_timeout(within))
             }
             Self::Tcp(stream) => {
-                stream.set_read_timeout(Some(read)).and_then(|()| stream.set_write_timeout(Some(write)))
+                stream.set_read_timeout(within).and_then(|()| stream.set_write_timeout(within))
             }
         }
     }
 }
 
-impl Read for &Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Socket::Unix(stream) => (&*stream).read(buffer),
-            Socket::Tcp(stream) => (&*stream).read(buffer),
+/// A connection that is given up at a deadline, however slowly the other side goes on.
+#[derive(Debug)]
+pub(super) struct Timed {
+    socket: Socket,
+    deadline: Instant,
+}
+
+impl Timed {
+    pub(super) fn new(socket: Socket, within: Duration) -> Self {
+        Self { socket, deadline: Instant::now() + within }
+    }
+
+    /// From now on the other side has this long.
+    pub(super) fn allow(&mut self, within: Duration) {
+        self.deadline = Instant::now() + within;
+    }
+
+    fn wait(&self) -> io::Result<()> {
+        match self.deadline.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+            left => self.socket.set_timeouts(left),
         }
     }
 }
 
-impl Write for &Socket {
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.wait()?;
+        match &mut self.socket {
+            Socket::Unix(stream) => stream.read(buffer),
+            Socket::Tcp(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Timed {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        match self {
-            Socket::Unix(stream) => (&*stream).write(buffer),
-            Socket::Tcp(stream) => (&*stream).write(buffer),
+        self.wait()?;
+        match &mut self.socket {
+            Socket::Unix(stream) => stream.write(buffer),
+            Socket::Tcp(stream) => stream.write(buffer),
         }
     }
 
@@ -102,21 +130,21 @@ impl Write for &Socket {
 /// What a signer listens on.
 #[derive(Debug)]
 pub(super) enum Listener {
-    Unix(UnixListener),
+    Unix(UnixListener, PathBuf),
     Tcp(TcpListener),
 }
 
 impl Listener {
     pub(super) fn bind(address: &SignerAddress) -> io::Result<Self> {
         match address {
-            SignerAddress::Unix(path) => bind_private(path).map(Self::Unix),
+            SignerAddress::Unix(path) => Ok(Self::Unix(bind_private(path)?, path.clone())),
             SignerAddress::Tcp(host) => TcpListener::bind(host.as_str()).map(Self::Tcp),
         }
     }
 
     pub(super) fn accept(&self) -> io::Result<Socket> {
         match self {
-            Self::Unix(listener) => listener.accept().map(|(stream, _)| Socket::Unix(stream)),
+            Self::Unix(listener, _) => listener.accept().map(|(stream, _)| Socket::Unix(stream)),
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept()?;
                 stream.set_nodelay(true)?;
@@ -127,31 +155,41 @@ impl Listener {
 
     pub(super) fn address(&self) -> io::Result<String> {
         match self {
-            Self::Unix(listener) => {
-                let address = listener.local_addr()?;
-                Ok(format!("unix:{}", address.as_pathname().unwrap_or(Path::new("?")).display()))
-            }
+            Self::Unix(_, path) => Ok(format!("unix:{}", path.display())),
             Self::Tcp(listener) => listener.local_addr().map(|address| address.to_string()),
         }
     }
 }
 
-/// A socket file that nobody else can use, not even for a moment: it gets its name after its permissions.
+/// A socket file that nobody else can use, not even for a moment: it gets its name after its permissions. One that a
+/// signer has left behind is replaced; a file of another kind is somebody's, and stays.
 fn bind_private(path: &Path) -> io::Result<UnixListener> {
-    if path.exists() {
-        if UnixStream::connect(path).is_ok() {
-            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another signer listens there"));
-        }
-        fs::remove_file(path)?;
+    if is_socket(path)? && UnixStream::connect(path).is_ok() {
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another signer listens there"));
     }
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
-    let _ = fs::remove_file(&new);
+    if is_socket(&new)? {
+        fs::remove_file(&new)?;
+    }
     let listener = UnixListener::bind(&new)?;
     fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
     fs::rename(&new, path)?;
     Ok(listener)
+}
+
+/// Whether there is a socket file; an error if there is something else.
+fn is_socket(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => Ok(true),
+        Ok(_) => {
+            let why = format!("{} is no socket and is not overwritten; choose another path", path.display());
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]
@@ -163,10 +201,32 @@ mod tests {
         let parse = |text: &str| text.parse::<SignerAddress>();
         assert_eq!(parse("unix:a/b.sock"), Ok(SignerAddress::Unix("a/b.sock".into())));
         assert_eq!(parse("unix:///run/b.sock"), Ok(SignerAddress::Unix("/run/b.sock".into())));
+        assert_eq!(parse("unix:////run/b.sock"), Ok(SignerAddress::Unix("//run/b.sock".into())));
         assert_eq!(parse("127.0.0.1:9700"), Ok(SignerAddress::Tcp("127.0.0.1:9700".into())));
         assert_eq!(parse("tcp://host:1"), Ok(SignerAddress::Tcp("host:1".into())));
         for text in ["", "unix:", "host", ":1", "http://host:1", "host:x"] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_no_socket_is_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let [path, beside] = ["key", "a.sock.new"].map(|name| dir.path().join(name));
+        for taken in [&path, &beside] {
+            fs::write(taken, "a secret key").unwrap();
+        }
+        for wanted in [path.clone(), dir.path().join("a.sock")] {
+            let error = Listener::bind(&SignerAddress::Unix(wanted)).err().unwrap();
+            assert!(error.to_string().ends_with("is no socket and is not overwritten; choose another path"));
+        }
+        for taken in [&path, &beside] {
+            assert_eq!(fs::read(taken).unwrap(), b"a secret key");
+        }
+        // What a signer has left behind is.
+        let left = dir.path().join("left.sock");
+        drop(UnixListener::bind(&left).unwrap());
+        let listener = Listener::bind(&SignerAddress::Unix(left.clone())).unwrap();
+        assert_eq!(listener.address().unwrap(), format!("unix:{}", left.display()));
     }
 }
