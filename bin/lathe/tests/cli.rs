@@ -274,7 +274,6 @@ fn a_second_process_on_the_same_data_is_refused() {
     for more in [&[][..], &["--data-dir", fresh.to_str().unwrap()]] {
         let error = network.refusal(&[&elsewhere[..], more].concat());
         assert!(error.contains("_key_sk.ssz is in use by process"), "{error}");
-        assert!(!fresh.exists(), "nothing is made before the keys are held");
     }
     drop(running);
     // Both locks end with the process that held them.

@@ -90,6 +90,7 @@ impl Attesting {
             return self.await_verdict(core, slot);
         }
         let data = core.timed(Step::AttestationProduction, |core| core.store.produce_attestation_data(slot));
+        let Some(data) = data else { return missed_by_all(core, slot, MissReason::HeadMoved) };
         let validators = core.config.local_validators.clone();
         let message = data.tree_hash_root();
         let request = |validator: &ValidatorIndex| SignRequest {

@@ -3,8 +3,9 @@
 
 mod support;
 
+use lathe_engine::{Effect, Group, Input, JobId, Peer, Publication, RequestId};
 use lathe_types::{AttestationData, Slot};
-use support::{Hand, Made, anchor, job_of};
+use support::{Hand, Made, anchor, job_of, signature};
 
 /// A node whose clock shows slot 150 while the network is at slot 2, with validator 0 of four.
 fn ahead() -> (Hand, Vec<Made>) {
@@ -175,4 +176,85 @@ fn what_nobody_signs_anew_prolongs_no_doubt() {
         signed.extend(effects.iter().filter(|effect| effect.contains("Attestation 0")).map(|_| slot));
     }
     assert_eq!(signed, (153..160).collect::<Vec<_>>());
+}
+
+/// A chain of that many blocks after genesis, one in each slot.
+fn chain_of(genesis: &Made, length: u64) -> Vec<Made> {
+    let mut blocks = vec![genesis.child(1, &[])];
+    for slot in 2..=length {
+        blocks.push(blocks.last().unwrap().child(slot, &[]));
+    }
+    blocks
+}
+
+#[test]
+fn a_block_that_came_too_early_by_our_clock_is_asked_for_again() {
+    let anchor = anchor(4);
+    let blocks = chain_of(&Made::genesis(&anchor), 3);
+    let mut hand = Hand::new(4_000, &[], false, anchor);
+    hand.input(Input::PeerConnected { peer: Peer(7), group: Group(7) });
+    hand.import(1, &blocks[0]);
+    hand.import(2, &blocks[1]);
+    assert_eq!(hand.status(7, 0, blocks[2].checkpoint()), ["fetch 0 of peer 7: 1 roots"]);
+    assert!(hand.respond(0, 7, &blocks[2].block).is_empty(), "two slots ahead of our clock");
+    assert!(hand.input(Input::FetchEnded { request: RequestId(0), outcome: Ok(()) }).is_empty());
+
+    assert_eq!(hand.run_to(4_250), ["fetch 1 of peer 7: 1 roots"]);
+    hand.tick(8_000);
+    let job = job_of(&hand.respond(1, 7, &blocks[2].block));
+    hand.verified(job, &[true]);
+    assert_eq!(hand.engine.view().head, blocks[2].checkpoint());
+}
+
+/// What the first job signs and publishes.
+fn vote(hand: &mut Hand, job: u64) -> AttestationData {
+    hand.input(Input::Signed { job: JobId(job), signatures: vec![Ok(signature())] });
+    let vote = |effect: &Effect| match effect {
+        Effect::Publish { message: Publication::Attestation { attestation, .. } } => Some(attestation.data),
+        _ => None,
+    };
+    hand.effects.iter().find_map(vote).unwrap()
+}
+
+#[test]
+fn the_vote_of_a_slot_is_for_a_block_that_is_no_later() {
+    let anchor = anchor(4);
+    let genesis = Made::genesis(&anchor);
+    let blocks = chain_of(&genesis, 2);
+    let mut hand = Hand::new(4_000, &[0], false, anchor);
+    hand.import(1, &blocks[0]);
+    hand.import(2, &blocks[1]);
+    assert_eq!(hand.engine.view().head, blocks[1].checkpoint(), "the clocks of others are ahead of ours");
+    let signs = job_of(&hand.run_to(4_800));
+    let data = vote(&mut hand, signs);
+    let genesis = genesis.checkpoint();
+    assert_eq!(
+        data,
+        AttestationData { slot: Slot(1), head: blocks[0].checkpoint(), target: genesis, source: genesis }
+    );
+    let signs = job_of(&hand.run_to(8_800));
+    let data = vote(&mut hand, signs);
+    assert_eq!((data.slot, data.head), (Slot(2), blocks[1].checkpoint()));
+}
+
+#[test]
+fn no_vote_is_cast_where_a_later_block_is_final() {
+    let anchor = anchor(4);
+    let blocks = chain_of(&Made::genesis(&anchor), 2);
+    let (source, first) = (Made::genesis(&anchor).checkpoint(), blocks[0].checkpoint());
+    let data = AttestationData { slot: Slot(1), head: first, target: first, source };
+    let second = blocks[0].child(2, &[(data, &[0, 1, 2])]);
+    let head = second.checkpoint();
+    let data = AttestationData { slot: Slot(2), head, target: head, source: first };
+    let third = second.child(3, &[(data, &[0, 1, 2])]);
+    let mut hand = Hand::new(12_000, &[0], false, anchor);
+    for (id, block) in [&blocks[0], &second, &third].into_iter().enumerate() {
+        hand.import(id as u8 + 1, block);
+    }
+    assert_eq!(hand.engine.view().finalized, first);
+    hand.tick(100);
+    let effects = hand.run_to(1_300);
+    assert!(!effects.iter().any(|effect| effect.starts_with("sign")), "{effects:?}");
+    let missed = "DutyMissed { duty: Attestation, validator: Some(ValidatorIndex(0)), slot: Slot(0), reason: HeadMoved }";
+    assert!(hand.events().contains(&missed.into()), "{:?}", hand.events());
 }

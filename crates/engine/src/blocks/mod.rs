@@ -180,9 +180,10 @@ impl Blocks {
             return arrived.settle(core, GossipVerdict::Ignore);
         }
         if self.bad_roots.contains(&root) {
+            self.leads.push(Lead::Found(root));
             return arrived.settle(core, GossipVerdict::Reject);
         }
-        // Our clock may be the one that is wrong, so nobody is blamed.
+        // Our clock may be the one that is wrong, so nobody is blamed. If it was asked for, it will be again.
         if slot.0 > core.clock().0.saturating_add(1) {
             core.rejected(ObjectKind::Block, RejectionReason::BlockTooFarInFuture);
             return arrived.settle(core, GossipVerdict::Ignore);
@@ -190,6 +191,7 @@ impl Blocks {
         let parent_root = arrived.parent_root();
         if self.bad_roots.contains(&parent_root) {
             self.bad_roots.insert(root);
+            self.leads.push(Lead::Found(root));
             return arrived.settle(core, GossipVerdict::Reject);
         }
         if self.builds_on_invalid_payload(core, &root, &parent_root) {

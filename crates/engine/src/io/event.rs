@@ -201,7 +201,8 @@ pub enum MissReason {
     Worker(JobFailure),
     /// The clock is ahead of what all others sign.
     ClockImplausible,
-    /// The head is at or past the slot already, so that no block can be proposed there.
+    /// The head is at or past the slot already, so that no block can be proposed there; or a later block is final, so
+    /// that no vote of the slot would count.
     HeadMoved,
     /// The slot ended before the duty was done.
     OutOfTime,

@@ -205,7 +205,10 @@ impl Sync {
         let denied = matches!(outcome, Ok(()) | Err(FetchFailure::Unavailable));
         // A peer that sent a block holds its parent: without it the block was worth nothing.
         let mut broke_its_word = false;
-        for root in roots.difference(received) {
+        for root in roots {
+            // A block that came and is still missing could not be kept: it was too early by our clock, there was no
+            // room, or its proof was a bad one.
+            let denied = denied && !received.contains(root);
             broke_its_word |= self.wanted.missed(now, root, denied) && denied;
         }
         let claim = self.peers.get_mut(peer).and_then(|info| info.claim()).map(|(_, root)| root);

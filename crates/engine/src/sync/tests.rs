@@ -141,6 +141,18 @@ fn a_head_next_to_ours_is_fetched_by_its_root() {
 }
 
 #[test]
+fn the_end_of_an_old_request_says_nothing_of_a_root_that_is_missing_again() {
+    let mut talk = Talk::new(60, 50, &[1, 2]);
+    talk.claim(1, 51);
+    assert_eq!(talk.drive(), ["0: roots [51] of 1"]);
+    // It came by gossip, and its proof was no good.
+    talk.sync.not_missing(&root(51));
+    talk.situated(|sync, situation| sync.want_parent(situation, root(51), Slot(51), None));
+    talk.end(0, Ok(()));
+    assert_eq!(talk.drive(), ["1: roots [51] of 2"]);
+}
+
+#[test]
 fn a_claim_beyond_the_clock_is_followed_to_the_clock() {
     let mut talk = Talk::new(60, 50, &[1]);
     talk.claim(1, u64::MAX);

@@ -150,10 +150,12 @@ impl Wanted {
         }
     }
 
-    /// An answer came without it. `denied` means that the peer has answered: what it should hold, it does not. Says
-    /// whether it should have held it.
+    /// An answer came without it, or with a copy that was no use. `denied` means that the peer has answered: what it
+    /// should hold, it does not. Says whether it should have held it. A root that has been found meanwhile, and is
+    /// missing again, is not concerned.
     pub(crate) fn missed(&mut self, now: Millis, root: &Root, denied: bool) -> bool {
-        let Some(entry) = self.roots.get_mut(root) else { return false };
+        let entry = self.roots.get_mut(root).filter(|entry| entry.next.is_none());
+        let Some(entry) = entry else { return false };
         let was_holder = std::mem::take(&mut entry.was_holder);
         if was_holder && entry.holders.is_empty() {
             entry.limit = entry.limit.min(entry.attempts + ATTEMPTS_WITH_OTHERS);

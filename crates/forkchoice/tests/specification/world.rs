@@ -159,8 +159,9 @@ impl World {
             assert_eq!(store.get_attestation_target(), target, "attestation target");
         }
         let slot = store.current_slot();
-        if let Some(data) = spec.produce_attestation_data(slot) {
-            assert_eq!(store.produce_attestation_data(slot), data, "attestation data");
+        // Where the head is early, the specification's vote is one that everybody refuses.
+        if let Some(data) = spec.produce_attestation_data(slot).filter(|data| data.head.slot <= slot) {
+            assert_eq!(store.produce_attestation_data(slot), Some(data), "attestation data");
         }
     }
 }

@@ -194,13 +194,18 @@ pub(super) const FILES: &[File] = &[
             },
             Flip {
                 rule: "targets are judged by the finality of the head's chain",
-                old: "let finalized_slot = self.head_state().latest_finalized.slot;",
+                old: "let finalized_slot = state.latest_finalized.slot;",
                 new: "let finalized_slot = self.latest_finalized.slot;",
             },
             Flip {
                 rule: "a vote's source is what the head's chain has justified",
-                old: "let mut source = self.head_state().latest_justified;",
+                old: "let mut source = state.latest_justified;",
                 new: "let mut source = self.latest_justified;",
+            },
+            Flip {
+                rule: "no vote is older than its head",
+                old: "let id = self.tree.ancestor_at_or_before(self.tree.id(&self.head.root)?, slot);",
+                new: "let id = self.tree.id(&self.head.root)?;",
             },
             Flip {
                 rule: "genesis is named by the root of its block",

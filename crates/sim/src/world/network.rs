@@ -33,9 +33,7 @@ impl World<'_> {
         let message = Message::new(publication);
         self.trace.update(&message.id.0);
         self.running(id).into_iter().for_each(|running| _ = running.note(message.id));
-        // Whoever believes a clock that is ahead has a head of the next slot, and a vote for that
-        // is against the rules.
-        if self.nodes[id].is_honest() && self.scenario.clock_steps.is_empty() {
+        if self.nodes[id].is_honest() {
             self.honest.insert(message.id);
         }
         let neighbours = self.nodes[id].neighbours.clone();
