@@ -40,7 +40,7 @@ impl Store {
         self.tree.node(target).checkpoint()
     }
 
-    /// The vote for `slot`: the head, the target, and as source the checkpoint that the head's own chain has justified.
+    /// The vote for `slot`: the head, the target, and as source the checkpoint that the head's own chain justified.
     ///
     /// The head is the store's, or if that is of a later slot, its last ancestor that is not: a block may come before
     /// its slot begins, but no vote is older than its head. `None` if that ancestor lies before the finalized block,

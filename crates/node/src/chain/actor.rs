@@ -8,11 +8,13 @@ use lathe_actor::Inbox;
 use lathe_driver::{Persist, Task};
 use lathe_engine::{Effect, Engine, Event, Input, Millis, Origin, SignFailure, SignRequest, View};
 use tokio::sync::watch;
+use tracing::info;
 
 use super::mailbox::{Envelope, Mailbox};
 use super::pulse::Pulse;
 use super::recorder::Recorder;
 use super::report::Reporter;
+use super::slot_line::{self, SlotLines, Standing};
 use super::state::Arrivals;
 use crate::clock::Time;
 use crate::execution::{self, Order};
@@ -48,6 +50,7 @@ pub(crate) struct Chain {
     pub(super) immediate: VecDeque<Input>,
     pub(super) pulse: Pulse,
     pub(super) recorder: Recorder,
+    pub(super) slot_lines: SlotLines,
 }
 
 impl Chain {
@@ -77,6 +80,7 @@ impl Chain {
             self.engine.handle(self.time.now(), input);
         }
         self.publish_view();
+        self.tell_slot();
         self.pulse.turn_ends();
         self.metrics.chain.turn.observe(started.elapsed().as_secs_f64());
         Ok(())
@@ -168,6 +172,15 @@ impl Chain {
             self.actors.signer.seen(validators.iter().map(of).collect());
         }
         self.reporter.report(event);
+    }
+
+    /// Says what became of a slot once it is over. Whatever the turn that ends it announced is in the line.
+    fn tell_slot(&mut self) {
+        let Some(slot) = self.recorder.slot() else { return };
+        let Some(over) = self.slot_lines.over(slot) else { return };
+        let Some(record) = self.recorder.record(over) else { return };
+        let standing = Standing::of(&self.view.borrow(), self.metrics.network.peers());
+        info!("{}", slot_line::line(&record, standing));
     }
 
     fn publish_view(&mut self) {

@@ -9,6 +9,7 @@ mod observer;
 mod pulse;
 mod recorder;
 mod report;
+mod slot_line;
 mod state;
 
 use std::collections::VecDeque;
@@ -49,6 +50,7 @@ impl Chain {
             immediate: VecDeque::new(),
             pulse,
             recorder: recorder::Recorder::new(records),
+            slot_lines: slot_line::SlotLines::default(),
         };
         (chain, watched)
     }

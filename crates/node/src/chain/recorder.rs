@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use lathe_engine::{Duty, Event, GossipVerdict, Input, MessageId, Millis, Origin};
-use lathe_http::{AggregateRecord, Duties, Feed, SlotLog, Topic};
+use lathe_http::{AggregateRecord, Duties, Feed, SlotLog, SlotRecord, Topic};
 use lathe_types::{Root, SignedBlock, Slot, TreeHash as _, ValidatorIndex};
 use parking_lot::Mutex;
 use serde_json::json;
@@ -46,11 +46,23 @@ enum Seen {
 pub(super) struct Recorder {
     records: Records,
     awaited: HashMap<MessageId, (Millis, Seen)>,
+    /// The slot whose interval began last.
+    slot: Option<Slot>,
 }
 
 impl Recorder {
     pub(super) fn new(records: Records) -> Self {
-        Self { records, awaited: HashMap::new() }
+        Self { records, ..Self::default() }
+    }
+
+    /// The slot that the clock is in; `None` before the first interval.
+    pub(super) fn slot(&self) -> Option<Slot> {
+        self.slot
+    }
+
+    /// What was seen of a slot, if it is not too old.
+    pub(super) fn record(&self, slot: Slot) -> Option<SlotRecord> {
+        self.records.slots.lock().slot(slot).cloned()
     }
 
     /// Remembers gossip until its verdict.
@@ -193,7 +205,8 @@ impl Recorder {
     }
 
     /// An interval begins: what was seen of this slot and the one before goes to whoever follows slots.
-    fn interval(&self, slot: Slot, interval: u64) {
+    fn interval(&mut self, slot: Slot, interval: u64) {
+        self.slot = Some(slot);
         let mut slots = self.records.slots.lock();
         slots.begin(slot);
         self.records.feed.publish(Topic::Slot, || {

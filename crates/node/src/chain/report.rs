@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use lathe_engine::{Batch, Duty, Event, JobFailure, MissReason, ObjectKind, PayloadFailure, SignFailure};
 use lathe_forkchoice::ValidatorSet;
-use lathe_types::{Slot, State, ValidatorIndex};
+use lathe_types::{MILLISECONDS_PER_SLOT, Slot, State, ValidatorIndex};
 use tracing::{debug, error, info, warn};
 
+use super::slot_line::Short;
 use crate::metrics::{Metrics, Section};
 use crate::workers::failure_name;
 
@@ -26,15 +27,15 @@ impl Reporter {
                 if *reorg_depth > 0 {
                     metrics.fork_choice.reorgs.inc();
                     metrics.fork_choice.reorg_depth.observe(*reorg_depth as f64);
-                    warn!(slot = head.slot.0, root = %head.root, depth = reorg_depth, "the chain reorganised");
+                    warn!(slot = head.slot.0, root = %Short(head.root), depth = reorg_depth, "the chain reorganised");
                 }
             }
             Event::Justified(checkpoint) => {
-                info!(slot = checkpoint.slot.0, root = %checkpoint.root, "justified")
+                debug!(slot = checkpoint.slot.0, root = %Short(checkpoint.root), "justified")
             }
             Event::Finalized(checkpoint) => {
                 metrics.transition.finalizations.with_label_values(&["success"]).inc();
-                info!(slot = checkpoint.slot.0, root = %checkpoint.root, "finalized");
+                debug!(slot = checkpoint.slot.0, root = %Short(checkpoint.root), "finalized");
             }
             Event::Attested { validator, slot } => {
                 metrics.validator.attestations_published.inc();
@@ -42,7 +43,7 @@ impl Reporter {
             }
             Event::Proposed { block, at_ms } => {
                 metrics.chain.block_published.observe(*at_ms as f64 / 1000.0);
-                info!(slot = block.slot.0, root = %block.root, at_ms, "proposed");
+                debug!(slot = block.slot.0, root = %Short(block.root), at_ms, "proposed");
             }
             Event::AggregatePublished { slot, participants } => {
                 debug!(slot = slot.0, participants, "published an aggregate");
@@ -122,7 +123,14 @@ impl Reporter {
             chain.last_block_arrival_ms.set(*ms);
             chain.block_arrival.observe(*ms as f64 / 1000.0);
         }
-        info!(slot = block.slot.0, root = %block.root, proposer = proposer.0, arrival_ms, votes, "imported");
+        let (slot, root, proposer) = (block.slot.0, Short(block.root), proposer.0);
+        match arrival_ms {
+            // The line of its slot is written already, and knows nothing of it.
+            Some(ms) if *ms >= MILLISECONDS_PER_SLOT as i64 => {
+                info!("slot {slot}: block {root} by {proposer} came late, at {ms} ms");
+            }
+            _ => debug!(slot, %root, proposer, arrival_ms, votes, "imported"),
+        }
     }
 
     fn duty_missed(&self, duty: Duty, validator: Option<ValidatorIndex>, slot: Slot, reason: MissReason) {

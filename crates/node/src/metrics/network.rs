@@ -1,5 +1,6 @@
 //! Peers and gossip.
 
+use prometheus::core::Collector as _;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::buckets;
@@ -34,6 +35,13 @@ pub struct NetworkMetrics {
 }
 
 impl NetworkMetrics {
+    /// Connected peers of all clients.
+    pub fn peers(&self) -> i64 {
+        let families = self.connected_peers.collect();
+        let gauges = families.iter().flat_map(|family| family.get_metric());
+        gauges.map(|gauge| gauge.get_gauge().get_value() as i64).sum()
+    }
+
     pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
         let connected_peers = r.gauges("lean_connected_peers", "Connected peers", &["client"])?;
         let mesh_peers = r.gauges("lean_gossip_mesh_peers", "Mesh peers", &["client"])?;
