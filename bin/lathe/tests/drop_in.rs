@@ -45,6 +45,8 @@ impl Tool {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        // Another user may not get at the build directory.
+        fs::copy(env!("CARGO_BIN_EXE_lathe"), dir.path().join("lathe")).unwrap();
         fs::create_dir(dir.path().join("data")).unwrap();
         fs::create_dir(dir.path().join("elsewhere")).unwrap();
         let mut tool =
@@ -101,7 +103,7 @@ impl Tool {
     fn start(&mut self, words: &[String]) {
         let words = if words[0] == "node" { words } else { &words[1..] };
         let log = fs::File::create(self.path("log")).unwrap();
-        let mut command = lathe();
+        let mut command = Command::new(self.path("lathe"));
         command.args(words).current_dir(self.path("elsewhere")).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         if std::os::unix::fs::MetadataExt::uid(&fs::metadata(self.dir.path()).unwrap()) == 0 {
