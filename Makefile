@@ -92,6 +92,7 @@ verify: ## Check format, lints and dependencies; changes nothing
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy -j $(JOBS) $(ALL) --all-targets -- -D warnings
 	@scripts/deny.sh
+	@if command -v python3 >/dev/null; then python3 contrib/monitoring/dashboards.py verify; else echo "no python3: the dashboards' files are not compared"; fi
 	@scripts/machete.sh
 
 .PHONY: fix
