@@ -9,10 +9,10 @@
 //! part      = kind (1) | content
 //! 1 raw     = signers | signature count (2) | signature ...      (signatures in the order of the signers)
 //! 2 stark   = signers | stark                                    (one STARK over these signers)
-//! 3 origin  = flat | position (1)
+//! 3 flat    = flat | position (1)
 //! 4 share   = index of a flat (1) | position (1)                 (in the shared layout only)
-//! flat      = origin count (1) | origin ... | stark              (one STARK over the signers of all origins)
-//! origin    = root (32) | slot (8) | signers
+//! flat      = group count (1) | group ... | stark                (one STARK over the signers of all groups)
+//! group     = root (32) | slot (8) | signers
 //! stark     = length (4) | bytes
 //! ```
 //! A flat proof is over the votes of several data. It carries the statement that it holds for, so that the part of it
@@ -30,7 +30,7 @@ use lathe_types::{Decode, MAX_ATTESTATIONS_DATA, ProofBytes, Root, Signature, Si
 
 use crate::backend::Message;
 use crate::error::AggregationError;
-use crate::part::{Flat, Origin, OriginPart, Part, RawPart, StarkPart, check_canonical};
+use crate::part::{Flat, FlatPart, Part, RawPart, StarkPart, VoteGroup, check_canonical};
 use crate::reader::Reader;
 use crate::signers;
 
@@ -104,7 +104,7 @@ fn shared_flats(components: &[Vec<Part>]) -> Vec<Arc<Flat>> {
     let mut once: Vec<&Arc<Flat>> = Vec::new();
     let mut shared: Vec<Arc<Flat>> = Vec::new();
     for part in components.iter().flatten() {
-        let Part::Origin(OriginPart { flat, .. }) = part else { continue };
+        let Part::Flat(FlatPart { flat, .. }) = part else { continue };
         if !once.contains(&flat) {
             once.push(flat);
         } else if !shared.contains(flat) && shared.len() < MAX_PARTS {
@@ -189,7 +189,7 @@ fn encode_parts(parts: &[Part], shared: &Shared, out: &mut Vec<u8>) {
                 signers::encode(&stark.signers, out);
                 encode_stark(&stark.proof, out);
             }
-            Part::Origin(OriginPart { position, flat }) => {
+            Part::Flat(FlatPart { position, flat }) => {
                 match shared.iter().position(|shared| shared == flat) {
                     Some(index) => out.extend_from_slice(&[PART_SHARE, index as u8]),
                     None => {
@@ -263,7 +263,7 @@ fn decode_position(reader: &mut Reader<'_>, flat: Arc<Flat>) -> Result<Part, Agg
     if position >= flat.components.len() {
         return Err(AggregationError::NoSuchComponent { position, components: flat.components.len() });
     }
-    Ok(Part::Origin(OriginPart { position, flat }))
+    Ok(Part::Flat(FlatPart { position, flat }))
 }
 
 fn decode_raw(reader: &mut Reader<'_>, context: Context) -> Result<RawPart, AggregationError> {
@@ -291,8 +291,8 @@ fn decode_flat(reader: &mut Reader<'_>, context: Context) -> Result<Arc<Flat>, A
     if found == 0 || found > MAX_COMPONENTS {
         return Err(AggregationError::WrongComponentCount { expected: MAX_COMPONENTS, found });
     }
-    let components: Vec<Origin> =
-        (0..found).map(|_| decode_origin(reader, context)).collect::<Result<_, _>>()?;
+    let components: Vec<VoteGroup> =
+        (0..found).map(|_| decode_group(reader, context)).collect::<Result<_, _>>()?;
     // Or there would be two positions to choose from.
     let is_repeated =
         |at: usize| components[..at].iter().any(|other| other.message == components[at].message);
@@ -302,11 +302,11 @@ fn decode_flat(reader: &mut Reader<'_>, context: Context) -> Result<Arc<Flat>, A
     Ok(Arc::new(Flat { components, proof: decode_stark(reader)? }))
 }
 
-fn decode_origin(reader: &mut Reader<'_>, context: Context) -> Result<Origin, AggregationError> {
+fn decode_group(reader: &mut Reader<'_>, context: Context) -> Result<VoteGroup, AggregationError> {
     let root = Root::from_slice(reader.take(Root::len_bytes())?);
     let slot = Slot(reader.u64()?);
     let signers = signers::decode(reader, context.registry)?;
-    Ok(Origin { message: Message { root, slot }, signers })
+    Ok(VoteGroup { message: Message { root, slot }, signers })
 }
 
 fn decode_stark(reader: &mut Reader<'_>) -> Result<Vec<u8>, AggregationError> {

@@ -16,7 +16,7 @@ pub(crate) type Entry = (u16, Signature);
 pub(crate) enum Part {
     Raw(RawPart),
     Stark(StarkPart),
-    Origin(OriginPart),
+    Flat(FlatPart),
 }
 
 /// Signers, strictly ascending and not empty, with their signatures.
@@ -34,7 +34,7 @@ pub(crate) struct StarkPart {
 
 /// The part of a proof over several messages that is about one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct OriginPart {
+pub(crate) struct FlatPart {
     /// The component that counts; below the number of components.
     pub(crate) position: usize,
     pub(crate) flat: Arc<Flat>,
@@ -43,21 +43,21 @@ pub(crate) struct OriginPart {
 /// One proof over votes of several data, and what it shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Flat {
-    pub(crate) components: Vec<Origin>,
+    pub(crate) components: Vec<VoteGroup>,
     pub(crate) proof: Vec<u8>,
 }
 
 /// Votes that a flat proof is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Origin {
+pub(crate) struct VoteGroup {
     pub(crate) message: Message,
     /// Strictly ascending and not empty.
     pub(crate) signers: Vec<u16>,
 }
 
-impl OriginPart {
+impl FlatPart {
     /// The component that counts.
-    pub(crate) fn component(&self) -> &Origin {
+    pub(crate) fn component(&self) -> &VoteGroup {
         &self.flat.components[self.position]
     }
 }
@@ -68,7 +68,7 @@ impl Part {
         match self {
             Self::Raw(raw) => raw.entries.iter().map(|(signer, _)| *signer).collect(),
             Self::Stark(stark) => stark.signers.clone(),
-            Self::Origin(origin) => origin.component().signers.clone(),
+            Self::Flat(part) => part.component().signers.clone(),
         }
     }
 
@@ -120,7 +120,7 @@ pub(crate) fn check_message(parts: &[Part], message: Message, role: KeyRole) -> 
     // A block is signed when everything else about it is proved, so flat proofs are about votes. Other parts do not say
     // what they are about.
     let is_foreign = |part: &Part| match part {
-        Part::Origin(origin) => (origin.component().message, KeyRole::Attestation) != (message, role),
+        Part::Flat(part) => (part.component().message, KeyRole::Attestation) != (message, role),
         Part::Raw(_) | Part::Stark(_) => false,
     };
     if parts.iter().any(is_foreign) { Err(AggregationError::ForeignPart) } else { Ok(()) }
@@ -178,8 +178,8 @@ pub(crate) fn uncovered(entries: &[Entry], proofs: &[Part]) -> Vec<Entry> {
     entries.iter().filter(|(signer, _)| !covers(&proofs, *signer)).cloned().collect()
 }
 
-/// The parts for proofs and for signatures beside them.
-pub(crate) fn beside(mut proofs: Vec<Part>, entries: Vec<Entry>) -> Vec<Part> {
+/// The parts for proofs and for the signatures that no proof covers.
+pub(crate) fn with_signatures(mut proofs: Vec<Part>, entries: Vec<Entry>) -> Vec<Part> {
     if !entries.is_empty() {
         proofs.push(Part::Raw(RawPart { entries }));
     }

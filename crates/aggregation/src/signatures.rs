@@ -23,7 +23,9 @@ use crate::backend::{
 use crate::budget::RawBudget;
 use crate::container::{self, Context, MAX_PARTS};
 use crate::error::AggregationError;
-use crate::part::{Entry, Flat, Origin, Part, beside, check_cover, check_message, separate, uncovered};
+use crate::part::{
+    Entry, Flat, Part, VoteGroup, check_cover, check_message, separate, uncovered, with_signatures,
+};
 use crate::stark::{Proofs, statement};
 use crate::verifier::{Leansig, SignatureCheck, Verifier};
 
@@ -140,12 +142,12 @@ impl<V: Verifier> SignatureBackend<V> {
             match part {
                 Part::Raw(_) => {}
                 Part::Stark(stark) => {
-                    let origin = Origin { message, signers: stark.signers.clone() };
-                    statement::verify(registry, &[origin], role, &stark.proof)?;
+                    let group = VoteGroup { message, signers: stark.signers.clone() };
+                    statement::verify(registry, &[group], role, &stark.proof)?;
                 }
-                Part::Origin(origin) => {
-                    if verified.insert(Arc::as_ptr(&origin.flat)) {
-                        let Flat { components, proof } = &*origin.flat;
+                Part::Flat(part) => {
+                    if verified.insert(Arc::as_ptr(&part.flat)) {
+                        let Flat { components, proof } = &*part.flat;
                         statement::verify(registry, components, KeyRole::Attestation, proof)?;
                     }
                 }
@@ -206,7 +208,7 @@ impl<V: Verifier> Backend for SignatureBackend<V> {
         let parts = container::decode_single(&aggregate.proof, self.context(usize::MAX)).unwrap_or_default();
         let mut content = DefaultHasher::new();
         match parts.as_slice() {
-            [Part::Origin(origin)] => origin.flat.proof.hash(&mut content),
+            [Part::Flat(part)] => part.flat.proof.hash(&mut content),
             _ => aggregate.proof[..].hash(&mut content),
         }
         Room::Whole {
@@ -246,9 +248,9 @@ impl<V: Verifier> Backend for SignatureBackend<V> {
             cancellation.check()?;
             parts.extend(self.read_single(registry, child, message)?);
         }
-        let (mut proofs, entries) = separate(beside(parts, held_signatures(raw, registry)?));
+        let (mut proofs, entries) = separate(with_signatures(parts, held_signatures(raw, registry)?));
         loop {
-            let parts = beside(proofs.clone(), uncovered(&entries, &proofs));
+            let parts = with_signatures(proofs.clone(), uncovered(&entries, &proofs));
             let fits = parts.len() <= MAX_PARTS && container::encode_single(&parts).len() <= MAX_PROOF_BYTES;
             // What does not fit together does without the proofs that cover the fewest; they are aggregates already.
             if fits || proofs.pop().is_none() {
@@ -283,7 +285,7 @@ impl<V: Verifier> Backend for SignatureBackend<V> {
             cancellation.check()?;
             let parts = match component.evidence {
                 Evidence::Proof(proof) => self.read_single(registry, proof, component.message)?,
-                Evidence::Signatures(held) => beside(Vec::new(), held_signatures(held, registry)?),
+                Evidence::Signatures(held) => with_signatures(Vec::new(), held_signatures(held, registry)?),
             };
             if parts.is_empty() {
                 return Err(AggregationError::NoParticipants);

@@ -58,7 +58,7 @@ impl Default for Limits {
 
 /// A finalized block and the state after it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Anchor {
+pub struct CheckpointAnchor {
     /// Header of the block; its root is the block's.
     pub header: BlockHeader,
     /// The block, unless the server gives out states only.
@@ -84,9 +84,13 @@ pub struct Environment<'a> {
 /// # Errors
 /// [`Error::NoCheckpoint`] says of each server what was wrong with it; [`Error::Disagreement`] names two whose chains
 /// exclude each other.
-pub fn fetch(servers: &[Server], network: &Network, environment: &Environment<'_>) -> Result<Anchor, Error> {
+pub fn fetch(
+    servers: &[Server],
+    network: &Network,
+    environment: &Environment<'_>,
+) -> Result<CheckpointAnchor, Error> {
     let started = Instant::now();
-    let mut newest: Option<(Claim, Anchor)> = None;
+    let mut newest: Option<(Claim, CheckpointAnchor)> = None;
     let mut refusals = Vec::new();
     for server in servers {
         let asked = Client::new(server, environment, started).and_then(|client| client.ask(network));
@@ -111,8 +115,11 @@ pub fn fetch(servers: &[Server], network: &Network, environment: &Environment<'_
 }
 
 /// The newer of two, provided that the older lies on its chain. Of two at one slot the one with its block.
-fn newer_of(first: (Claim, Anchor), second: (Claim, Anchor)) -> Result<(Claim, Anchor), Error> {
-    let rank = |(claim, anchor): &(Claim, Anchor)| (claim.checkpoint.slot, anchor.block.is_some());
+fn newer_of(
+    first: (Claim, CheckpointAnchor),
+    second: (Claim, CheckpointAnchor),
+) -> Result<(Claim, CheckpointAnchor), Error> {
+    let rank = |(claim, anchor): &(Claim, CheckpointAnchor)| (claim.checkpoint.slot, anchor.block.is_some());
     let (newer, older) = if rank(&second) > rank(&first) { (second, first) } else { (first, second) };
     let (Checkpoint { root, slot }, new) = (older.0.checkpoint, newer.0.checkpoint);
     let remembered =
@@ -147,7 +154,7 @@ impl<'a> Client<'a> {
         Ok(Self { agent: config.into(), server, environment, proxy })
     }
 
-    fn ask(&self, network: &Network) -> Result<Anchor, Refusal> {
+    fn ask(&self, network: &Network) -> Result<CheckpointAnchor, Refusal> {
         let limits = &self.environment.limits;
         for _ in 0..PAIRING_ATTEMPTS {
             // The block first: it is small, so a server that is of no use is found out early.
@@ -169,7 +176,7 @@ impl<'a> Client<'a> {
                 }
                 _ => {}
             }
-            return Ok(Anchor { header, block: block.map(Arc::new), state: Arc::new(state) });
+            return Ok(CheckpointAnchor { header, block: block.map(Arc::new), state: Arc::new(state) });
         }
         Err(Refusal::Unpaired { attempts: PAIRING_ATTEMPTS })
     }

@@ -12,7 +12,7 @@ mod server;
 mod verify;
 
 pub use error::{Claim, Error, Refusal, UrlError};
-pub use fetch::{Anchor, Environment, Limits, MAX_BLOCK_BYTES, MAX_STATE_BYTES, fetch};
+pub use fetch::{CheckpointAnchor, Environment, Limits, MAX_BLOCK_BYTES, MAX_STATE_BYTES, fetch};
 pub use proxy::Proxy;
 pub use server::Server;
 pub use verify::Network;

@@ -8,7 +8,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lathe_checkpoint::{Anchor, Environment, Error, Limits, Network, Proxy, Refusal, Server, fetch};
+use lathe_checkpoint::{
+    CheckpointAnchor, Environment, Error, Limits, Network, Proxy, Refusal, Server, fetch,
+};
 use lathe_types::{
     Block, BlockBody, ChainVariant, Encode as _, Genesis, MultiMessageAggregate, ProofBytes, PublicKey, Root,
     Shaped as _, SignedBlock, Slot, State, TreeHash as _, Validator, ValidatorIndex, Validators,
@@ -141,7 +143,7 @@ fn server(address: SocketAddr) -> Server {
 /// Proofs are valid unless they are this one byte.
 const INVALID: u8 = 0xbb;
 
-fn ask_all(servers: &[Server], limits: &Limits, proxy: Option<&Proxy>) -> Result<Anchor, Error> {
+fn ask_all(servers: &[Server], limits: &Limits, proxy: Option<&Proxy>) -> Result<CheckpointAnchor, Error> {
     let environment = Environment {
         clock: &|| NOW,
         proof_is_valid: &|block, _| block.proof.proof.first() != Some(&INVALID),
@@ -151,7 +153,7 @@ fn ask_all(servers: &[Server], limits: &Limits, proxy: Option<&Proxy>) -> Result
     fetch(servers, &network(), &environment)
 }
 
-fn ask(address: SocketAddr, limits: &Limits) -> Result<Anchor, Refusal> {
+fn ask(address: SocketAddr, limits: &Limits) -> Result<CheckpointAnchor, Refusal> {
     ask_all(&[server(address)], limits, None).map_err(|error| {
         let Error::NoCheckpoint(mut refusals) = error else { panic!("{error}") };
         assert_eq!(refusals.len(), 1);
@@ -180,7 +182,7 @@ fn a_finalized_block_and_its_state_are_an_anchor() {
         let address = serve(&[(BLOCK, &[body(&block)]), (STATE, &[body(&state)])]);
         let anchor = ask(address, &limits()).unwrap();
         let header = block.block.header();
-        assert_eq!(anchor, Anchor { header, block: Some(Arc::new(block)), state: Arc::new(state) });
+        assert_eq!(anchor, CheckpointAnchor { header, block: Some(Arc::new(block)), state: Arc::new(state) });
     }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use lathe_aggregation::{Backend, verify_block};
-use lathe_checkpoint::{Anchor, Environment, Limits, Network, fetch};
+use lathe_checkpoint::{CheckpointAnchor, Environment, Limits, Network, fetch};
 use lathe_driver::{GenesisBlock, begin_at};
 use lathe_storage::{Checkpoints, Database, HISTORY_SLOTS, StorageError};
 use lathe_types::{SignedBlock, Slot, Validators};
@@ -69,7 +69,7 @@ fn proof_is_valid(backend: &dyn Backend, block: &SignedBlock, registry: &Validat
 /// Chooses between the stored chain and what was fetched.
 fn settle(
     database: &dyn Database,
-    fetched: Result<Anchor, lathe_checkpoint::Error>,
+    fetched: Result<CheckpointAnchor, lathe_checkpoint::Error>,
 ) -> Result<(), NodeError> {
     let stored = database.checkpoints()?;
     match (stored, fetched) {
@@ -103,21 +103,21 @@ fn settle(
                 );
             }
             info!(slot = anchor.header.slot.0, "the chain begins at a checkpoint");
-            let Anchor { header, block, state } = anchor;
+            let CheckpointAnchor { header, block, state } = anchor;
             Ok(begin_at(database, header, block, state)?)
         }
     }
 }
 
 /// Whether our finalized block is an ancestor of the checkpoint.
-fn is_on_its_chain(stored: &Checkpoints, anchor: &Anchor) -> bool {
+fn is_on_its_chain(stored: &Checkpoints, anchor: &CheckpointAnchor) -> bool {
     let at = usize::try_from(stored.finalized.slot.0).ok();
     at.and_then(|at| anchor.state.historical_block_hashes.get(at)) == Some(&stored.finalized.root)
 }
 
 /// Whether the stored chain leads to the checkpoint through blocks that every peer still has. Genesis alone is no chain
 /// worth keeping.
-fn can_be_continued(stored: &Checkpoints, anchor: &Anchor) -> bool {
+fn can_be_continued(stored: &Checkpoints, anchor: &CheckpointAnchor) -> bool {
     let behind = anchor.header.slot.0.saturating_sub(stored.finalized.slot.0);
     stored.head.slot > Slot(0) && behind <= CONTINUED_SLOTS && is_on_its_chain(stored, anchor)
 }

@@ -27,7 +27,7 @@ fn empty_database() -> MemoryDb {
 }
 
 /// A chain of empty blocks at these slots, and what a server that calls the last of them final sends.
-fn anchor_after(slots: &[u64]) -> Anchor {
+fn anchor_after(slots: &[u64]) -> CheckpointAnchor {
     let mut state = (*genesis().state).clone();
     let mut block = Block::default();
     for &slot in slots {
@@ -46,14 +46,14 @@ fn anchor_after(slots: &[u64]) -> Anchor {
     }
     let proof = MultiMessageAggregate { proof: ProofBytes::new(vec![9; 8]).unwrap() };
     let signed = SignedBlock { block, proof };
-    Anchor { header: signed.block.header(), block: Some(Arc::new(signed)), state: Arc::new(state) }
+    CheckpointAnchor { header: signed.block.header(), block: Some(Arc::new(signed)), state: Arc::new(state) }
 }
 
 fn finalized(database: &MemoryDb) -> Option<Checkpoint> {
     database.checkpoints().unwrap().map(|checkpoints| checkpoints.finalized)
 }
 
-fn checkpoint(anchor: &Anchor) -> Checkpoint {
+fn checkpoint(anchor: &CheckpointAnchor) -> Checkpoint {
     Checkpoint { root: anchor.header.tree_hash_root(), slot: anchor.header.slot }
 }
 
@@ -74,7 +74,7 @@ fn an_empty_database_begins_at_the_checkpoint() {
 #[test]
 fn a_checkpoint_without_its_block_is_resumed_from_its_state() {
     let database = empty_database();
-    let anchor = Anchor { block: None, ..anchor_after(&[1, 4]) };
+    let anchor = CheckpointAnchor { block: None, ..anchor_after(&[1, 4]) };
     settle(&database, Ok(anchor.clone())).unwrap();
     assert_eq!(database.earliest_slot().unwrap(), Slot(5), "the block itself cannot be offered");
     let resumed = resume(&database, &genesis()).unwrap();
@@ -151,7 +151,7 @@ fn without_a_server_only_a_stored_chain_goes_on() {
 fn genesis_is_made_here() {
     let database = empty_database();
     let GenesisBlock { block, state, .. } = genesis();
-    let genesis = Anchor { header: block.block.header(), block: None, state };
+    let genesis = CheckpointAnchor { header: block.block.header(), block: None, state };
     settle(&database, Ok(genesis)).unwrap();
     assert_eq!(finalized(&database), None, "left to the usual start");
 }

@@ -97,7 +97,7 @@ impl Node {
             signer: signer_mailbox.clone(),
             store,
             network: network_mailbox.clone(),
-            execution: execution.as_ref().map(execution::Beside::mailbox),
+            execution: execution.as_ref().map(execution::PairedClient::mailbox),
         };
         let (pulse, records) = (chain::Pulse::new(), chain::Records::default());
         let (chain, view) = Chain::new(
@@ -158,7 +158,7 @@ impl Node {
         spawn_watchdog(&mut supervisor, pulse, &time, &metrics, &shutdown);
         spawn_clock(&mut supervisor, time, &chain_mailbox, signer_mailbox, &metrics, &shutdown);
         http::spawn(&mut supervisor, server, &shutdown);
-        let threads = Threads { database, store: store_inbox, signer, orders: signer_inbox, pool };
+        let threads = Threads { database, store: store_inbox, signer, inbox: signer_inbox, pool };
         spawn_threads(&mut supervisor, &chain_mailbox, &metrics, threads);
         let running = tokio::spawn(supervisor.run());
         Ok(Self { stopper: Stopper(shutdown), running, quic, addresses, view, metrics })
@@ -236,7 +236,7 @@ struct Threads {
     database: Arc<dyn Database>,
     store: lathe_actor::Inbox<store::Write>,
     signer: signer::Hand,
-    orders: lathe_actor::Inbox<signer::Order>,
+    inbox: lathe_actor::Inbox<signer::SignerTask>,
     pool: Workers,
 }
 
@@ -273,11 +273,11 @@ fn spawn_threads(
     metrics: &Arc<Metrics>,
     threads: Threads,
 ) {
-    let Threads { database, store, signer, orders, pool } = threads;
+    let Threads { database, store, signer, inbox, pool } = threads;
     let (to_chain, numbers) = (chain.clone(), metrics.clone());
     supervisor.spawn_thread("store", move || store::run(&database, store, &to_chain, &numbers));
     let (to_chain, numbers, background) = (chain.clone(), metrics.clone(), pool.clone());
-    supervisor.spawn_thread("signer", move || signer::run(&signer, orders, &to_chain, &background, &numbers));
+    supervisor.spawn_thread("signer", move || signer::run(&signer, inbox, &to_chain, &background, &numbers));
     let count = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
     for _ in 0..count + pool.waiting_threads() {
         let (pool, to_chain) = (pool.clone(), chain.clone());

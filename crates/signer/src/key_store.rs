@@ -39,11 +39,11 @@ pub(crate) struct Slotted<S: Scheme> {
     pub(crate) key: RwLock<SecretKey<S>>,
     busy: Arc<AtomicBool>,
     /// Where it came from.
-    origin: Option<Origin>,
+    origin: Option<LockedFile>,
 }
 
 /// The file of a key. Its lock lives as long as it is open.
-struct Origin {
+struct LockedFile {
     directory: PathBuf,
     _locked: File,
 }
@@ -89,7 +89,7 @@ impl<S: Scheme> KeyStore<S> {
                 return Err(Error::OtherKey { path: path.clone(), validator, role, found, expected });
             }
             let directory = directory_of(path);
-            store.put(validator, role, key, Some(Origin { directory, _locked: file }))?;
+            store.put(validator, role, key, Some(LockedFile { directory, _locked: file }))?;
         }
         Ok(store)
     }
@@ -109,7 +109,7 @@ impl<S: Scheme> KeyStore<S> {
         validator: ValidatorIndex,
         role: KeyRole,
         key: SecretKey<S>,
-        origin: Option<Origin>,
+        origin: Option<LockedFile>,
     ) -> Result<(), Error> {
         let id = KeyId::of(&PublicKey::from(key.public_key().encode()));
         let slotted = Slotted { id, key: RwLock::new(key), busy: Arc::default(), origin };

@@ -11,7 +11,7 @@ use super::statement::{self, Votes};
 use crate::backend::{Cancellation, Message, ProofRequest, Prover, Registry};
 use crate::container::MAX_COMPONENTS;
 use crate::error::AggregationError;
-use crate::part::{Flat, OriginPart, Part, StarkPart, separate, uncovered};
+use crate::part::{Flat, FlatPart, Part, StarkPart, separate, uncovered};
 use crate::signatures::SignatureBackend;
 use crate::verifier::Verifier;
 
@@ -54,11 +54,11 @@ impl<V: Verifier> Prover for SignatureBackend<V> {
             return Ok(vec![(*message, self.write_single(&[part])?)]);
         }
         let flat = Arc::new(Flat { components, proof });
-        let origin = |position| Part::Origin(OriginPart { position, flat: flat.clone() });
+        let group = |position| Part::Flat(FlatPart { position, flat: flat.clone() });
         votes
             .iter()
             .enumerate()
-            .map(|(position, (message, _))| Ok((*message, self.write_single(&[origin(position)])?)))
+            .map(|(position, (message, _))| Ok((*message, self.write_single(&[group(position)])?)))
             .collect()
     }
 

@@ -5,20 +5,20 @@ use lathe_types::KeyRole;
 
 use crate::backend::{Message, Registry};
 use crate::error::AggregationError;
-use crate::part::{Entry, Origin};
+use crate::part::{Entry, VoteGroup};
 use crate::signatures::public_key;
 
 /// Signatures of one message that are to be proved, ascending by signer.
 pub(crate) type Votes = (Message, Vec<Entry>);
 
-/// Whether `proof` shows that the signers of all `origins` signed with their keys of that role.
+/// Whether `proof` shows that the signers of all `groups` signed with their keys of that role.
 pub(crate) fn verify(
     registry: &Registry,
-    origins: &[Origin],
+    groups: &[VoteGroup],
     role: KeyRole,
     proof: &[u8],
 ) -> Result<(), AggregationError> {
-    let statement = statement_of(registry, origins, role)?;
+    let statement = statement_of(registry, groups, role)?;
     lathe_stark::verify(&statement, proof)
         .map_err(|error| ours(&error).unwrap_or(AggregationError::InvalidProof))
 }
@@ -33,15 +33,15 @@ fn ours(error: &lathe_stark::Error) -> Option<AggregationError> {
 pub(crate) fn prove(
     registry: &Registry,
     votes: &[Votes],
-) -> Result<(Vec<Origin>, Vec<u8>), AggregationError> {
-    let origins: Vec<Origin> = votes
+) -> Result<(Vec<VoteGroup>, Vec<u8>), AggregationError> {
+    let groups: Vec<VoteGroup> = votes
         .iter()
-        .map(|(message, entries)| Origin {
+        .map(|(message, entries)| VoteGroup {
             message: *message,
             signers: entries.iter().map(|(signer, _)| *signer).collect(),
         })
         .collect();
-    let statement = statement_of(registry, &origins, KeyRole::Attestation)?;
+    let statement = statement_of(registry, &groups, KeyRole::Attestation)?;
     let entries: Vec<&Entry> = votes.iter().flat_map(|(_, entries)| entries).collect();
     let signatures: Vec<&[u8]> = entries.iter().map(|(_, signature)| signature.as_bytes()).collect();
     let proof = lathe_stark::prove(&statement, &signatures).map_err(|error| match error {
@@ -50,16 +50,16 @@ pub(crate) fn prove(
         }
         error => ours(&error).unwrap_or(AggregationError::Unsupported("prove these signatures")),
     })?;
-    Ok((origins, proof))
+    Ok((groups, proof))
 }
 
 fn statement_of(
     registry: &Registry,
-    origins: &[Origin],
+    groups: &[VoteGroup],
     role: KeyRole,
 ) -> Result<Statement, AggregationError> {
     let mut claims = Vec::new();
-    for Origin { message, signers } in origins {
+    for VoteGroup { message, signers } in groups {
         let slot =
             u32::try_from(message.slot.0).map_err(|_| AggregationError::SlotOutOfRange(message.slot.0))?;
         for signer in signers {

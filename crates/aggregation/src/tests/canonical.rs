@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{MESSAGE, World};
 use crate::AggregationError as Error;
 use crate::container::{Context, decode_multi, decode_single, encode_multi, encode_single};
-use crate::part::{Flat, Origin, OriginPart, Part, RawPart, StarkPart, separate};
+use crate::part::{Flat, FlatPart, Part, RawPart, StarkPart, VoteGroup, separate};
 
 const CONTEXT: Context = Context { registry: 32, shape: SignatureShape::TEST, starks: true };
 
@@ -25,8 +25,8 @@ fn stark(signers: &[u16]) -> Part {
 fn flat(signers: &[u16]) -> Part {
     let mut other = MESSAGE;
     other.slot.0 += 1;
-    let components = [MESSAGE, other].map(|message| Origin { message, signers: signers.to_vec() });
-    Part::Origin(OriginPart {
+    let components = [MESSAGE, other].map(|message| VoteGroup { message, signers: signers.to_vec() });
+    Part::Flat(FlatPart {
         position: 0,
         flat: Flat { components: components.into(), proof: vec![8; 40] }.into(),
     })
@@ -77,9 +77,9 @@ fn parts_are_cut_and_ordered_in_one_way() {
 
 #[test]
 fn a_flat_proof_is_over_different_messages() {
-    let Part::Origin(OriginPart { flat, .. }) = flat(&[1]) else { unreachable!() };
+    let Part::Flat(FlatPart { flat, .. }) = flat(&[1]) else { unreachable!() };
     let again = Flat { components: [&flat.components[..], &flat.components[..1]].concat(), proof: vec![8] };
-    let part = Part::Origin(OriginPart { position: 0, flat: again.into() });
+    let part = Part::Flat(FlatPart { position: 0, flat: again.into() });
     assert_eq!(decode(&[part]), Err(Error::NonCanonicalShares));
 }
 

@@ -17,7 +17,7 @@ use super::report::Reporter;
 use super::slot_line::{self, SlotLines, Standing};
 use super::state::Arrivals;
 use crate::clock::Time;
-use crate::execution::{self, Order};
+use crate::execution::{self, Request};
 use crate::metrics::Metrics;
 use crate::workers::Workers;
 use crate::{network, signer, store};
@@ -129,10 +129,12 @@ impl Chain {
             Effect::Fetch { request, peer, what } => self.actors.network.fetch(request, peer, what),
             Effect::RequestStatus { peer } => self.actors.network.request_status(peer),
             Effect::Penalise { peer, offence } => self.actors.network.penalise(peer, offence),
-            Effect::NewPayload(payload) => self.order(Order::NewPayload(payload)),
-            Effect::ForkchoiceUpdated { state, build } => self.order(Order::Forkchoice { state, build }),
-            Effect::GetPayload { job, deadline } => self.order(Order::GetPayload { job, deadline }),
-            Effect::ReplayPayloads { job, head } => self.order(Order::Replay { job, head }),
+            Effect::NewPayload(payload) => self.ask_execution(Request::NewPayload(payload)),
+            Effect::ForkchoiceUpdated { state, build } => {
+                self.ask_execution(Request::Forkchoice { state, build })
+            }
+            Effect::GetPayload { job, deadline } => self.ask_execution(Request::GetPayload { job, deadline }),
+            Effect::ReplayPayloads { job, head } => self.ask_execution(Request::Replay { job, head }),
             Effect::Announce(event) => self.announce(&event),
         }
         Ok(())
@@ -147,9 +149,9 @@ impl Chain {
     }
 
     /// A plain chain has nothing to say to an execution client, and no other starts without one.
-    fn order(&mut self, order: Order) {
+    fn ask_execution(&mut self, request: Request) {
         if let Some(execution) = &self.actors.execution
-            && let Err(refusal) = execution.order(order)
+            && let Err(refusal) = execution.ask(request)
         {
             self.immediate.push_back(*refusal);
         }

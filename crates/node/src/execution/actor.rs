@@ -1,4 +1,4 @@
-//! The loop of the execution actor: one call at a time, orders taken while it is under way.
+//! The loop of the execution actor: one call at a time, requests taken while it is under way.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -15,9 +15,9 @@ use lathe_types::{Checkpoint, Root, SignedBlock};
 use tracing::{debug, info, warn};
 
 use super::history::History;
-use super::mailbox::Order;
+use super::mailbox::Request;
 use super::replay::{Comparison, Need, Replay};
-use super::state::Orders;
+use super::state::Requests;
 use super::{Link, convert};
 use crate::chain;
 use crate::clock::Time;
@@ -32,11 +32,11 @@ pub(crate) struct Execution {
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Health,
     pub(super) peer: Option<Arc<Peer>>,
-    pub(super) orders: Orders,
+    pub(super) requests: Requests,
     /// The payload that is being built, and under which job.
     pub(super) building: Option<(JobId, PayloadId)>,
     pub(super) replay: Option<Replay>,
-    /// Whether the last turn was the replay's; then it is the orders' turn.
+    /// Whether the last turn was the replay's; then it is the requests' turn.
     pub(super) replayed_last: bool,
     pub(super) started: Instant,
 }
@@ -65,7 +65,7 @@ type Call = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 impl Execution {
     /// Runs until the mailbox is closed. A call that is under way then is dropped: nothing waits for its answer.
-    pub(crate) async fn run(mut self, mut inbox: Inbox<Order>) -> Result<(), Infallible> {
+    pub(crate) async fn run(mut self, mut inbox: Inbox<Request>) -> Result<(), Infallible> {
         let mut call: Option<Call> = None;
         loop {
             if call.is_none() {
@@ -74,8 +74,8 @@ impl Execution {
             let pause = self.pause();
             tokio::select! {
                 biased;
-                order = inbox.recv() => match order {
-                    Some(order) => self.accept(order),
+                request = inbox.recv() => match request {
+                    Some(request) => self.accept(request),
                     None => return Ok(()),
                 },
                 done = under_way(&mut call) => {
@@ -96,18 +96,18 @@ impl Execution {
         Duration::from_millis(self.health.handshake_at_ms().unwrap_or(0).saturating_sub(self.now_ms()))
     }
 
-    fn accept(&mut self, order: Order) {
+    fn accept(&mut self, request: Request) {
         if !self.health.is_online() {
-            return self.refuse(&order);
+            return self.refuse(&request);
         }
-        if let Err(order) = self.orders.push(order) {
+        if let Err(request) = self.requests.push(request) {
             self.metrics.execution.dropped.inc();
-            self.refuse(&order);
+            self.refuse(&request);
         }
     }
 
-    fn refuse(&self, order: &Order) {
-        self.chain.answer(order.refusal());
+    fn refuse(&self, request: &Request) {
+        self.chain.answer(request.refusal());
     }
 
     /// What to call next, if anything.
@@ -126,30 +126,30 @@ impl Execution {
         }
         self.replayed_last = false;
         loop {
-            let Some(order) = self.orders.pop() else {
+            let Some(request) = self.requests.pop() else {
                 return self.step_replay(peer);
             };
-            if let Some(call) = self.carry_out(order, peer.clone()) {
+            if let Some(call) = self.carry_out(request, peer.clone()) {
                 return Some(call);
             }
         }
     }
 
-    /// The call that an order needs; `None` if it is answered without one.
-    fn carry_out(&mut self, order: Order, peer: Arc<Peer>) -> Option<Call> {
+    /// The call that a request needs; `None` if it is answered without one.
+    fn carry_out(&mut self, request: Request, peer: Arc<Peer>) -> Option<Call> {
         let link = self.link.clone();
-        Some(match order {
-            Order::NewPayload(payload) => {
+        Some(match request {
+            Request::NewPayload(payload) => {
                 Box::pin(
                     async move { Done::NewPayload(payload.block, link.new_payload(&peer, &payload).await) },
                 )
             }
-            Order::Forkchoice { state, build } => Box::pin(async move {
+            Request::Forkchoice { state, build } => Box::pin(async move {
                 let attributes = build.map(|(_, attributes)| attributes);
                 let answer = link.forkchoice_updated(&state, attributes).await;
                 Done::Forkchoice { block: state.block, job: build.map(|(job, _)| job), answer }
             }),
-            Order::GetPayload { job, deadline } => match self.payload_to_fetch(job, deadline) {
+            Request::GetPayload { job, deadline } => match self.payload_to_fetch(job, deadline) {
                 Ok(id) => {
                     Box::pin(
                         async move { Done::GetPayload(job, Box::new(link.get_payload(&peer, id).await)) },
@@ -160,7 +160,7 @@ impl Execution {
                     return None;
                 }
             },
-            Order::Replay { job, head } => {
+            Request::Replay { job, head } => {
                 Box::pin(async move { Done::ReplayBegins { job, head, latest: link.latest().await } })
             }
         })
@@ -352,9 +352,9 @@ impl Execution {
         self.peer = None;
         self.building = None;
         self.metrics.execution.online.set(0);
-        let waiting: Vec<Order> = self.orders.drain().collect();
-        for order in &waiting {
-            self.refuse(order);
+        let waiting: Vec<Request> = self.requests.drain().collect();
+        for request in &waiting {
+            self.refuse(request);
         }
         self.end_replay();
         if was_online {

@@ -6,13 +6,13 @@ use lathe_engine::{
 };
 use lathe_types::Checkpoint;
 
-/// Orders that may wait to be looked at. The actor takes each at once, whatever it is doing, and keeps those that have
-/// to wait by its own bounds; this is room for what one turn of the chain may ask.
+/// Requests that may wait to be looked at. The actor takes each at once, whatever it is doing, and keeps those that
+/// have to wait by its own bounds; this is room for what one turn of the chain may ask.
 const CAPACITY: usize = 1024;
 
 /// Something to be asked of the execution client.
 #[derive(Clone, Debug)]
-pub(crate) enum Order {
+pub(crate) enum Request {
     /// Judge a payload.
     NewPayload(NewPayload),
     /// Move the head, and perhaps build on it.
@@ -23,8 +23,8 @@ pub(crate) enum Order {
     Replay { job: JobId, head: Checkpoint },
 }
 
-impl Order {
-    /// The answer to an order that is not carried out.
+impl Request {
+    /// The answer to a request that is not carried out.
     pub(crate) fn refusal(&self) -> Input {
         let unavailable = PayloadVerdict::Unavailable;
         match self {
@@ -48,7 +48,7 @@ impl Order {
     }
 }
 
-impl Message for Order {
+impl Message for Request {
     fn policy(&self) -> Policy {
         Policy::Keep
     }
@@ -56,17 +56,17 @@ impl Message for Order {
 
 /// The execution actor's mailbox.
 #[derive(Clone, Debug)]
-pub(crate) struct Mailbox(lathe_actor::Mailbox<Order>);
+pub(crate) struct Mailbox(lathe_actor::Mailbox<Request>);
 
 /// Opens the execution actor's mailbox.
-pub(crate) fn open() -> (Mailbox, Inbox<Order>) {
+pub(crate) fn open() -> (Mailbox, Inbox<Request>) {
     let (mailbox, inbox) = lathe_actor::mailbox("execution", Bounds::messages(CAPACITY));
     (Mailbox(mailbox), inbox)
 }
 
 impl Mailbox {
-    /// Has an order carried out. The chain never waits: without room the order's refusal comes back.
-    pub(crate) fn order(&self, order: Order) -> Result<(), Box<Input>> {
-        self.0.try_send(order).map(|_| ()).map_err(|error| Box::new(error.into_message().refusal()))
+    /// Has the client asked. The chain never waits: without room the request's refusal comes back.
+    pub(crate) fn ask(&self, request: Request) -> Result<(), Box<Input>> {
+        self.0.try_send(request).map(|_| ()).map_err(|error| Box::new(error.into_message().refusal()))
     }
 }

@@ -1,7 +1,7 @@
 //! The execution client beside this node: an actor that owns the connection and its health.
 //!
-//! Nobody waits for it. Orders come from the chain and answers go back as inputs; while the client is away, hangs or
-//! does not fit, every order is answered at once by a refusal, and a handshake with backoff finds out when it is back.
+//! Nobody waits for it. Requests come from the chain and answers go back as inputs; while the client is away, hangs or
+//! does not fit, each request is refused at once, and a handshake with backoff finds out when it is back.
 //! What it lacks then is replayed from storage, and what storage lacks from the network.
 
 mod actor;
@@ -22,7 +22,7 @@ use tracing::warn;
 pub(crate) use actor::Execution;
 use history::History;
 use link::Link;
-pub(crate) use mailbox::{Mailbox, Order, open};
+pub(crate) use mailbox::{Mailbox, Request, open};
 
 pub use lathe_execution::{Endpoint, JwtSecret};
 
@@ -54,16 +54,16 @@ pub async fn genesis_block_hash(endpoint: Endpoint, secret: JwtSecret) -> Result
 }
 
 /// The execution client of a paired network, and the mailbox of the actor that will speak to it.
-pub(crate) struct Beside {
+pub(crate) struct PairedClient {
     genesis: B256,
     mailbox: Mailbox,
-    inbox: Inbox<Order>,
+    inbox: Inbox<Request>,
 }
 
 /// Looks for the execution client that the network needs. One that answers and will not do, because it does not trust
 /// us or runs another chain, is an operator's mistake and better found now; one that does not answer is waited for
 /// later.
-pub(crate) async fn prepare(options: &NodeOptions) -> Result<Option<Beside>, NodeError> {
+pub(crate) async fn prepare(options: &NodeOptions) -> Result<Option<PairedClient>, NodeError> {
     let (execution, genesis) = match (&options.execution, options.genesis.execution_genesis) {
         (None, None) => return Ok(None),
         (None, Some(_)) => return Err(NodeError::NoExecutionClient),
@@ -78,7 +78,7 @@ pub(crate) async fn prepare(options: &NodeOptions) -> Result<Option<Beside>, Nod
         Err(_) => warn!(endpoint = %execution.endpoint, "the execution client does not answer yet"),
     }
     let (mailbox, inbox) = open();
-    Ok(Some(Beside { genesis, mailbox, inbox }))
+    Ok(Some(PairedClient { genesis, mailbox, inbox }))
 }
 
 fn is_mistake(error: &ExecutionError) -> bool {
@@ -89,7 +89,7 @@ fn client(options: &ExecutionOptions) -> EngineClient {
     EngineClient::new(options.endpoint.clone(), options.secret.clone(), Limits::default())
 }
 
-impl Beside {
+impl PairedClient {
     pub(crate) fn mailbox(&self) -> Mailbox {
         self.mailbox.clone()
     }
@@ -97,7 +97,7 @@ impl Beside {
 
 /// Starts the actor, if there is anybody to speak to. It ends when the chain has dropped its mailbox.
 pub(crate) fn spawn(
-    beside: Option<Beside>,
+    paired: Option<PairedClient>,
     supervisor: &mut Supervisor,
     options: &NodeOptions,
     chain: &chain::Mailbox,
@@ -105,9 +105,9 @@ pub(crate) fn spawn(
     time: &Time,
     metrics: &Arc<Metrics>,
 ) {
-    let (Some(beside), Some(options)) = (beside, &options.execution) else { return };
+    let (Some(paired), Some(options)) = (paired, &options.execution) else { return };
     // Only the chain keeps a mailbox, so that the actor ends with it.
-    let Beside { genesis, inbox, .. } = beside;
+    let PairedClient { genesis, inbox, .. } = paired;
     let actor = Execution::new(options, genesis, chain.clone(), history, time.clone(), metrics.clone());
     supervisor.spawn("execution", actor.run(inbox));
 }
@@ -132,7 +132,7 @@ impl Execution {
             metrics,
             health: Health::default(),
             peer: None,
-            orders: state::Orders::default(),
+            requests: state::Requests::default(),
             building: None,
             replay: None,
             replayed_last: false,

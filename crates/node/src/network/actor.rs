@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 
 use super::book::Keeper;
 use super::convert;
-use super::mailbox::Order;
+use super::mailbox::Command;
 use super::metrics::{direction_name, disconnect_name, failure_name};
 use super::state::{PeerTable, group_of};
 use crate::chain::{self, NoRoom};
@@ -36,7 +36,7 @@ const KEEP_PERIOD: Duration = Duration::from_secs(30);
 const COMPLAINT_PERIOD: Duration = Duration::from_secs(60);
 
 /// Who waits for the answer to a request.
-pub(super) enum Asker {
+pub(super) enum Requester {
     /// The chain, under its own name for the request, and the peer that it asked.
     Chain(lathe_engine::RequestId, Peer),
     /// Somebody who looks up one block.
@@ -56,7 +56,7 @@ pub(crate) struct Network {
     /// Subnets that are followed only while the node aggregates.
     pub aggregator_subnets: Vec<SubnetId>,
     pub(super) table: PeerTable,
-    pub(super) requests: HashMap<RequestId, Asker>,
+    pub(super) requests: HashMap<RequestId, Requester>,
     /// Blocks looked up so far, so that each goes to the next peer.
     pub(super) look_ups: usize,
     /// When it was said last that peers lack blocks.
@@ -69,7 +69,7 @@ pub(crate) struct Network {
 
 impl Network {
     /// Runs until the mailbox is closed, then says good-bye to the peers.
-    pub(crate) async fn run(mut self, mut inbox: Inbox<Order>) -> Result<(), Infallible> {
+    pub(crate) async fn run(mut self, mut inbox: Inbox<Command>) -> Result<(), Infallible> {
         let mut mesh_count = tokio::time::interval(MESH_COUNT_PERIOD);
         let mut keeping = tokio::time::interval(KEEP_PERIOD);
         self.update_status();
@@ -103,37 +103,37 @@ impl Network {
         self.service.set_status(status);
     }
 
-    fn carry_out(&mut self, order: Order) {
+    fn carry_out(&mut self, order: Command) {
         match order {
-            Order::Publish(message) => self.publish(&convert::message(message)),
-            Order::Verdict(id, peer, verdict) => {
+            Command::Publish(message) => self.publish(&convert::message(message)),
+            Command::Verdict(id, peer, verdict) => {
                 if let Some(peer) = self.table.id(peer) {
                     self.service.report_verdict(convert::message_id(id), peer, convert::verdict(verdict));
                 }
             }
-            Order::Fetch(request, peer, what) => match self.table.id(peer) {
+            Command::Fetch(request, peer, what) => match self.table.id(peer) {
                 Some(id) => {
                     let ours = self.service.request(id, convert::request(what));
-                    self.requests.insert(ours, Asker::Chain(request, peer));
+                    self.requests.insert(ours, Requester::Chain(request, peer));
                 }
                 None => {
                     let outcome = Err(lathe_engine::FetchFailure::Transport);
                     self.chain.answer(Input::FetchEnded { request, outcome });
                 }
             },
-            Order::LookUp(root, answer) => self.look_up(root, answer),
-            Order::RequestStatus(peer) => {
+            Command::LookUp(root, answer) => self.look_up(root, answer),
+            Command::RequestStatus(peer) => {
                 if let Some(peer) = self.table.id(peer) {
                     self.service.request_status(peer);
                 }
             }
-            Order::Penalise(peer, offence) => {
+            Command::Penalise(peer, offence) => {
                 if let Some(peer) = self.table.id(peer) {
                     debug!(%peer, ?offence, "a peer broke a rule");
                     self.service.penalise(peer, convert::offence(offence));
                 }
             }
-            Order::SetAggregator(enabled) => self.set_aggregator(enabled),
+            Command::SetAggregator(enabled) => self.set_aggregator(enabled),
         }
     }
 
@@ -144,13 +144,13 @@ impl Network {
         let Some(peer) = turn.and_then(|turn| peers.get(turn)) else { return };
         self.look_ups = self.look_ups.wrapping_add(1);
         let request = self.service.request(peer.peer, Request::BlocksByRoot(vec![root]));
-        self.requests.insert(request, Asker::LookUp(Some(answer)));
+        self.requests.insert(request, Requester::LookUp(Some(answer)));
     }
 
     async fn on_block(&mut self, request: RequestId, block: Arc<SignedBlock>) {
         match self.requests.get_mut(&request) {
-            Some(Asker::Chain(request, peer)) => self.chain.response_block(block, *request, *peer).await,
-            Some(Asker::LookUp(answer)) => {
+            Some(Requester::Chain(request, peer)) => self.chain.response_block(block, *request, *peer).await,
+            Some(Requester::LookUp(answer)) => {
                 if let Some(answer) = answer.take() {
                     // Whoever asked may have given up.
                     let _ = answer.send(block);
@@ -216,7 +216,7 @@ impl Network {
                 if outcome == Err(RequestFailure::Unavailable) {
                     self.complain_of_gaps();
                 }
-                if let Some(Asker::Chain(request, _)) = self.requests.remove(&request) {
+                if let Some(Requester::Chain(request, _)) = self.requests.remove(&request) {
                     self.chain
                         .answer(Input::FetchEnded { request, outcome: outcome.map_err(convert::failure) });
                 }

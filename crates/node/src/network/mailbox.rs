@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 /// publications by what it has open; so none is ever refused, and the two actors never wait for each other. A replay
 /// looks up one block at a time.
 #[derive(Debug)]
-pub(crate) enum Order {
+pub(crate) enum Command {
     /// Send our own message.
     Publish(Publication),
     /// Relay a message or not.
@@ -28,7 +28,7 @@ pub(crate) enum Order {
     SetAggregator(bool),
 }
 
-impl Message for Order {
+impl Message for Command {
     fn policy(&self) -> Policy {
         Policy::Answer
     }
@@ -36,9 +36,9 @@ impl Message for Order {
 
 /// The network's mailbox.
 #[derive(Clone, Debug)]
-pub(crate) struct Mailbox(lathe_actor::Mailbox<Order>);
+pub(crate) struct Mailbox(lathe_actor::Mailbox<Command>);
 
-pub(crate) fn open() -> (Mailbox, Inbox<Order>) {
+pub(crate) fn open() -> (Mailbox, Inbox<Command>) {
     let (mailbox, inbox) = lathe_actor::mailbox("network", Bounds::messages(1));
     (Mailbox(mailbox), inbox)
 }
@@ -46,44 +46,44 @@ pub(crate) fn open() -> (Mailbox, Inbox<Order>) {
 impl Mailbox {
     /// Sends our own message.
     pub(crate) fn publish(&self, message: Publication) {
-        self.tell(Order::Publish(message));
+        self.tell(Command::Publish(message));
     }
 
     /// Relays a message or not.
     pub(crate) fn verdict(&self, id: MessageId, peer: Peer, verdict: GossipVerdict) {
-        self.tell(Order::Verdict(id, peer, verdict));
+        self.tell(Command::Verdict(id, peer, verdict));
     }
 
     /// Asks for blocks; answered by the chain's inputs.
     pub(crate) fn fetch(&self, request: RequestId, peer: Peer, what: FetchWhat) {
-        self.tell(Order::Fetch(request, peer, what));
+        self.tell(Command::Fetch(request, peer, what));
     }
 
     /// The block that some peer sends under this root, unchecked; `None` if it has none. Another call asks another
     /// peer.
     pub(crate) async fn look_up(&self, root: Root) -> Option<Arc<SignedBlock>> {
         let (answer, answered) = oneshot::channel();
-        self.tell(Order::LookUp(root, answer));
+        self.tell(Command::LookUp(root, answer));
         answered.await.ok()
     }
 
     /// Asks for a status.
     pub(crate) fn request_status(&self, peer: Peer) {
-        self.tell(Order::RequestStatus(peer));
+        self.tell(Command::RequestStatus(peer));
     }
 
     /// Counts an offence.
     pub(crate) fn penalise(&self, peer: Peer, offence: Offence) {
-        self.tell(Order::Penalise(peer, offence));
+        self.tell(Command::Penalise(peer, offence));
     }
 
     /// Follows the subnets of an aggregator, or no longer.
     pub(crate) fn set_aggregator(&self, enabled: bool) {
-        self.tell(Order::SetAggregator(enabled));
+        self.tell(Command::SetAggregator(enabled));
     }
 
     /// A closed mailbox means that the process stops.
-    fn tell(&self, order: Order) {
+    fn tell(&self, order: Command) {
         let _ = self.0.try_send(order);
     }
 }

@@ -10,7 +10,7 @@ use lathe_types::{Signature, Slot};
 use tracing::{debug, warn};
 
 use super::hand::Hand;
-use super::mailbox::Order;
+use super::mailbox::SignerTask;
 use super::{SLOTS_PER_DAY, say_ended, say_stopped, state, warn_of_ending_keys};
 use crate::chain;
 use crate::metrics::Metrics;
@@ -22,19 +22,19 @@ const SLOTS_PER_LOOK: u64 = SLOTS_PER_DAY / 24;
 /// Signs until the mailbox is closed and empty.
 pub(crate) fn run(
     signer: &Hand,
-    mut inbox: Inbox<Order>,
+    mut inbox: Inbox<SignerTask>,
     chain: &chain::Mailbox,
     workers: &Workers,
     metrics: &Metrics,
 ) -> Result<(), SignError> {
     while let Some(order) = inbox.recv_blocking() {
         let (job, requests) = match order {
-            Order::Sign { job, requests } => (job, requests),
-            Order::LookAhead(slot) => {
+            SignerTask::Sign { job, requests } => (job, requests),
+            SignerTask::LookAhead(slot) => {
                 look_ahead(signer, workers, slot);
                 continue;
             }
-            Order::Seen(seen) => {
+            SignerTask::Seen(seen) => {
                 judge(signer, metrics, seen)?;
                 continue;
             }

@@ -9,7 +9,7 @@ const CAPACITY: usize = 16;
 
 /// What the signer is to do.
 #[derive(Debug)]
-pub(crate) enum Order {
+pub(crate) enum SignerTask {
     /// Sign a group of messages at once.
     Sign {
         /// To be answered.
@@ -23,7 +23,7 @@ pub(crate) enum Order {
     LookAhead(Slot),
 }
 
-impl Message for Order {
+impl Message for SignerTask {
     fn policy(&self) -> Policy {
         match self {
             Self::Sign { .. } => Policy::Keep,
@@ -36,10 +36,10 @@ impl Message for Order {
 
 /// The signer's mailbox.
 #[derive(Clone, Debug)]
-pub(crate) struct Mailbox(lathe_actor::Mailbox<Order>);
+pub(crate) struct Mailbox(lathe_actor::Mailbox<SignerTask>);
 
 /// Opens the signer's mailbox.
-pub(crate) fn open() -> (Mailbox, Inbox<Order>) {
+pub(crate) fn open() -> (Mailbox, Inbox<SignerTask>) {
     let (mailbox, inbox) = lathe_actor::mailbox("signer", Bounds::messages(CAPACITY));
     (Mailbox(mailbox), inbox)
 }
@@ -49,16 +49,16 @@ impl Mailbox {
     /// a late signature is of no use.
     pub(crate) fn sign(&self, job: JobId, requests: Vec<SignRequest>) -> Result<(), usize> {
         let count = requests.len();
-        self.0.try_send(Order::Sign { job, requests }).map(|_| ()).map_err(|_| count)
+        self.0.try_send(SignerTask::Sign { job, requests }).map(|_| ()).map_err(|_| count)
     }
 
     /// Has the ledger judge signatures of our keys that others show.
     pub(crate) fn seen(&self, seen: Vec<SignRequest>) {
-        let _ = self.0.try_send(Order::Seen(seen));
+        let _ = self.0.try_send(SignerTask::Seen(seen));
     }
 
     /// Has the keys prepared for the slots after `slot`. Lost on a signer that has stopped, which needs none.
     pub(crate) fn look_ahead(&self, slot: Slot) {
-        let _ = self.0.try_send(Order::LookAhead(slot));
+        let _ = self.0.try_send(SignerTask::LookAhead(slot));
     }
 }

@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 pub(crate) use actor::run;
 pub(crate) use hand::{Hand, Stopped};
-pub(crate) use mailbox::{Mailbox, Order, open};
+pub(crate) use mailbox::{Mailbox, SignerTask, open};
 
 use crate::error::NodeError;
 use crate::metrics::Metrics;
