@@ -65,6 +65,7 @@ pub enum Stopped {
 
 impl Node {
     /// Starts a node on the current tokio runtime. When this returns, its sockets are open and its files locked.
+    #[expect(clippy::too_many_lines, reason = "everything is put together here, in the order that matters")]
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
         let execution = execution::prepare(&options).await?;
         let metrics = describe(&options)?;

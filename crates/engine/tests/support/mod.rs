@@ -8,8 +8,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use lathe_engine::{
-    Anchor, Effect, Engine, EngineConfig, FetchWhat, GossipVerdict, Input, JobId, MessageId, Millis, Origin,
-    Peer, PrepareRequest, PreparedBlock, Publication, RequestId, VerifyAnswer, VerifyRequest,
+    Anchor, Batch, Effect, Engine, EngineConfig, FetchWhat, GossipVerdict, Input, JobId, MessageId, Millis,
+    Origin, Peer, PrepareRequest, PreparedBlock, ProveRequest, Publication, RequestId, Sequence,
+    VerifyAnswer, VerifyRequest,
 };
 use lathe_forkchoice::{BlockInputs, ProofWork, attach_payload, build_block};
 use lathe_types::{
@@ -323,6 +324,53 @@ fn name(hash: Root) -> String {
     format!("{:x}", hash[0])
 }
 
+fn describe_proof(job: JobId, request: &ProveRequest, deadline: Millis) -> String {
+    let voters = |proofs: &[Arc<SingleMessageAggregate>]| {
+        proofs.iter().map(|proof| proof.participants.num_set_bits()).collect::<Vec<_>>()
+    };
+    let votes: Vec<String> = request
+        .votes
+        .iter()
+        .map(|(data, proofs)| format!("slot {} {:?}", data.slot, voters(proofs)))
+        .collect();
+    let (votes, expected) = (votes.join(", "), request.expected);
+    format!("prove job {}: {votes}, {expected} expected, until {}", job.0, deadline.0)
+}
+
+fn describe_batch(sequence: Sequence, batch: &Batch) -> String {
+    let blocks: Vec<u64> = batch.blocks.iter().map(|(_, block, _)| block.block.slot.0).collect();
+    let canonical: Vec<String> = batch
+        .canonical
+        .iter()
+        .map(|(slot, root)| format!("{slot}{}", if root.is_some() { "+" } else { "-" }))
+        .collect();
+    let slot = |checkpoint: Option<Checkpoint>| checkpoint.map(|checkpoint| checkpoint.slot.0);
+    format!(
+        "persist {}: blocks {blocks:?} canonical {canonical:?} head {:?} justified {:?} finalized {:?} drop {}",
+        sequence.0,
+        slot(batch.head),
+        slot(batch.justified),
+        slot(batch.finalized),
+        batch.drop_states.len()
+    )
+}
+
+fn describe_publication(message: &Publication) -> String {
+    match message {
+        Publication::Block(block) => format!("publish block {}", block.block.slot),
+        Publication::Attestation { attestation, subnet } => {
+            format!(
+                "publish vote of {} at {} on {subnet}",
+                attestation.validator_index, attestation.data.slot
+            )
+        }
+        Publication::Aggregate(aggregate) => {
+            let count = aggregate.proof.participants.num_set_bits();
+            format!("publish aggregate at {} of {count}", aggregate.data.slot)
+        }
+    }
+}
+
 /// An effect in a few words.
 pub fn describe(effect: &Effect) -> String {
     match effect {
@@ -340,18 +388,7 @@ pub fn describe(effect: &Effect) -> String {
             let slot = request.data.slot;
             format!("aggregate job {}: slot {slot}, {} children, {signers:?}", job.0, request.children.len())
         }
-        Effect::Prove { job, request, deadline } => {
-            let voters = |proofs: &[Arc<SingleMessageAggregate>]| {
-                proofs.iter().map(|proof| proof.participants.num_set_bits()).collect::<Vec<_>>()
-            };
-            let votes: Vec<String> = request
-                .votes
-                .iter()
-                .map(|(data, proofs)| format!("slot {} {:?}", data.slot, voters(proofs)))
-                .collect();
-            let (votes, expected) = (votes.join(", "), request.expected);
-            format!("prove job {}: {votes}, {expected} expected, until {}", job.0, deadline.0)
-        }
+        Effect::Prove { job, request, deadline } => describe_proof(*job, request, *deadline),
         Effect::Prepare { job, request, .. } => {
             format!("prepare job {}: slot {}, {} data", job.0, request.slot, request.candidates.len())
         }
@@ -362,36 +399,8 @@ pub fn describe(effect: &Effect) -> String {
         }
         Effect::Seal { job, .. } => format!("seal job {}", job.0),
         Effect::Split { job, wanted, .. } => format!("split job {}: {} data", job.0, wanted.len()),
-        Effect::Persist { sequence, batch } => {
-            let blocks: Vec<u64> = batch.blocks.iter().map(|(_, block, _)| block.block.slot.0).collect();
-            let canonical: Vec<String> = batch
-                .canonical
-                .iter()
-                .map(|(slot, root)| format!("{slot}{}", if root.is_some() { "+" } else { "-" }))
-                .collect();
-            let slot = |checkpoint: Option<Checkpoint>| checkpoint.map(|checkpoint| checkpoint.slot.0);
-            format!(
-                "persist {}: blocks {blocks:?} canonical {canonical:?} head {:?} justified {:?} finalized {:?} drop {}",
-                sequence.0,
-                slot(batch.head),
-                slot(batch.justified),
-                slot(batch.finalized),
-                batch.drop_states.len()
-            )
-        }
-        Effect::Publish { message } => match message {
-            Publication::Block(block) => format!("publish block {}", block.block.slot),
-            Publication::Attestation { attestation, subnet } => {
-                format!(
-                    "publish vote of {} at {} on {subnet}",
-                    attestation.validator_index, attestation.data.slot
-                )
-            }
-            Publication::Aggregate(aggregate) => {
-                let count = aggregate.proof.participants.num_set_bits();
-                format!("publish aggregate at {} of {count}", aggregate.data.slot)
-            }
-        },
+        Effect::Persist { sequence, batch } => describe_batch(*sequence, batch),
+        Effect::Publish { message } => describe_publication(message),
         Effect::GossipVerdict { id, verdict, .. } => {
             let verdict = match verdict {
                 GossipVerdict::Accept => "accept",

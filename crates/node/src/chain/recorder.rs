@@ -163,6 +163,14 @@ impl Recorder {
             Event::Finalized(checkpoint) => {
                 feed.publish(Topic::Finalized, || head_event(checkpoint.slot, checkpoint.root));
             }
+            _ => self.own_duty(event),
+        }
+    }
+
+    /// Records what this node's validators did, or missed.
+    fn own_duty(&mut self, event: &Event) {
+        let feed = &self.records.feed;
+        match event {
             Event::Attested { validator, slot } => {
                 self.duty(*slot, |duties| duties.attested += 1);
                 let duty = duty_name(Duty::Attestation);
