@@ -9,11 +9,8 @@ use ureq::http::{StatusCode, header};
 
 use crate::error::{Claim, Error, Refusal};
 use crate::proxy::Proxy;
-use crate::server::Server;
+use crate::server::{BLOCK_PATH, STATE_PATH, Server};
 use crate::verify::{Network, verify};
-
-pub(crate) const STATE_PATH: &str = "/lean/v0/states/finalized";
-pub(crate) const BLOCK_PATH: &str = "/lean/v0/blocks/finalized";
 
 /// Longest state read. Twelve days of block roots are 8 MiB, a full registry is half a MiB, and the pending votes of as
 /// long without finality a few MiB.

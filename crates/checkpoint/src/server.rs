@@ -7,7 +7,10 @@ use std::str::FromStr;
 use ureq::http::Uri;
 
 use crate::error::UrlError;
-use crate::fetch::STATE_PATH;
+
+/// Where a node serves its finalized state, and the block of it.
+pub(crate) const STATE_PATH: &str = "/lean/v0/states/finalized";
+pub(crate) const BLOCK_PATH: &str = "/lean/v0/blocks/finalized";
 
 /// A node that is asked for its finalized state.
 #[derive(Clone, Debug, PartialEq, Eq)]
