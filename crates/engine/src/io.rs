@@ -85,82 +85,64 @@ impl Origin {
 
 /// Something that happened outside.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "fields without a comment are what their names say")]
 pub enum Input {
     /// Time passed: `now` has reached an interval boundary or [`crate::Engine::next_timeout`].
     Tick,
     /// A block arrived.
-    Block {
-        /// The block.
-        block: Arc<SignedBlock>,
-        /// Where from.
-        origin: Origin,
-    },
+    Block { block: Arc<SignedBlock>, origin: Origin },
     /// A vote arrived.
-    Attestation {
-        /// The vote.
-        attestation: SignedAttestation,
-        /// Where from.
-        origin: Origin,
-    },
+    Attestation { attestation: SignedAttestation, origin: Origin },
     /// An aggregated vote arrived.
     Aggregate {
         /// The vote and its proof.
         aggregate: Arc<SignedAggregatedAttestation>,
-        /// Where from.
         origin: Origin,
     },
     /// Answers [`Effect::Verify`].
     Verified {
-        /// The job.
         job: JobId,
         /// What it found.
         answer: VerifyAnswer,
     },
     /// Answers [`Effect::Aggregate`].
     Aggregated {
-        /// The job.
         job: JobId,
         /// The proof over the union of the participants.
         proof: SingleMessageAggregate,
     },
     /// Answers [`Effect::Prove`].
     Proved {
-        /// The job.
         job: JobId,
         /// Proofs, each with its data. They need not cover all that was asked about.
         proofs: Vec<(AttestationData, SingleMessageAggregate)>,
     },
     /// Answers [`Effect::Prepare`].
     Prepared {
-        /// The job.
         job: JobId,
         /// The unsigned block with everything that its proof needs.
         prepared: Arc<PreparedBlock>,
     },
     /// Answers [`Effect::Sign`]. Whatever was signed is already recorded durably.
     Signed {
-        /// The job.
         job: JobId,
         /// One outcome per request, in order.
         signatures: Vec<Result<Signature, SignFailure>>,
     },
     /// Answers [`Effect::Seal`].
     Sealed {
-        /// The job.
         job: JobId,
         /// The proof of the block.
         proof: MultiMessageAggregate,
     },
     /// Answers [`Effect::Split`].
     Split {
-        /// The job.
         job: JobId,
         /// The components that could be taken out, each with its data.
         proofs: Vec<(AttestationData, SingleMessageAggregate)>,
     },
     /// A worker did not do what was asked; answers any effect with a job except [`Effect::Sign`].
     JobFailed {
-        /// The job.
         job: JobId,
         /// Why.
         failure: JobFailure,
@@ -172,26 +154,20 @@ pub enum Input {
     },
     /// A peer is connected. The engine asks for its status ([`Effect::RequestStatus`]).
     PeerConnected {
-        /// The peer.
         peer: Peer,
         /// Where it connected from.
         group: Group,
     },
     /// A peer said what its chain is.
     PeerStatus {
-        /// The peer.
         peer: Peer,
         /// Its chain.
         status: Status,
     },
     /// A peer is gone. Its open requests end with [`Input::FetchEnded`] as well.
-    PeerDisconnected {
-        /// The peer.
-        peer: Peer,
-    },
+    PeerDisconnected { peer: Peer },
     /// Answers [`Effect::Fetch`] after its last block.
     FetchEnded {
-        /// The request.
         request: RequestId,
         /// How it ended. Blocks may have arrived before a failure.
         outcome: Result<(), FetchFailure>,
@@ -213,23 +189,18 @@ pub enum Input {
     },
     /// Answers [`Effect::GetPayload`].
     PayloadReady {
-        /// The job.
         job: JobId,
         /// The payload and its requests.
         execution: Arc<ExecutionBody>,
     },
     /// Answers [`Effect::GetPayload`]: there is no payload.
     PayloadFailed {
-        /// The job.
         job: JobId,
         /// Why.
         failure: PayloadFailure,
     },
     /// Answers [`Effect::ReplayPayloads`], however it went.
-    ReplayEnded {
-        /// The job.
-        job: JobId,
-    },
+    ReplayEnded { job: JobId },
 }
 
 impl Input {
@@ -254,10 +225,10 @@ impl Input {
 
 /// Something to be done outside.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "fields without a comment are what their names say")]
 pub enum Effect {
     /// Check signatures or a proof on a worker. Answered by [`Input::Verified`] or [`Input::JobFailed`].
     Verify {
-        /// The job.
         job: JobId,
         /// What to check.
         request: VerifyRequest,
@@ -265,7 +236,6 @@ pub enum Effect {
     /// Aggregate raw signatures and child proofs of one message. Answered by [`Input::Aggregated`] or
     /// [`Input::JobFailed`].
     Aggregate {
-        /// The job.
         job: JobId,
         /// What to aggregate.
         request: AggregateRequest,
@@ -275,7 +245,6 @@ pub enum Effect {
     /// Prove votes that a block of ours could not carry one by one. Answered by [`Input::Proved`] or
     /// [`Input::JobFailed`]. One is under way at a time, but for one whose deadline has passed.
     Prove {
-        /// The job.
         job: JobId,
         /// What to prove.
         request: Arc<ProveRequest>,
@@ -284,7 +253,6 @@ pub enum Effect {
     },
     /// Build the next block without signing it. Answered by [`Input::Prepared`] or [`Input::JobFailed`].
     Prepare {
-        /// The job.
         job: JobId,
         /// What to build on and from.
         request: Arc<PrepareRequest>,
@@ -293,7 +261,6 @@ pub enum Effect {
     },
     /// Record and sign. Answered by [`Input::Signed`].
     Sign {
-        /// The job.
         job: JobId,
         /// All that is to be signed at once, so that it shares one write to the ledger.
         requests: Vec<SignRequest>,
@@ -301,7 +268,6 @@ pub enum Effect {
     /// Merge the prepared components and the proposer's signature into the block's proof. Answered by
     /// [`Input::Sealed`] or [`Input::JobFailed`].
     Seal {
-        /// The job.
         job: JobId,
         /// The block and its components.
         prepared: Arc<PreparedBlock>,
@@ -310,9 +276,7 @@ pub enum Effect {
     },
     /// Take votes out of a block's proof. Answered by [`Input::Split`] or [`Input::JobFailed`].
     Split {
-        /// The job.
         job: JobId,
-        /// The block.
         block: Arc<SignedBlock>,
         /// State before the block; holds the voters' keys.
         parent_state: Arc<State>,
@@ -327,10 +291,7 @@ pub enum Effect {
         batch: Batch,
     },
     /// Send our own message to the network. What it carries a signature for is recorded durably already.
-    Publish {
-        /// The message.
-        message: Publication,
-    },
+    Publish { message: Publication },
     /// Tell the network what to do with a gossip message.
     GossipVerdict {
         /// The message.
@@ -342,7 +303,6 @@ pub enum Effect {
     },
     /// Ask a peer for blocks. Answered by [`Input::Block`] per block, then [`Input::FetchEnded`].
     Fetch {
-        /// The request.
         request: RequestId,
         /// The peer to ask.
         peer: Peer,
@@ -350,13 +310,9 @@ pub enum Effect {
         what: FetchWhat,
     },
     /// Ask a peer for its status. Answered by [`Input::PeerStatus`], if at all.
-    RequestStatus {
-        /// The peer.
-        peer: Peer,
-    },
+    RequestStatus { peer: Peer },
     /// A peer broke a rule.
     Penalise {
-        /// The peer.
         peer: Peer,
         /// How badly.
         offence: Offence,
@@ -378,7 +334,6 @@ pub enum Effect {
     /// Fetch the payload whose building was started under this job, once. Answered by [`Input::PayloadReady`] or
     /// [`Input::PayloadFailed`].
     GetPayload {
-        /// The job.
         job: JobId,
         /// Of no use after this.
         deadline: Millis,
@@ -388,7 +343,6 @@ pub enum Effect {
     /// told by [`Input::PayloadStatus`], an invalid one must be. Answered by [`Input::ReplayEnded`]; one is under way
     /// at a time.
     ReplayPayloads {
-        /// The job.
         job: JobId,
         /// The newest block of the chain.
         head: Checkpoint,
@@ -430,16 +384,12 @@ pub enum FetchWhat {
 
 /// Our own messages.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "fields without a comment are what their names say")]
 pub enum Publication {
     /// A block that we propose.
     Block(Arc<SignedBlock>),
     /// A vote of ours.
-    Attestation {
-        /// The vote.
-        attestation: SignedAttestation,
-        /// Its subnet.
-        subnet: SubnetId,
-    },
+    Attestation { attestation: SignedAttestation, subnet: SubnetId },
     /// An aggregate that we made.
     Aggregate(Arc<SignedAggregatedAttestation>),
 }

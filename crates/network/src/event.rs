@@ -43,22 +43,18 @@ pub enum DisconnectReason {
 
 /// Something that happened on the network.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "fields without a comment are what their names say")]
 pub enum NetworkEvent {
     /// We listen on this address.
-    Listening {
-        /// The address.
-        address: Multiaddr,
-    },
+    Listening { address: Multiaddr },
     /// A peer is connected. Its status follows as [`NetworkEvent::PeerStatus`] without being asked for.
     PeerConnected {
-        /// The peer.
         peer: PeerId,
         /// Who opened the connection.
         direction: Direction,
     },
     /// A peer's last connection is closed. Its open requests end as well.
     PeerDisconnected {
-        /// The peer.
         peer: PeerId,
         /// Who had opened the connection.
         direction: Direction,
@@ -74,7 +70,6 @@ pub enum NetworkEvent {
     },
     /// A peer said what software it runs.
     PeerIdentified {
-        /// The peer.
         peer: PeerId,
         /// Its software, at most 128 characters. Untrusted text.
         agent: String,
@@ -93,14 +88,12 @@ pub enum NetworkEvent {
     },
     /// A peer said what its chain is.
     PeerStatus {
-        /// The peer.
         peer: PeerId,
         /// Its chain.
         status: Status,
     },
     /// A peer asks for blocks, within the rules and its quota.
     Request {
-        /// The peer.
         peer: PeerId,
         /// What it asks for; never a status, which is answered here.
         request: Request,
@@ -113,7 +106,6 @@ pub enum NetworkEvent {
         request: RequestId,
         /// The peer that answers.
         peer: PeerId,
-        /// The block.
         block: Arc<SignedBlock>,
     },
     /// Our request is over. Comes exactly once for each, after its last chunk.

@@ -9,12 +9,12 @@ use super::work::{JobFailure, SignFailure};
 /// What the engine announces.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "fields without a comment are what their names say")]
 pub enum Event {
     /// An interval began; its duties were started.
     Interval(Interval),
     /// A block entered the store.
     BlockImported {
-        /// The block.
         block: Checkpoint,
         /// Who proposed it.
         proposer: ValidatorIndex,
@@ -42,12 +42,10 @@ pub enum Event {
     Attested {
         /// The voter.
         validator: ValidatorIndex,
-        /// Its slot.
         slot: Slot,
     },
     /// Our block left for the network.
     Proposed {
-        /// The block.
         block: Checkpoint,
         /// When, in milliseconds after its slot began.
         at_ms: i64,
@@ -61,14 +59,12 @@ pub enum Event {
     },
     /// Our first aggregation round of a slot begins.
     AggregationBegun {
-        /// The slot.
         slot: Slot,
         /// Voters of the slot whom pending proofs cover already.
         pending: ValidatorSet,
     },
     /// A slot is over, and so is the next one up to the promotion of its votes: whose votes for it were heard of.
     VotesHeard {
-        /// The slot.
         slot: Slot,
         /// In proofs that were promoted within the slot.
         timely: ValidatorSet,
@@ -104,7 +100,6 @@ pub enum Event {
         duty: Duty,
         /// Of whom; `None` for the node's own aggregation.
         validator: Option<ValidatorIndex>,
-        /// Its slot.
         slot: Slot,
         /// Why.
         reason: MissReason,
@@ -127,7 +122,6 @@ pub enum Event {
     Equivocation {
         /// Who.
         validator: ValidatorIndex,
-        /// The slot.
         slot: Slot,
         /// What it signed twice.
         kind: ObjectKind,
