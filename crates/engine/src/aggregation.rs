@@ -1,4 +1,5 @@
-//! The aggregator's duty: fold single votes into proofs, and see to it that block-carried votes count again.
+//! The aggregator's duty: fold single votes into proofs, and see to it that block-carried votes count again, and that
+//! what counts here counts everywhere.
 //!
 //! Aggregation starts at interval 2, or as soon as every vote that this node can expect has come. Votes that come
 //! later are folded in further rounds: one in time for the safe target at interval 3, one for the promotion at
@@ -22,6 +23,13 @@ use crate::observer::Step;
 const LATE_ROUNDS_MS: [u64; 2] = [3 * MILLISECONDS_PER_INTERVAL - 200, 4 * MILLISECONDS_PER_INTERVAL - 200];
 /// Proofs under way at a time: the current slot's data comes first, and more forks than this are not worth the CPU.
 const MAX_OPEN_AGGREGATIONS: usize = 8;
+/// Slots without a newer justified block after which votes that still count are told again, and then again: gossip
+/// carries a vote once, and a block only one for a target that can be justified yet. Who was cut off meanwhile, or has
+/// started since, might else choose another head for ever because of a voter who is silent now. Longer than peers
+/// remember a message, which is six slots.
+const RETELLING_SLOTS: u64 = 8;
+/// Proofs told again at a time: up to 2 MiB. The next ones have their turn next time.
+const MAX_RETOLD: usize = 4;
 /// Slots with votes but without any aggregate after which the operator is told, and told again.
 const SLOTS_WITHOUT_AGGREGATOR: u64 = 4;
 
@@ -88,6 +96,22 @@ impl Aggregation {
         }
         if self.round.is_none_or(|(done, _)| done < slot) {
             self.begin_round(core, slot);
+        }
+        self.retell(core, slot);
+    }
+
+    /// While nothing is justified: tells again what voters said last who have been silent since.
+    fn retell(&mut self, core: &mut Core, slot: Slot) {
+        let stalled = slot.0.saturating_sub(core.store.latest_justified().slot.0);
+        if stalled == 0 || !stalled.is_multiple_of(RETELLING_SLOTS) {
+            return;
+        }
+        // The votes of this slot and the one before are under way.
+        let standing = core.store.standing_votes(Slot(slot.0 - 1));
+        let turns = standing.len().div_ceil(MAX_RETOLD).max(1);
+        let turn = (stalled / RETELLING_SLOTS) as usize % turns;
+        for (data, proof) in standing.into_iter().skip(turn * MAX_RETOLD).take(MAX_RETOLD) {
+            self.publish(core, data, (*proof).clone());
         }
     }
 

@@ -134,6 +134,32 @@ impl Store {
             .absorb(*data, proof, |held| ValidatorSet::of(&held.participants).is_subset_of(&covered));
     }
 
+    /// Proofs of latest votes that are older than `slot`, the newest first: what still counts here of voters who have
+    /// not been heard since.
+    pub fn standing_votes(&self, slot: Slot) -> Vec<(AttestationData, Arc<SingleMessageAggregate>)> {
+        let known = &self.latest_known_aggregated_payloads;
+        let mut voters: BTreeMap<Root, ValidatorSet> = BTreeMap::new();
+        for (validator, vote) in known.latest_votes(self.latest_finalized.slot).iter() {
+            if vote.slot < slot {
+                voters.entry(vote.data_root).or_default().insert(validator);
+            }
+        }
+        let mut standing = Vec::new();
+        for (data_root, voters) in voters {
+            let Some(entry) = known.entries().get(&data_root) else { continue };
+            let mut missing = voters;
+            for proof in select_proofs_for_coverage(&entry.proofs, &[]).proofs {
+                let before = missing.len();
+                missing.subtract(&ValidatorSet::of(&proof.participants));
+                if missing.len() < before {
+                    standing.push((entry.data, proof));
+                }
+            }
+        }
+        standing.sort_by_key(|(data, _)| Reverse(data.slot));
+        standing
+    }
+
     /// Validators whose single votes for `slot` are held.
     pub fn signers_at(&self, slot: Slot) -> ValidatorSet {
         let entries = self.attestation_signatures.entries().values().filter(|entry| entry.data.slot == slot);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lathe_types::Slot;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -129,14 +130,32 @@ pub struct Scenario {
     pub sabotage: Option<Sabotage>,
 }
 
-/// Slots within which a healed network finalizes something new. After 24 slots without finality the second-next
-/// justifiable slot is at most 12 away; the pipeline takes 8, a missing proposer or two the rest.
-pub const HEALED_SLOTS: u64 = 36;
+/// Slots within which a healed network without misbehaving nodes finalizes something new: two justifiable slots in a
+/// row, which come within 20 slots of healing for any lag of up to a hundred, and [`PIPELINE_SLOTS`].
+pub const HEALED_SLOTS: u64 = 20 + PIPELINE_SLOTS;
+/// Until all nodes have caught up and trust what they see again, and from a block until it is final everywhere.
+const PIPELINE_SLOTS: u64 = 16;
+/// The lag of finality that a round may heal with: its faults, and the longest wait for finality before them.
+const MAX_LAG_SLOTS: u64 = 64;
 
-/// The same where a node goes on proposing blocks that everybody refuses: finality takes two
-/// justifiable slots in a row
-/// with a block each, and every second one may be its turn, as theirs lie five to eight slots apart by then.
-const HEALED_SLOTS_WITH_BAD_PAYLOADS: u64 = 2 * HEALED_SLOTS;
+/// The same where the last `misbehaving` of so many nodes let all their turns pass without a block that counts: both of
+/// the two justifiable slots must be turns of others, wherever among the turns finality stands.
+fn healed_slots(nodes: u64, misbehaving: u64) -> u64 {
+    let has_block = |slot: Slot| slot.0 % nodes < nodes - misbehaving;
+    let wait = |finalized: u64, lag: u64| {
+        let healed = finalized + lag;
+        let mut justifiable =
+            (healed + 1..).map(Slot).filter(|slot| slot.is_justifiable_after(Slot(finalized)));
+        let mut last = false;
+        let second = justifiable.find(|slot| {
+            let this = has_block(*slot);
+            std::mem::replace(&mut last, this) && this
+        });
+        second.map_or(0, |second| second.0 - healed)
+    };
+    let cases = (0..nodes).flat_map(|finalized| (0..=MAX_LAG_SLOTS).map(move |lag| (finalized, lag)));
+    cases.map(|(finalized, lag)| wait(finalized, lag)).max().unwrap_or_default() + PIPELINE_SLOTS
+}
 
 impl Scenario {
     /// Four nodes with a validator each, no faults at all.
@@ -190,9 +209,7 @@ impl Scenario {
             let behaviour = if is_paired && rng.random_bool(0.6) { BadPayload } else { others };
             scenario.byzantine.insert(node, behaviour);
         }
-        let has_bad_payloads =
-            scenario.byzantine.values().any(|behaviour| *behaviour == Behaviour::BadPayload);
-        let healed = if has_bad_payloads { HEALED_SLOTS_WITH_BAD_PAYLOADS } else { HEALED_SLOTS };
+        let healed = healed_slots(nodes as u64, scenario.byzantine.len() as u64);
         while scenario.rounds.is_empty() || scenario.slots() + MAX_FAULTY_SLOTS + healed <= slots {
             scenario.add_round(&mut rng, healed);
         }

@@ -39,6 +39,24 @@ parts! {
     part_7: 7,
 }
 
+/// A vote of a misbehaving node that reached one of three others, and then silence: each side held its head for the one
+/// with most votes, for ever.
+#[test]
+fn a_vote_that_only_one_node_has_heard() {
+    let outcome = run(Scenario::from_seed(40_186, SLOTS));
+    assert!(outcome.is_ok(), "{outcome:?}");
+}
+
+/// Blocks that were withheld in every second slot that could have been justified: no fault of the others, but a longer
+/// wait for finality than without.
+#[test]
+fn withheld_blocks_in_justifiable_slots() {
+    for seed in [200_250, 200_299] {
+        let outcome = run(Scenario::from_seed(seed, 500));
+        assert!(outcome.is_ok(), "{outcome:?}");
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     let trace = |seed| run(Scenario::from_seed(seed, 2 * SLOTS)).unwrap().trace;

@@ -148,3 +148,22 @@ fn votes_of_a_block_are_split_off_if_they_add_a_voter_for_an_open_target() {
     gossip(&mut store, open, [1, 3]).unwrap();
     assert_eq!(store.votes_worth_splitting(&block), [second]);
 }
+
+#[test]
+fn a_vote_stands_until_its_voter_speaks_again() {
+    let (mut store, first, second) = two_slots();
+    store.insert_known_aggregate(first, proof([1, 2], 0));
+    store.insert_known_aggregate(first, proof([2], 1));
+    store.insert_known_aggregate(second, proof([3], 0));
+    let standing = |store: &Store, slot| {
+        let of = |(data, proof): (AttestationData, Arc<SingleMessageAggregate>)| {
+            (data.slot.0, voters(&ValidatorSet::of(&proof.participants)))
+        };
+        store.standing_votes(Slot(slot)).into_iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(standing(&store, 1), []);
+    assert_eq!(standing(&store, 2), [(1, vec![1, 2])], "one proof is enough");
+    assert_eq!(standing(&store, 3), [(2, vec![3]), (1, vec![1, 2])], "the newest first");
+    store.insert_known_aggregate(second, proof([1, 2], 0));
+    assert_eq!(standing(&store, 2), [], "superseded");
+}
