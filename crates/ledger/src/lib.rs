@@ -7,6 +7,7 @@
 //! in tests.
 
 mod error;
+mod faulty;
 mod history;
 mod interchange;
 mod ledger;
@@ -16,6 +17,7 @@ mod opening;
 mod record;
 
 pub use error::{Error, Refusal};
+pub use faulty::FaultyMedium;
 pub use history::RETAINED_SLOTS;
 pub use interchange::Interchange;
 pub use ledger::{Entry, KeySummary, Ledger};

@@ -7,12 +7,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers fail as tests do, by panicking")]
 
-mod forgetful;
-
 use std::collections::HashMap;
 
-use forgetful::Forgetful;
-use lathe_ledger::{Entry, KeyId, Ledger, Marks, Terms};
+use lathe_ledger::{Entry, FaultyMedium, KeyId, Ledger, Marks, Terms};
 use lathe_types::Root;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -34,8 +31,8 @@ struct Without {
 
 /// A signer that runs.
 struct Running {
-    ledger: Ledger<Forgetful>,
-    marks: Marks<Forgetful>,
+    ledger: Ledger<FaultyMedium>,
+    marks: Marks<FaultyMedium>,
 }
 
 struct World {
@@ -43,9 +40,9 @@ struct World {
     without: Without,
     allow_reuse: bool,
     /// Ledgers in several data directories, and copies of them.
-    ledgers: Vec<Forgetful>,
+    ledgers: Vec<FaultyMedium>,
     backups: Vec<Option<Vec<u8>>>,
-    marks: Forgetful,
+    marks: FaultyMedium,
     running: Vec<Running>,
     genesis_time: u64,
     /// Slots since genesis, and by how much the clock is wrong.
@@ -67,9 +64,9 @@ impl World {
             rng,
             without,
             allow_reuse,
-            ledgers: vec![Forgetful::default()],
+            ledgers: vec![FaultyMedium::default()],
             backups: Vec::new(),
-            marks: Forgetful::default(),
+            marks: FaultyMedium::default(),
             running: Vec::new(),
             genesis_time: FIRST_GENESIS,
             now: -2,
@@ -86,7 +83,7 @@ impl World {
         u64::try_from(self.now + self.clock_error).ok()
     }
 
-    fn any_ledger(&mut self) -> Forgetful {
+    fn any_ledger(&mut self) -> FaultyMedium {
         let index = self.rng.random_range(0..self.ledgers.len());
         self.ledgers[index].clone()
     }
@@ -166,7 +163,10 @@ impl World {
         if self.rng.random_bool(0.5) {
             self.what.push("  power loss".into());
             let mut rng = self.rng.clone();
-            self.ledgers.iter().chain([&self.marks]).for_each(|place| place.lose_power(&mut rng));
+            self.ledgers
+                .iter()
+                .chain([&self.marks])
+                .for_each(|place| place.lose_power(|bound| rng.random_range(0..bound)));
             self.rng = rng;
         }
     }
@@ -210,7 +210,7 @@ impl World {
                 "restore"
             }
             88..91 => {
-                self.ledgers.push(Forgetful::holding(from.copied()));
+                self.ledgers.push(FaultyMedium::holding(from.copied()));
                 "copy to another directory"
             }
             91..96 => {
@@ -222,7 +222,7 @@ impl World {
                 self.genesis_time += 1000;
                 self.now = self.rng.random_range(-2..=3);
                 if self.rng.random_bool(0.7) {
-                    self.ledgers = vec![Forgetful::default()];
+                    self.ledgers = vec![FaultyMedium::default()];
                 }
                 "new genesis"
             }
