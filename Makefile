@@ -47,6 +47,10 @@ sim: deps ## Run the seeded simulator: make sim SEEDS=1000 SLOTS=60
 e2e: build ## A real 12-slot network on loopback, with one node killed and restarted
 	scripts/accept.sh short
 
+.PHONY: torture
+torture: build ## Attacks, kills, power loss and failing writes on real nodes: an hour; ARGS=attacks for a part
+	$(CARGO) test -j $(JOBS) -p lathe --test torture -- --ignored --test-threads=1 --nocapture $(ARGS)
+
 .PHONY: accept
 accept: build ## The long acceptance runs, on an otherwise idle machine
 	scripts/accept.sh full

@@ -15,9 +15,9 @@ use lathe_storage::{ChainDb, Column, KeyValue, NetworkId, Op, StorageError, Visi
 
 /// The one file in the directory.
 const FILE: &str = "chain.redb";
-/// Memory of the cache of pages. The chain reads from its own memory, so this serves peers and the pages that every
-/// batch changes.
-const CACHE_BYTES: usize = 8 << 20;
+/// Memory of the cache of pages, which fills up whatever is read. The chain reads from its own memory, so this serves
+/// the pages that every batch changes; what peers ask for is in the system's cache.
+const CACHE_BYTES: usize = 2 << 20;
 /// Length of a row's checksum: it is against decay, not against an adversary.
 const CHECKSUM_BYTES: usize = 8;
 
@@ -41,6 +41,8 @@ pub fn open(path: &Path, network: &NetworkId) -> Result<DiskDb, StorageError> {
         let nursery = beside(path, ".new");
         remove_leftover(&nursery).and_then(|()| fs::create_dir(&nursery)).map_err(failed)?;
         ChainDb::initialise(&DiskKv::create(&nursery)?, network)?;
+        // Its file has a name before the directory gets its own.
+        File::open(&nursery).and_then(|nursery| nursery.sync_all()).map_err(failed)?;
         fs::rename(&nursery, path).and_then(|()| sync_parent(path)).map_err(failed)?;
     }
     ChainDb::open(DiskKv::open(path, lock)?, network, path)

@@ -6,15 +6,14 @@ mod common;
 
 use std::sync::Arc;
 
-use common::raw::Raw;
 use common::{Node, attestation, block};
+use lathe_hostile::Raw;
 use lathe_network::reqresp::Protocol;
 use lathe_network::snappy::compress_block;
 use lathe_network::{
     Config, GossipMessage, MessageId, NetworkEvent, NodeKey, PeerId, Publication, TopicKind, Verdict,
 };
 use lathe_types::{Encode as _, SubnetId};
-use libp2p::gossipsub::IdentTopic;
 
 const BLOCK_TOPIC: &str = "/leanconsensus/12345678/block/ssz_snappy";
 
@@ -142,12 +141,8 @@ async fn junk_is_rejected_unread_and_its_sender_cut_off() {
     };
     meshed(&honest, TopicKind::Block, 1).await;
     let attacker = Raw::start(Protocol::Status, vec![]).await;
-    attacker
-        .with(|swarm| swarm.behaviour_mut().gossip.subscribe(&IdentTopic::new(BLOCK_TOPIC)))
-        .await
-        .unwrap();
-    let address = victim.address.clone();
-    attacker.with(move |swarm| swarm.dial(address)).await.unwrap();
+    attacker.subscribe(BLOCK_TOPIC).await;
+    attacker.dial(&victim.address).await;
     victim.wait_connected(attacker.id).await;
 
     // Not snappy; a bomb; snappy of no block.
@@ -181,8 +176,7 @@ async fn junk_is_rejected_unread_and_its_sender_cut_off() {
 async fn a_peers_bytes_decode_to_what_was_sent() {
     let mut node = Node::start(vec![]).await;
     let raw = Raw::start(Protocol::Status, vec![]).await;
-    let address = node.address.clone();
-    raw.with(move |swarm| swarm.dial(address)).await.unwrap();
+    raw.dial(&node.address).await;
     raw.publish(BLOCK_TOPIC, compress_block(&block(9).as_ssz_bytes()).unwrap()).await;
     let (id, _, message) = node.wait(is_gossip).await;
     assert_eq!(message, GossipMessage::Block(block(9)));
@@ -196,16 +190,14 @@ async fn a_flood_of_well_formed_messages_costs_its_sender_the_connection() {
     let config = Config { subnets: vec![subnet], ..Config::new(NodeKey::generate()) };
     let mut victim = Node::with_config(config).await;
     let flooder = Raw::start(Protocol::Status, vec![]).await;
-    let address = victim.address.clone();
-    flooder.with(move |swarm| swarm.dial(address)).await.unwrap();
+    flooder.dial(&victim.address).await;
     victim.wait_connected(flooder.id).await;
     let topic = "/leanconsensus/12345678/attestation_0/ssz_snappy";
     let flooding = async {
         for slot in 0.. {
             let vote = compress_block(&attestation(0, slot).as_ssz_bytes()).unwrap();
-            let topic = libp2p::gossipsub::TopicHash::from_raw(topic);
             // Queues that are full, and at last the missing peer, are the flooder's own trouble.
-            let _ = flooder.with(move |swarm| swarm.behaviour_mut().gossip.publish(topic, vote)).await;
+            let _ = flooder.throw(topic, vote).await;
         }
     };
     let lost = flooder.id;

@@ -4,9 +4,12 @@
 
 mod common;
 
-use common::hostile::{Sybils, bomb, join};
 use common::{Node, block};
-use lathe_network::{Bootnode, Config, GossipMessage, NetworkEvent, NetworkSize, NodeKey, PeerId, TopicKind};
+use lathe_hostile::{Raw, bomb};
+use lathe_network::reqresp::Protocol;
+use lathe_network::{
+    Bootnode, Config, GossipMessage, Multiaddr, NetworkEvent, NetworkSize, NodeKey, PeerId, TopicKind,
+};
 
 const BLOCK_TOPIC: &str = "/leanconsensus/12345678/block/ssz_snappy";
 /// Places for peers that dial us.
@@ -16,6 +19,25 @@ fn at(ip: &str, bootnodes: Vec<Bootnode>) -> Config {
     let listen = vec![format!("/ip4/{ip}/udp/0/quic-v1").parse().unwrap()];
     let size = NetworkSize { validators: 4, is_paired: false };
     Config { listen, size, bootnodes, ..Config::new(NodeKey::generate()) }
+}
+
+/// That many identities that connect and then say nothing.
+async fn silent(victim: &Multiaddr, count: usize) -> Vec<Raw> {
+    let mut all = Vec::with_capacity(count);
+    for _ in 0..count {
+        let peer = Raw::start(Protocol::Status, Vec::new()).await;
+        peer.dial(victim).await;
+        all.push(peer);
+    }
+    all
+}
+
+/// Follows a topic, and connects.
+async fn join(victim: &Multiaddr, topic: &str) -> Raw {
+    let peer = Raw::start(Protocol::Status, Vec::new()).await;
+    peer.subscribe(topic).await;
+    peer.dial(victim).await;
+    peer
 }
 
 async fn wait_lost(node: &mut Node, lost: PeerId) {
@@ -42,7 +64,7 @@ async fn hears(listener: &mut Node, speaker: &Node, slot: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silent_identities_of_one_address_do_not_keep_others_out() {
     let mut victim = Node::with_config(at("127.0.0.1", vec![])).await;
-    let sybils = Sybils::silent(&victim.address, 110).await;
+    let sybils = silent(&victim.address, 110).await;
     victim.until(|service| service.peer_count() == MAX_INBOUND).await;
     // From another address: there is a place at once, and it is one of the crowd's.
     let mut newcomer = Node::with_config(at("127.0.0.2", vec![victim.bootnode()])).await;
@@ -63,7 +85,7 @@ async fn a_storm_of_handshakes_is_cut_to_a_rate_and_known_peers_stay() {
     let mut victim = Node::with_config(at("127.0.0.1", vec![])).await;
     let mut friend = Node::with_config(at("127.0.0.3", vec![victim.bootnode()])).await;
     friend.wait_connected(victim.id()).await;
-    let storm = Sybils::silent(&victim.address, 200).await;
+    let storm = silent(&victim.address, 200).await;
     victim.until(|service| service.turned_away() >= 40).await;
     hears(&mut victim, &friend, 5).await;
     hears(&mut friend, &victim, 6).await;

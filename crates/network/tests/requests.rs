@@ -8,8 +8,8 @@ mod common;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use common::raw::Raw;
 use common::{Node, block, heavy_block, noisy_block, status};
+use lathe_hostile::Raw;
 use lathe_network::reqresp::codec::{decode_response, encode_request, encode_response, encode_varint};
 use lathe_network::reqresp::{MAX_BYTES_PER_RESPONSE, Protocol};
 use lathe_network::snappy::compress_frames;
@@ -75,8 +75,7 @@ async fn server_of(protocol: Protocol) -> (Node, Raw) {
 
 async fn connect(raw: &Raw) -> Node {
     let mut server = Node::start(vec![]).await;
-    let address = server.address.clone();
-    raw.with(move |swarm| swarm.dial(address)).await.unwrap();
+    raw.dial(&server.address).await;
     server.wait_connected(raw.id).await;
     raw.until_connected(server.id()).await;
     server

@@ -93,7 +93,7 @@ impl Medium for DiskFile {
         new.write_all_at(contents, 0)?;
         new.sync_all()?;
         fs::rename(&new_path, self.path())?;
-        File::open(&self.directory)?.sync_all()?;
+        sync_names(&self.directory)?;
         self.file = Some(new);
         Ok(())
     }
@@ -105,6 +105,24 @@ impl Medium for DiskFile {
     fn sync(&mut self) -> io::Result<()> {
         self.file.as_ref().map_or(Ok(()), File::sync_data)
     }
+}
+
+/// Makes the names in a directory durable, and its own and those above it, any of which may have just been made. What
+/// this process may not open, or what cannot be synced, was not made by it.
+fn sync_names(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()?;
+    for above in directory.canonicalize()?.ancestors().skip(1) {
+        match File::open(above).and_then(|above| above.sync_all()) {
+            Err(error) if !is_not_ours(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_not_ours(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | ReadOnlyFilesystem | Unsupported)
 }
 
 /// All of a file, unless it is far larger than any ledger.

@@ -1,6 +1,6 @@
 //! Faults of a kind each, longer than the random runs have them.
 
-use lathe_sim::{Behaviour, ClockStep, Crash, Outcome, Partition, Scenario, run, run_telling};
+use lathe_sim::{Behaviour, ClockStep, Crash, Outcome, Partition, Scenario, Violation, run, run_telling};
 use lathe_types::Slot;
 
 fn with_healing(faulty_slots: u64) -> Scenario {
@@ -22,6 +22,25 @@ fn two_halves_for_two_hundred_slots() {
     for side in [&[0, 1][..], &[0, 2]] {
         run(with_healing(200).parted(&partition(side, false))).unwrap();
     }
+}
+
+/// Two halves that long, and how many slots they may take to finalize once they are whole: two justifiable slots in a
+/// row, and the pipeline.
+fn two_halves_for(slots: u64, healed_slots: u64) -> Result<Outcome, Violation> {
+    let mut scenario = with_healing(slots).parted(&partition(&[0, 1], false));
+    scenario.rounds.iter_mut().for_each(|round| round.healed_slots = healed_slots);
+    run(scenario)
+}
+
+#[test]
+fn two_halves_for_five_hundred_slots() {
+    two_halves_for(500, 66).unwrap();
+}
+
+#[test]
+#[ignore = "takes minutes; run by make accept"]
+fn long_ten_thousand_slots_without_finality() {
+    two_halves_for(10_000, 207).unwrap();
 }
 
 #[test]

@@ -3,9 +3,6 @@
 #![allow(dead_code, reason = "every test binary uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-pub mod hostile;
-pub mod raw;
-
 use std::sync::Arc;
 use std::time::Duration;
 
