@@ -6,5 +6,5 @@ case "${1:-short}" in
   full) filter="" more="" ;;
   *) echo "usage: $0 [short|full]" >&2; exit 2 ;;
 esac
-exec "${CARGO:-cargo}" test --workspace --test e2e --test external --test drop_in --test keys --test signer $more -- \
-  --ignored --test-threads=1 --nocapture $filter
+exec "${CARGO:-cargo}" test --workspace --test e2e --test clock --test external --test drop_in --test keys --test signer \
+  $more -- --ignored --test-threads=1 --nocapture $filter

@@ -22,13 +22,14 @@ pub struct Timeline {
     /// The last answer, on the system clock's scale, and the monotonic time of it.
     unix_us: i64,
     monotonic_us: i64,
+    corrections: u64,
 }
 
 impl Timeline {
     /// A timeline that starts at the readings `unix_us` and `monotonic_us`.
     pub fn new(genesis_unix_s: u64, speed: f64, unix_us: i64, monotonic_us: i64) -> Self {
         let genesis_unix_us = i64::try_from(genesis_unix_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-        Self { genesis_unix_us, speed, unix_us, monotonic_us }
+        Self { genesis_unix_us, speed, unix_us, monotonic_us, corrections: 0 }
     }
 
     /// Microseconds since genesis at these readings.
@@ -38,12 +39,18 @@ impl Timeline {
         let slewed = self.unix_us.saturating_add(elapsed / 2);
         let is_corrected = slewed.saturating_sub(unix_us) > MAX_SLEWED_US;
         self.unix_us = if is_corrected { unix_us } else { unix_us.max(slewed) };
+        self.corrections += u64::from(is_corrected);
         (self.unix_us.saturating_sub(self.genesis_unix_us) as f64 * self.speed) as i64
     }
 
     /// How far the system clock lies behind chain time, in microseconds of real time.
     pub fn ahead_us(&self, unix_us: i64) -> i64 {
         self.unix_us.saturating_sub(unix_us).max(0)
+    }
+
+    /// How often a wrong clock was set back, so that time ran backwards.
+    pub fn corrections(&self) -> u64 {
+        self.corrections
     }
 
     /// Chain time per real time.
@@ -119,11 +126,13 @@ mod tests {
     fn a_step_back_of_more_than_a_slot_is_followed_at_once() {
         let mut timeline = Timeline::new(GENESIS_S, 1.0, GENESIS_US, 0);
         assert_eq!(timeline.advance(GENESIS_US + 600_000_000, 1_000), 600_000_000);
+        assert_eq!(timeline.corrections(), 0);
         assert_eq!(timeline.advance(GENESIS_US + 1_000_000, 1_000_000), 1_000_000);
+        assert_eq!(timeline.corrections(), 1);
         assert_eq!(timeline.ahead_us(GENESIS_US + 1_000_000), 0);
         assert_eq!(timeline.advance(GENESIS_US + 2_000_000, 2_000_000), 2_000_000);
         let slewed = timeline.advance(GENESIS_US + 2_000_000 - MAX_SLEWED_US, 2_000_000);
-        assert_eq!(slewed, 2_000_000, "one of a slot is waited for");
+        assert_eq!((slewed, timeline.corrections()), (2_000_000, 1), "one of a slot is waited for");
     }
 
     #[test]

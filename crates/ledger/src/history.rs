@@ -25,14 +25,16 @@ struct KeyHistory {
 
 #[derive(Default)]
 pub(crate) struct History {
-    /// Lowest slot that any key may sign.
+    /// Lowest slot that any key may sign, by what is known.
     watermark: u64,
+    /// The same by what a clock said; zero for nothing.
+    by_clock: u64,
     keys: HashMap<KeyId, KeyHistory>,
 }
 
 impl History {
     pub(crate) fn new(watermark: u64) -> Self {
-        Self { watermark, keys: HashMap::new() }
+        Self { watermark, ..Self::default() }
     }
 
     /// What the records of a file say; an error if they contradict each other.
@@ -44,8 +46,24 @@ impl History {
         }
     }
 
+    /// Lowest slot that any key may sign.
     pub(crate) fn watermark(&self) -> u64 {
+        self.watermark.max(self.by_clock)
+    }
+
+    /// The part of it that does not hang on a clock.
+    pub(crate) fn known_watermark(&self) -> u64 {
         self.watermark
+    }
+
+    /// The part of it that a clock alone has raised; zero if none has.
+    pub(crate) fn by_clock(&self) -> u64 {
+        self.by_clock
+    }
+
+    /// What the clock says now takes the place of what a clock said before.
+    pub(crate) fn set_by_clock(&mut self, slot: u64) {
+        self.by_clock = if slot > self.watermark { slot } else { 0 };
     }
 
     pub(crate) fn raise_watermark(&mut self, watermark: u64) {
@@ -72,7 +90,7 @@ impl History {
 
     /// The lowest slot that the key may sign, if nothing is on record there.
     pub(crate) fn lowest(&self, key: KeyId) -> u64 {
-        self.keys.get(&key).map_or(0, |history| history.floor).max(self.watermark)
+        self.keys.get(&key).map_or(0, |history| history.floor).max(self.watermark())
     }
 
     /// Whether a signature that somebody shows was made by somebody else. What lies below the slots that are remembered
@@ -112,32 +130,42 @@ impl History {
 
     /// Takes a record in. False if it contradicts another one.
     pub(crate) fn insert(&mut self, record: &Record) -> bool {
-        let history = self.keys.entry(record.key()).or_default();
         match *record {
-            Record::Below { slot, unlisted, .. } => {
+            Record::Below { key, slot, unlisted } => {
+                let history = self.of_key(key);
                 history.raise_floor(slot);
                 history.unlisted = history.unlisted.max(unlisted);
             }
-            Record::Signed { slot, root, .. } => return history.sign(slot, root),
-            Record::Stopped { slot, root, .. } => history.stopped = Some((slot, root)),
-            Record::Resumed { slot, .. } => {
+            Record::Signed { key, slot, root } => return self.of_key(key).sign(slot, root),
+            Record::Stopped { key, slot, root } => self.of_key(key).stopped = Some((slot, root)),
+            Record::Resumed { key, slot } => {
+                let history = self.of_key(key);
                 history.stopped = None;
                 history.raise_floor(slot);
             }
+            Record::ByClock { slot } => self.by_clock = self.by_clock.max(slot),
         }
         true
     }
 
+    fn of_key(&mut self, key: KeyId) -> &mut KeyHistory {
+        self.keys.entry(key).or_default()
+    }
+
     /// How many records [`Self::records`] gives, at most.
     pub(crate) fn record_count(&self) -> usize {
-        self.keys.values().map(|history| history.signed.len() + 2).sum()
+        1 + self.keys.values().map(|history| history.signed.len() + 2).sum::<usize>()
     }
 
     /// The same in as few records as possible, in a fixed order.
     pub(crate) fn records(&self) -> Vec<Record> {
         let mut keys: Vec<_> = self.keys.iter().collect();
         keys.sort_unstable_by_key(|(key, _)| **key);
-        keys.into_iter().flat_map(|(key, history)| history.records(*key)).collect()
+        let by_clock = (self.by_clock > 0).then_some(Record::ByClock { slot: self.by_clock });
+        by_clock
+            .into_iter()
+            .chain(keys.into_iter().flat_map(|(key, history)| history.records(*key)))
+            .collect()
     }
 
     /// Every key that is spoken of, in order.

@@ -55,7 +55,9 @@ impl From<&Record> for Line {
             Record::Below { slot, unlisted, .. } => Self::Below { key, below: slot, unlisted },
             Record::Stopped { slot, root, .. } => Self::Stopped { key, stopped: slot, root },
             // Not among the records that are needed; and an import must never let a stopped key go on.
-            Record::Resumed { slot, .. } => Self::Below { key, below: slot, unlisted: 0 },
+            Record::Resumed { slot, .. } | Record::ByClock { slot } => {
+                Self::Below { key, below: slot, unlisted: 0 }
+            }
         }
     }
 }
@@ -157,8 +159,10 @@ impl<R: BufRead> Lines<'_, R> {
 impl<M: Medium> Ledger<M> {
     /// Writes everything that the ledger holds against its keys. Returns the number of records.
     pub fn export(&self, out: &mut impl Write) -> io::Result<usize> {
-        let (header, records) = self.snapshot();
-        let (genesis_time, watermark) = (header.genesis_time, header.watermark);
+        // On another machine nobody tells whether a clock was right: what one said is taken along as known.
+        let (genesis_time, watermark) = (self.genesis_time(), self.watermark());
+        let (_, mut records) = self.snapshot();
+        records.retain(|record| !matches!(record, Record::ByClock { .. }));
         let preamble = Preamble { format: FORMAT.into(), version: VERSION, genesis_time, watermark };
         let mut digest = Sha256::new();
         let mut put = |line: String| {

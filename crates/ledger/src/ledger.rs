@@ -13,7 +13,7 @@ use crate::error::{Error, Refusal};
 use crate::history::History;
 use crate::mark::Mark;
 use crate::medium::Medium;
-use crate::opening::Opened;
+use crate::opening::{Opened, SAFETY_SLOTS};
 use crate::record::{GROUP_RECORDS, HEADER_LEN, Header, KeyId, RECORD_LEN, Record, encode_file};
 
 /// Records that the file grows by at a time: some hours of a few validators, 81 KiB.
@@ -122,6 +122,35 @@ impl<M: Medium> Ledger<M> {
         self.history.watermark()
     }
 
+    /// The clock was set back: what it said when the ledger was opened does not count any more, and what it says now
+    /// counts instead, as if the ledger were opened now. `current_slot` and `proven_slot` are as in
+    /// [`Terms`](crate::Terms). Nothing that is known of signatures is forgotten. The lowest slot that may be signed
+    /// from now on, if it has changed.
+    pub fn clock_corrected(
+        &mut self,
+        current_slot: Option<u64>,
+        proven_slot: Option<u64>,
+    ) -> Result<Option<u64>, Refusal> {
+        self.usable()?;
+        if after(current_slot) >= self.history.by_clock() {
+            return Ok(None);
+        }
+        let set = self.set_clock(current_slot, proven_slot);
+        self.fatal(set)?;
+        Ok(Some(self.watermark()))
+    }
+
+    /// Lets what the clock says now take the place of what it said before, durably.
+    pub(crate) fn set_clock(
+        &mut self,
+        current_slot: Option<u64>,
+        proven_slot: Option<u64>,
+    ) -> io::Result<()> {
+        self.history.raise_watermark(after(proven_slot));
+        self.history.set_by_clock(after(current_slot));
+        self.compact()
+    }
+
     /// Unix time of the genesis that its slots count from.
     pub fn genesis_time(&self) -> u64 {
         self.genesis_time
@@ -181,7 +210,7 @@ impl<M: Medium> Ledger<M> {
 
     /// The lowest slots and the signed messages of every key.
     pub(crate) fn snapshot(&self) -> (Header, Vec<Record>) {
-        let header = Header { genesis_time: self.genesis_time, watermark: self.history.watermark() };
+        let header = Header { genesis_time: self.genesis_time, watermark: self.history.known_watermark() };
         (header, self.history.records())
     }
 
@@ -250,6 +279,11 @@ impl<M: Medium> Ledger<M> {
     pub(crate) fn failure(&self, source: io::Error) -> Error {
         Error::Io { location: self.medium.location(), source }
     }
+}
+
+/// The first slot that may be signed when nobody knows what was signed up to `slot`; zero if no slot has begun.
+pub(crate) fn after(slot: Option<u64>) -> u64 {
+    slot.map_or(0, |slot| slot.saturating_add(SAFETY_SLOTS))
 }
 
 fn offset(records: usize) -> u64 {

@@ -9,7 +9,7 @@ use std::fmt;
 
 use crate::error::Error;
 use crate::history::History;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, after};
 use crate::mark::Mark;
 use crate::medium::Medium;
 use crate::record::{Contents, HEADER_LEN, KeyId, RECORD_LEN, Record, decode_file};
@@ -23,12 +23,21 @@ pub const SAFETY_SLOTS: u64 = 2;
 pub struct Terms<'a> {
     /// Unix time of the network's genesis, in seconds.
     pub genesis_time: u64,
-    /// The latest slot that anything says it may be, the clock or a block; `None` before genesis.
+    /// The slot by the clock, which may be wrong; `None` before genesis.
     pub current_slot: Option<u64>,
+    /// The newest slot that has come for certain: that of the newest stored block. `None` if there is none.
+    pub proven_slot: Option<u64>,
     /// The marks of the keys that are going to sign.
     pub marks: &'a [Mark],
     /// Whether keys may sign again what they have signed for a network with another genesis.
     pub allow_key_reuse: bool,
+}
+
+impl Terms<'_> {
+    /// The latest slot that anything says it may be, the clock or a block.
+    fn latest(&self) -> Option<u64> {
+        self.current_slot.max(self.proven_slot)
+    }
 }
 
 /// What was found when a ledger was opened. All but the first two mean that duties rest for some slots.
@@ -54,6 +63,11 @@ pub enum Opened {
         /// From where on it knows nothing.
         end: u64,
     },
+    /// It was last opened while the clock was ahead of what it says now.
+    ClockSetBack {
+        /// Below which slot nothing was to be signed for no other reason.
+        by_clock: u64,
+    },
 }
 
 impl Opened {
@@ -78,6 +92,12 @@ impl fmt::Display for Opened {
             Self::Old { end } => {
                 write!(f, "it knows nothing from slot {end} on: the node was off, or it was restored")
             }
+            Self::ClockSetBack { by_clock } => {
+                write!(
+                    f,
+                    "it was opened while the clock was ahead, so nothing was to be signed below slot {by_clock}"
+                )
+            }
         }
     }
 }
@@ -99,8 +119,8 @@ impl<M: Medium> Ledger<M> {
             terms.marks.iter().copied().filter(|mark| mark.genesis_time == genesis_time).collect();
         let read = medium.read().map_err(|source| Error::Io { location: location.clone(), source })?;
         let Some(bytes) = read else {
-            let opened = match marks.iter().any(|mark| mark.newest.is_some()) || terms.current_slot.is_some()
-            {
+            let has_signed = marks.iter().any(|mark| mark.newest.is_some());
+            let opened = match has_signed || terms.latest().is_some() {
                 true => Opened::Missing,
                 false => Opened::New,
             };
@@ -112,8 +132,12 @@ impl<M: Medium> Ledger<M> {
             return Err(Error::OtherGenesis { location, found: header.genesis_time, expected: genesis_time });
         }
         let history = History::of(header.watermark, &records).map_err(corrupt)?;
-        let opened = judge(&history, torn, terms.current_slot, &marks);
+        let opened = judge(&history, torn, terms, &marks);
         let mut ledger = Self::on(medium, genesis_time, history, opened);
+        if let Opened::ClockSetBack { .. } = opened {
+            let set = ledger.set_clock(terms.current_slot, terms.proven_slot);
+            return set.map_err(|source| ledger.failure(source)).map(|()| ledger);
+        }
         if !opened.is_clean() {
             return ledger.distrust(terms, &marks);
         }
@@ -139,17 +163,20 @@ impl<M: Medium> Ledger<M> {
     fn distrust(mut self, terms: &Terms<'_>, marks: &[Mark]) -> Result<Self, Error> {
         let unknown: Vec<&Mark> = marks.iter().filter(|mark| !self.history.knows(mark)).collect();
         let newest = unknown.iter().max_by_key(|mark| mark.newest);
-        if let (Some(mark), None) = (newest, terms.current_slot) {
+        if let (Some(mark), None) = (newest, terms.latest()) {
             return Err(Error::UsedBeforeGenesis { mark: **mark, location: self.medium.location() });
         }
         if self.opened != Opened::New {
-            // The clock alone is not trusted: it may have been set back.
+            // The clock alone is not trusted: it may have been set back. Nor is what it says known for good: it may be
+            // ahead, and be set right.
             let slots = marks.iter().filter_map(|mark| mark.newest).chain(self.history.newest());
-            let latest = slots.chain(terms.current_slot).max().unwrap_or(0);
-            let watermark = latest.saturating_add(SAFETY_SLOTS);
-            self.history.raise_watermark(watermark);
+            // A record that was lost may have been the only one.
+            let lost = (self.opened == Opened::Torn).then_some(0);
+            let known = after(slots.chain(terms.proven_slot).chain(lost).max());
+            self.history.raise_watermark(known);
+            self.history.set_by_clock(after(terms.current_slot));
             for mark in unknown {
-                let below = Record::Below { key: mark.key, slot: watermark, unlisted: mark.signed };
+                let below = Record::Below { key: mark.key, slot: known, unlisted: mark.signed };
                 self.history.insert(&below);
             }
         }
@@ -159,12 +186,14 @@ impl<M: Medium> Ledger<M> {
 }
 
 /// What a ledger that was read can vouch for.
-fn judge(history: &History, torn: bool, current_slot: Option<u64>, marks: &[Mark]) -> Opened {
+fn judge(history: &History, torn: bool, terms: &Terms<'_>, marks: &[Mark]) -> Opened {
     let end = history.newest().map_or(0, |slot| slot.saturating_add(1)).max(history.watermark());
     let behind = marks.iter().find(|mark| !history.knows(mark));
-    match (torn, behind, current_slot) {
+    let by_clock = history.by_clock();
+    match (torn, behind, terms.latest()) {
         (true, ..) => Opened::Torn,
         (_, Some(mark), _) => Opened::Behind { key: mark.key, newest: mark.newest.unwrap_or_default() },
+        _ if after(terms.current_slot) < by_clock => Opened::ClockSetBack { by_clock },
         // A restart within a slot or two costs no duty.
         (.., Some(slot)) if end < slot => Opened::Old { end },
         _ => Opened::Whole,

@@ -12,6 +12,7 @@
 //! | 2 | nothing is signed below it | number of signatures that are not listed, in its last eight bytes |
 //! | 3 | a signature that is not ours was seen there: the key rests | what was signed |
 //! | 4 | the key signs again, from there on | zero |
+//! | 5 | no key signs below it, as long as the clock does not say that it was wrong (the key id is zero) | zero |
 //!
 //! Integers are big-endian; a check is the start of the SHA-256 of what precedes it in the header or record. After the
 //! last record comes blank (zero) space, never less than one record. So a file that was cut short shows it: it does not
@@ -36,6 +37,7 @@ const SIGNED: u8 = 1;
 const BELOW: u8 = 2;
 const STOPPED: u8 = 3;
 const RESUMED: u8 = 4;
+const BY_CLOCK: u8 = 5;
 
 /// Names a key in the ledger: the SHA-256 of its public key. A validator's two keys have two ids, so a record needs no
 /// role.
@@ -77,11 +79,15 @@ pub(crate) enum Record {
     Stopped { key: KeyId, slot: u64, root: Root },
     /// The key rests no more, and signs nothing below `slot`.
     Resumed { key: KeyId, slot: u64 },
+    /// No key signs below `slot`, for no other reason than that the clock said so.
+    ByClock { slot: u64 },
 }
 
 impl Record {
+    /// Whose it is; zero for what concerns all keys.
     pub(crate) fn key(&self) -> KeyId {
         match *self {
+            Self::ByClock { .. } => KeyId([0; 32]),
             Self::Signed { key, .. }
             | Self::Below { key, .. }
             | Self::Stopped { key, .. }
@@ -94,7 +100,8 @@ impl Record {
             Self::Signed { slot, .. }
             | Self::Below { slot, .. }
             | Self::Stopped { slot, .. }
-            | Self::Resumed { slot, .. } => slot,
+            | Self::Resumed { slot, .. }
+            | Self::ByClock { slot } => slot,
         }
     }
 }
@@ -145,6 +152,7 @@ impl Record {
             Self::Below { key, slot, unlisted } => (BELOW, key, slot, number_root(*unlisted)),
             Self::Stopped { key, slot, root } => (STOPPED, key, slot, *root),
             Self::Resumed { key, slot } => (RESUMED, key, slot, Root::ZERO),
+            Self::ByClock { slot } => (BY_CLOCK, &self.key(), slot, Root::ZERO),
         };
         let mut bytes = [0; RECORD_LEN];
         bytes[0] = kind;
@@ -170,6 +178,7 @@ impl Record {
             BELOW => Some(Self::Below { key, slot, unlisted: read_u64(body, 65) }),
             STOPPED => Some(Self::Stopped { key, slot, root }),
             RESUMED => Some(Self::Resumed { key, slot }),
+            BY_CLOCK => Some(Self::ByClock { slot }),
             _ => None,
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! Each schedule is random and has a seed. It runs a signer as it ships, ledger and marks on places that forget
 //! unsynced writes, through starts, kills, power losses, wiped data, restored backups, copies, second processes, steps
-//! of the clock and new geneses. What it may not do is what `docs/keys.md` says that an operator must never do: take
-//! the keys away from their marks. `LATHE_LEDGER_SCHEDULES` sets the number of schedules.
+//! of the clock, small and large, corrections under a running signer, and new geneses. What it may not do is what
+//! `docs/keys.md` says that an operator must never do: take the keys away from their marks. `LATHE_LEDGER_SCHEDULES`
+//! sets the number of schedules.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers fail as tests do, by panicking")]
 
@@ -51,6 +52,7 @@ struct World {
     /// The message that left for each key and slot, and for which genesis.
     released: HashMap<(KeyId, u64), (u64, Root)>,
     signatures: usize,
+    corrections: usize,
     starts: usize,
     what: Vec<String>,
     violation: Option<String>,
@@ -73,6 +75,7 @@ impl World {
             clock_error: 0,
             released: HashMap::new(),
             signatures: 0,
+            corrections: 0,
             starts: 0,
             what: Vec::new(),
             violation: None,
@@ -100,6 +103,7 @@ impl World {
         let terms = Terms {
             genesis_time: self.genesis_time,
             current_slot: self.clock(),
+            proven_slot: None,
             marks: if self.without.marks { &[] } else { &found },
             allow_key_reuse: self.allow_reuse,
         };
@@ -157,6 +161,21 @@ impl World {
         Some(())
     }
 
+    /// The clock shows another time. A signer that runs is told of a step back by more than a slot, as in a node.
+    fn set_clock(&mut self, error: i64) {
+        let before = std::mem::replace(&mut self.clock_error, error);
+        if before <= error + 1 {
+            return;
+        }
+        let clock = self.clock();
+        for running in &mut self.running {
+            if let Some(lowest) = running.ledger.clock_corrected(clock, None).unwrap() {
+                self.corrections += 1;
+                self.what.push(format!("  the clock is corrected, signing from {lowest}"));
+            }
+        }
+    }
+
     /// A kill, or a power loss.
     fn end(&mut self) {
         self.running.clear();
@@ -172,7 +191,7 @@ impl World {
     }
 
     fn step(&mut self) {
-        let event = self.rng.random_range(0..100);
+        let event = self.rng.random_range(0..110);
         let (from, to) = (self.any_ledger(), self.any_ledger());
         let name = match event {
             0..20 => {
@@ -213,8 +232,14 @@ impl World {
                 self.ledgers.push(FaultyMedium::holding(from.copied()));
                 "copy to another directory"
             }
-            91..96 => {
-                self.clock_error = self.rng.random_range(-12..=12);
+            91..96 | 98..108 => {
+                // A correction is as likely as an error, and errors may be larger than what a ledger remembers.
+                let error = match self.rng.random_range(0..4) {
+                    0 => self.rng.random_range(-12..=12),
+                    1 => self.rng.random_range(30..=100),
+                    _ => 0,
+                };
+                self.set_clock(error);
                 "clock step"
             }
             96..98 => {
@@ -250,7 +275,7 @@ fn schedules(default: u64) -> u64 {
 #[test]
 fn no_key_signs_twice_whatever_happens_to_the_files_around_it() {
     let count = schedules(2_000);
-    let (mut signatures, mut starts) = (0, 0);
+    let (mut signatures, mut starts, mut corrections) = (0, 0, 0);
     for seed in 0..count {
         let world = World::run(seed, Without::default());
         if let Some(violation) = world.violation {
@@ -258,10 +283,15 @@ fn no_key_signs_twice_whatever_happens_to_the_files_around_it() {
         }
         signatures += world.signatures;
         starts += world.starts;
+        corrections += world.corrections;
     }
     // A model that never signs proves nothing.
     assert!(signatures as u64 > 5 * count, "{signatures} signatures in {count} schedules");
     assert!(starts as u64 > 2 * count, "{starts} starts in {count} schedules");
+    assert!(corrections as u64 * 4 > count, "{corrections} corrections in {count} schedules");
+    println!(
+        "{count} schedules: {starts} starts, {signatures} signatures, {corrections} corrections of the clock"
+    );
 }
 
 /// How many of some schedules end in two messages at one slot.

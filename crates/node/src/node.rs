@@ -157,7 +157,8 @@ impl Node {
         let history = (reader, network_mailbox);
         execution::spawn(execution, &mut supervisor, &options, &chain_mailbox, history, &time, &metrics);
         spawn_watchdog(&mut supervisor, pulse, &time, &metrics, &shutdown);
-        spawn_clock(&mut supervisor, time, &chain_mailbox, signer_mailbox, &metrics, &shutdown);
+        let told = (chain_mailbox.clone(), signer_mailbox, view.clone());
+        supervisor.spawn("clock", clock::run(time, told, metrics.clone(), shutdown.clone()));
         http::spawn(&mut supervisor, server, &shutdown);
         let threads = Threads { database, store: store_inbox, signer, inbox: signer_inbox, pool };
         spawn_threads(&mut supervisor, &chain_mailbox, &metrics, threads);
@@ -255,17 +256,6 @@ fn spawn_watchdog(
         chain::watch(&pulse, &time, &metrics, &stop);
         Ok::<_, Infallible>(())
     });
-}
-
-fn spawn_clock(
-    supervisor: &mut Supervisor,
-    time: Time,
-    chain: &chain::Mailbox,
-    signer: signer::Mailbox,
-    metrics: &Arc<Metrics>,
-    shutdown: &Shutdown,
-) {
-    supervisor.spawn("clock", clock::run(time, chain.clone(), signer, metrics.clone(), shutdown.clone()));
 }
 
 fn spawn_threads(

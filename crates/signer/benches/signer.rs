@@ -40,7 +40,7 @@ fn signers(dir: &Path) -> [Signer; 2] {
     }
     let from_files = KeyStore::load(&assignments).unwrap();
     [(from_files, "with"), (in_memory, "without")].map(|(keys, name)| {
-        let signer = Locked::take(keys, &dir.join(name), 0).unwrap().open(None, false).unwrap();
+        let signer = Locked::take(keys, &dir.join(name), 0).unwrap().open(None, None, false).unwrap();
         signer.prepare_now(Slot(0)).unwrap();
         signer
     })

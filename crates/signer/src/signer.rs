@@ -46,13 +46,19 @@ impl<S: Scheme> Locked<S> {
         Ok(Self { keys, file, marks, genesis_time })
     }
 
-    /// Opens the ledger. `current_slot` is the latest slot that anything says it may be, the clock or a stored block,
-    /// and `None` before genesis. [`Signer::opened`] says what was found.
-    pub fn open(self, current_slot: Option<Slot>, allow_key_reuse: bool) -> Result<Signer<S>, Error> {
+    /// Opens the ledger. `current_slot` is the slot by the clock, `None` before genesis, and `newest_block` that of the
+    /// newest stored block, if there is one. [`Signer::opened`] says what was found.
+    pub fn open(
+        self,
+        current_slot: Option<Slot>,
+        newest_block: Option<Slot>,
+        allow_key_reuse: bool,
+    ) -> Result<Signer<S>, Error> {
         let Self { keys, file, mut marks, genesis_time } = self;
         let terms = Terms {
             genesis_time,
             current_slot: current_slot.map(|slot| slot.0),
+            proven_slot: newest_block.map(|slot| slot.0),
             marks: marks.found(),
             allow_key_reuse,
         };
@@ -139,6 +145,17 @@ impl<S: Scheme> Signer<S> {
         let key = self.keys.get(request.validator, request.role).ok_or(SignError::UnknownKey)?;
         let entry = Entry { key: key.id, slot: request.slot.0, root: request.message };
         Ok(self.ledger.lock().seen(entry)?)
+    }
+
+    /// The clock was set back: the ledger does not hold to what it said before, see [`Ledger::clock_corrected`]. The
+    /// lowest slot that keys sign from now on, if it has changed.
+    pub fn clock_corrected(
+        &self,
+        current_slot: Option<Slot>,
+        newest_block: Option<Slot>,
+    ) -> Result<Option<Slot>, SignError> {
+        let [clock, block] = [current_slot, newest_block].map(|slot| slot.map(|slot| slot.0));
+        Ok(self.ledger.lock().clock_corrected(clock, block)?.map(Slot))
     }
 
     /// Every key with its range, in order of validator and role.

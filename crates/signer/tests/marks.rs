@@ -62,7 +62,7 @@ impl Home {
     ) -> Result<Signer<Test>, Error> {
         let keys = KeyStore::load(&self.assignments())?;
         let signer = Locked::take(keys, &self.path(ledger), genesis_time)?;
-        let signer = signer.open(slot.map(Slot), allow_key_reuse)?;
+        let signer = signer.open(slot.map(Slot), None, allow_key_reuse)?;
         signer.prepare_now(Slot(0)).unwrap();
         Ok(signer)
     }
@@ -245,7 +245,8 @@ fn nodes_that_share_a_key_directory_share_the_marks() {
     let home = Home::new();
     let open = |at: usize, ledger: &str| {
         let keys = KeyStore::<Test>::load(&home.assignments()[at..=at]).unwrap();
-        let signer = Locked::take(keys, &home.path(ledger), GENESIS_TIME).unwrap().open(None, false).unwrap();
+        let signer =
+            Locked::take(keys, &home.path(ledger), GENESIS_TIME).unwrap().open(None, None, false).unwrap();
         signer.prepare_now(Slot(0)).unwrap();
         signer
     };

@@ -30,7 +30,7 @@ fn serve(address: &SignerAddress, ledger: &Path, token: &str) -> String {
         let key = SecretKey::generate(&mut ChaCha20Rng::seed_from_u64(seed), 0..8, |_, _| ()).unwrap();
         keys.insert(ValidatorIndex(3), role, key).unwrap();
     }
-    let signer = Locked::take(keys, ledger, GENESIS_TIME).unwrap().open(None, false).unwrap();
+    let signer = Locked::take(keys, ledger, GENESIS_TIME).unwrap().open(None, None, false).unwrap();
     signer.prepare_now(Slot(0)).unwrap();
     let token = token.to_owned().into();
     let shared = Shared { signer, genesis_time: GENESIS_TIME, token, on_failure: |_| () };
@@ -91,7 +91,7 @@ fn a_socket_file_is_for_its_owner_alone_and_taken_once() {
     let key = SecretKey::generate(&mut ChaCha20Rng::seed_from_u64(5), 0..8, |_, _| ()).unwrap();
     keys.insert(ValidatorIndex(3), KeyRole::Attestation, key).unwrap();
     let signer =
-        Locked::take(keys, &dir.path().join("other"), GENESIS_TIME).unwrap().open(None, false).unwrap();
+        Locked::take(keys, &dir.path().join("other"), GENESIS_TIME).unwrap().open(None, None, false).unwrap();
     let token = String::new().into();
     let shared = Shared { signer, genesis_time: GENESIS_TIME, token, on_failure: |_| () };
     let error = Server::bind(&address, shared).err().unwrap();

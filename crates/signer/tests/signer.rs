@@ -24,7 +24,7 @@ fn key(seed: u64, slots: Range<u64>) -> SecretKey<Test> {
 }
 
 fn opened(keys: KeyStore<Test>, ledger: &Path) -> Signer<Test> {
-    Locked::take(keys, ledger, GENESIS_TIME).unwrap().open(None, false).unwrap()
+    Locked::take(keys, ledger, GENESIS_TIME).unwrap().open(None, None, false).unwrap()
 }
 
 fn already_signed(slot: u64) -> SignError {

@@ -150,8 +150,12 @@ impl Machine {
     pub(crate) fn put_clock_right(&mut self, now: i64) {
         self.skew_ms = 0;
         let clock = self.timeline(now);
+        let slot = u64::try_from(now).ok().map(|ms| Millis(ms as i64).slot().0);
         if let Some(running) = &mut self.running {
             (running.clock, running.wake_at) = (clock, None);
+            let newest_block = running.engine.view().head.slot.0;
+            // A ledger that fails here says so at the next signature.
+            let _ = running.ledger.clock_corrected(slot, (newest_block > 0).then_some(newest_block));
         }
     }
 

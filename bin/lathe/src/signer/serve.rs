@@ -1,12 +1,13 @@
 //! `lathe signer serve`: keys and ledger in a process of their own.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 use eyre::{WrapErr as _, bail};
 use lathe_config::{Duties, NetworkConfig, NetworkPaths};
 use lathe_signer::{KeyAssignment, KeyStore, Locked, Server, Shared, SignError, Signer, SignerAddress};
-use lathe_types::Slot;
+use lathe_types::{SECONDS_PER_SLOT, Slot};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
@@ -24,6 +25,8 @@ Examples:
 A socket file is for its owner alone. A TCP port needs --token-file on both
 sides and is not encrypted: use loopback, or a tunnel.";
 
+/// How often the system clock is compared with the time that passed.
+const CLOCK_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Longest token file.
 const MAX_TOKEN_BYTES: u64 = 1024;
 
@@ -81,6 +84,11 @@ pub fn run(args: &ServeArgs) -> eyre::Result<()> {
     let server = Server::bind(&args.listen, shared)
         .wrap_err_with(|| format!("--listen {}: cannot listen there", args.listen))?;
     info!(keys, listening = server.address()?, "signer ready");
+    let (shared, genesis_time) = (server.shared(), config.genesis_time);
+    std::thread::Builder::new()
+        .name("clock".into())
+        .spawn(move || watch_clock(&shared.signer, genesis_time))
+        .wrap_err("cannot start a thread")?;
     server.run();
     Ok(())
 }
@@ -100,7 +108,7 @@ fn open(args: &ServeArgs, duties: Duties, genesis_time: u64) -> eyre::Result<Sig
             "--allow-key-reuse: keys may sign again what they have signed for another genesis, which gives them away"
         );
     }
-    let signer = locked.open(slot, args.allow_key_reuse)?;
+    let signer = locked.open(slot, None, args.allow_key_reuse)?;
     if !signer.opened().is_clean() {
         let (from_slot, found) = (signer.watermark().0, signer.opened());
         warn!(from_slot, "the signing ledger does not vouch for every slot: {found}; duties rest until then");
@@ -138,6 +146,30 @@ pub fn token(address: &SignerAddress, file: Option<&Path>) -> eyre::Result<Zeroi
         bail!("{}: a token has 16 characters at least", path.display());
     }
     Ok(Zeroizing::new(word.to_owned()))
+}
+
+/// Tells the ledger when the system clock was wrong and is set back by more than a slot, as the clock of a node does.
+fn watch_clock(signer: &Signer, genesis_time: u64) {
+    let read = || (SystemTime::now(), Instant::now());
+    let mut before = read();
+    loop {
+        std::thread::sleep(CLOCK_LOOK_EVERY);
+        let now = read();
+        let expected = before.0 + (now.1 - before.1);
+        before = now;
+        if expected.duration_since(now.0).is_ok_and(|back| back > Duration::from_secs(SECONDS_PER_SLOT)) {
+            match signer.clock_corrected(current_slot(genesis_time).map(Slot), None) {
+                Ok(Some(from_slot)) => {
+                    info!(
+                        from_slot = from_slot.0,
+                        "the clock was set back: keys sign again from this slot on"
+                    );
+                }
+                Ok(None) => {}
+                Err(failure) => end_process(&failure),
+            }
+        }
+    }
 }
 
 /// A ledger that failed signs nothing any more, so there is nothing to serve.

@@ -10,7 +10,7 @@
 
 pub mod single;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -25,6 +25,12 @@ pub const SLOT: Duration = Duration::from_secs(4);
 /// The binary under test.
 pub fn lathe() -> Command {
     Command::new(env!("CARGO_BIN_EXE_lathe"))
+}
+
+/// libfaketime, with which a process has a clock of its own, where it is installed.
+pub fn faketime() -> Option<PathBuf> {
+    let lib = format!("/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1", std::env::consts::ARCH);
+    Some(PathBuf::from(lib)).filter(|lib| lib.exists())
 }
 
 /// Sends a signal to a process.
@@ -110,7 +116,15 @@ impl Network {
     pub fn start_node_with(&mut self, index: usize, options: &[&str]) {
         assert!(self.nodes[index].is_none(), "node {index} runs already");
         let log = File::options().create(true).append(true).open(self.log(index)).unwrap();
-        let child = lathe()
+        let mut command = lathe();
+        if self.clock(index).exists() {
+            command
+                .env("LD_PRELOAD", faketime().unwrap())
+                .env("FAKETIME_TIMESTAMP_FILE", self.clock(index))
+                .env("FAKETIME_NO_CACHE", "1")
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
+        let child = command
             .args(["node", "--node-id", &format!("lathe_{index}"), "--network-dir"])
             .arg(self.net())
             .arg("--data-dir")
@@ -123,6 +137,18 @@ impl Network {
             .spawn()
             .unwrap();
         self.nodes[index] = Some(child);
+    }
+
+    /// Puts a node's system clock ahead of the real time by some seconds: at once if it runs with a clock of its own,
+    /// else from its next start on.
+    pub fn set_clock(&self, index: usize, ahead_s: u64) {
+        let new = self.clock(index).with_extension("new");
+        std::fs::write(&new, format!("+{ahead_s}")).unwrap();
+        std::fs::rename(new, self.clock(index)).unwrap();
+    }
+
+    fn clock(&self, index: usize) -> PathBuf {
+        self.dir.path().join(format!("clock-{index}"))
     }
 
     /// `kill -9`.
@@ -140,6 +166,11 @@ impl Network {
     /// Where a node keeps its chain and its ledger.
     pub fn data_dir(&self, index: usize) -> PathBuf {
         self.dir.path().join(format!("data-{index}"))
+    }
+
+    /// What a node has logged.
+    pub fn log_of(&self, index: usize) -> String {
+        std::fs::read_to_string(self.log(index)).unwrap_or_default()
     }
 
     fn log(&self, index: usize) -> PathBuf {
@@ -249,6 +280,11 @@ impl Drop for Network {
 fn get(url: &str) -> Option<String> {
     let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(2))).build();
     ureq::Agent::new_with_config(config).get(url).call().ok()?.body_mut().read_to_string().ok()
+}
+
+/// Slots that a node's ledger has signing records for.
+pub fn signed_slots(data_dir: &Path) -> BTreeSet<u64> {
+    ledger_records(&data_dir.join("ledger")).into_iter().map(|((_, slot), _)| slot).collect()
 }
 
 /// Signing records in the ledgers of a node that hold a second message for one key and slot, and how many records there

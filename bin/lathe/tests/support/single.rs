@@ -157,6 +157,14 @@ impl Net {
         }
     }
 
+    /// The current slot; the network has begun.
+    pub fn slot(&self) -> u64 {
+        let text = fs::read_to_string(self.path("net/config.yaml")).unwrap();
+        let genesis = text.lines().find_map(|line| line.strip_prefix("GENESIS_TIME:")).unwrap();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        (now - genesis.trim().parse::<u64>().unwrap()) / super::SLOT.as_secs()
+    }
+
     pub fn set_genesis(&self, seconds_from_now: u64) {
         let path = self.path("net/config.yaml");
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();

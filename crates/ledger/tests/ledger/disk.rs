@@ -45,7 +45,7 @@ impl Disk {
     }
 
     pub fn open_with(&self, current_slot: Option<u64>, marks: &[Mark]) -> Result<Ledger<Disk>, Error> {
-        let terms = Terms { genesis_time: GENESIS_TIME, current_slot, marks, allow_key_reuse: false };
+        let terms = Terms { genesis_time: GENESIS_TIME, current_slot, marks, ..Terms::default() };
         Ledger::open(self.clone(), &terms)
     }
 

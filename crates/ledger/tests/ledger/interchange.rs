@@ -6,7 +6,7 @@ use crate::disk::{Disk, GENESIS_TIME, entry};
 
 fn export(disk: &Disk) -> String {
     let mut text = Vec::new();
-    disk.open(None).unwrap().export(&mut text).unwrap();
+    Ledger::inspect(disk.clone()).unwrap().unwrap().export(&mut text).unwrap();
     String::from_utf8(text).unwrap()
 }
 
@@ -111,6 +111,7 @@ fn a_flawed_file_is_refused_whole_with_its_line() {
 #[test]
 fn the_export_of_another_genesis_is_refused() {
     let disk = Disk::default();
+    drop(disk.open(None).unwrap());
     let text = export(&disk);
     let terms = Terms { genesis_time: GENESIS_TIME + 60, ..Terms::default() };
     let mut other = Ledger::open(Disk::default(), &terms).unwrap();

@@ -7,6 +7,7 @@
     reason = "helpers fail as tests do, by panicking"
 )]
 
+mod clock;
 mod crash;
 mod damage;
 mod disk;

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use lathe_actor::Shutdown;
 use lathe_driver::next_boundary;
+use lathe_engine::View;
 use lathe_types::Phase;
+use tokio::sync::watch;
 use tracing::warn;
 
 use super::Time;
@@ -20,19 +22,25 @@ const STEP_WARNING: Duration = Duration::from_millis(500);
 
 /// Ticks the chain at every interval boundary until `shutdown`, and has the signer look after its keys once a slot. A
 /// tick that finds its predecessor unread replaces it: the engine sees from the time how many intervals have passed.
+/// The signer is also told when a wrong clock was set back, and of the newest block, which proves more than a clock.
 pub(crate) async fn run(
     time: Time,
-    chain: chain::Mailbox,
-    signer: signer::Mailbox,
+    (chain, signer, view): (chain::Mailbox, signer::Mailbox, watch::Receiver<Arc<View>>),
     metrics: Arc<Metrics>,
     shutdown: Shutdown,
 ) -> Result<(), Infallible> {
     let mut last_tick: Option<Instant> = None;
+    let mut corrections = 0;
     loop {
         let boundary = next_boundary(time.now());
         tokio::select! {
             () = shutdown.wait() => return Ok(()),
             () = time.sleep_until(boundary) => {}
+        }
+        let corrected = time.corrections();
+        if std::mem::replace(&mut corrections, corrected) != corrected {
+            let newest_block = view.borrow().nodes.iter().map(|node| node.slot).max();
+            signer.clock_corrected(signer::slot_at(time.now()), newest_block.unwrap_or_default());
         }
         let ticked = Instant::now();
         if let Some(last) = last_tick.replace(ticked) {

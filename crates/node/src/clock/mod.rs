@@ -62,6 +62,11 @@ impl Time {
         self.0.timeline.lock().speed()
     }
 
+    /// How often a wrong clock was set back, so that time ran backwards.
+    fn corrections(&self) -> u64 {
+        self.0.timeline.lock().corrections()
+    }
+
     /// How far the system clock has stepped back behind chain time.
     fn ahead(&self) -> Duration {
         Duration::from_micros(self.0.timeline.lock().ahead_us(unix_us()).unsigned_abs())

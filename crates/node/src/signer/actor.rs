@@ -7,7 +7,7 @@ use lathe_engine::{Input, KeyRole};
 use lathe_ledger::Refusal;
 use lathe_signer::{SignError, SignRequest};
 use lathe_types::{Signature, Slot};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::hand::Hand;
 use super::mailbox::SignerTask;
@@ -36,6 +36,15 @@ pub(crate) fn run(
             }
             SignerTask::Seen(seen) => {
                 judge(signer, metrics, seen)?;
+                continue;
+            }
+            SignerTask::ClockCorrected { clock, newest_block } => {
+                if let Some(from_slot) = signer.clock_corrected(clock, newest_block)? {
+                    info!(
+                        from_slot = from_slot.0,
+                        "the clock was set back: keys sign again from this slot on"
+                    );
+                }
                 continue;
             }
         };

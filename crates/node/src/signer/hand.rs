@@ -9,7 +9,7 @@ use lathe_types::{KeyRole, Signature, Slot, ValidatorIndex};
 use parking_lot::Mutex;
 use tracing::{debug, error, info, warn};
 
-use super::{say_stopped, warn_of_ending_keys};
+use super::{beyond_genesis, say_stopped, warn_of_ending_keys};
 use crate::error::NodeError;
 use crate::metrics::Metrics;
 use crate::workers::Workers;
@@ -119,6 +119,19 @@ impl Hand {
                 debug!(%error, "the signer is not shown a signature of its keys");
                 None
             })),
+        }
+    }
+
+    /// A wrong clock was set back; a signer in another process sees to its own clock. The lowest slot that is signed
+    /// from now on, if it has changed.
+    pub(super) fn clock_corrected(
+        &self,
+        clock: Option<Slot>,
+        newest_block: Slot,
+    ) -> Result<Option<Slot>, SignError> {
+        match self {
+            Self::Own(signer) => signer.clock_corrected(clock, beyond_genesis(newest_block)),
+            Self::Remote(_) => Ok(None),
         }
     }
 

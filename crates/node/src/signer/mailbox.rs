@@ -21,6 +21,13 @@ pub(crate) enum SignerTask {
     Seen(Vec<SignRequest>),
     /// See to it that the keys can sign after this slot.
     LookAhead(Slot),
+    /// The clock was wrong and was set back.
+    ClockCorrected {
+        /// The slot by the clock now; `None` before genesis.
+        clock: Option<Slot>,
+        /// That of the newest block.
+        newest_block: Slot,
+    },
 }
 
 impl Message for SignerTask {
@@ -30,6 +37,7 @@ impl Message for SignerTask {
             // The newest tell as much as the older ones, and the next slot brings more.
             Self::Seen(seen) => Policy::DropStale { freshness: seen.first().map_or(0, |seen| seen.slot.0) },
             Self::LookAhead(_) => Policy::Coalesce { key: 0 },
+            Self::ClockCorrected { .. } => Policy::Coalesce { key: 1 },
         }
     }
 }
@@ -55,6 +63,11 @@ impl Mailbox {
     /// Has the ledger judge signatures of our keys that others show.
     pub(crate) fn seen(&self, seen: Vec<SignRequest>) {
         let _ = self.0.try_send(SignerTask::Seen(seen));
+    }
+
+    /// Has the ledger forget what a wrong clock said.
+    pub(crate) fn clock_corrected(&self, clock: Option<Slot>, newest_block: Slot) {
+        let _ = self.0.try_send(SignerTask::ClockCorrected { clock, newest_block });
     }
 
     /// Has the keys prepared for the slots after `slot`. Lost on a signer that has stopped, which needs none.

@@ -63,7 +63,8 @@ pub(crate) fn load(
             "the system clock is behind the stored chain: set it; nothing is signed before the slots that have passed"
         );
     }
-    let slot = clock.max((newest_block > Slot(0)).then_some(newest_block));
+    let newest_block = beyond_genesis(newest_block);
+    let slot = clock.max(newest_block);
     let Some(locked) = locked else {
         let Some(RemoteOptions { address, token }) = options.remote_signer.clone() else {
             return Err(NodeError::NoSigner);
@@ -78,7 +79,7 @@ pub(crate) fn load(
         );
         metrics.validator.key_reuse_allowed.set(1);
     }
-    let signer = locked.open(slot, options.allow_key_reuse)?;
+    let signer = locked.open(clock, newest_block, options.allow_key_reuse)?;
     if !signer.opened().is_clean() {
         warn!(
             from_slot = signer.watermark().0,
@@ -104,8 +105,13 @@ pub(crate) fn load(
     Ok(Hand::Own(Arc::new(signer)))
 }
 
+/// The slot of a block, unless it is the one that every chain begins with.
+fn beyond_genesis(block: Slot) -> Option<Slot> {
+    (block > Slot(0)).then_some(block)
+}
+
 /// The current slot; `None` before genesis.
-fn slot_at(now: Millis) -> Option<Slot> {
+pub(crate) fn slot_at(now: Millis) -> Option<Slot> {
     u64::try_from(now.0).ok().map(|ms| Slot(ms / MILLISECONDS_PER_SLOT))
 }
 

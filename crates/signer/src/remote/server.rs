@@ -56,6 +56,11 @@ impl<S: Scheme + Send + Sync + 'static> Server<S> {
         Ok(Self { listener, shared: Arc::new(shared), connections: Arc::default() })
     }
 
+    /// What its connections use.
+    pub fn shared(&self) -> Arc<Shared<S>> {
+        self.shared.clone()
+    }
+
     /// Where it listens.
     pub fn address(&self) -> io::Result<String> {
         self.listener.address()
