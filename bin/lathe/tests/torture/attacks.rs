@@ -235,10 +235,13 @@ fn short_four_nodes_hold_under_every_attack() {
         let _entered = runtime.enter();
         steady(1).iter().map(|(_, kind)| Attack::start(kind, &target)).collect()
     };
+    let load = Load::start(&lab.api(1));
     sleep(SLOT * 5);
     assert!(attacks.iter().all(|attack| attack.rate() > 0.0), "an attack did not take place");
     let health = (0..NODES).filter(|node| get(&format!("{}/health", lab.api(*node))).is_some()).count();
     drop(attacks);
+    let (asked, ..) = load.end();
+    assert!(asked > 1.0, "the API did not answer");
     let worst = watch.end();
     assert_eq!((missed(&lab), health), (before, NODES), "{worst:?}");
     lab.wait_until("finality after the attacks", Duration::from_secs(60), || {

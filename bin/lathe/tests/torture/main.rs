@@ -22,4 +22,5 @@ mod lab;
 mod load;
 mod probe;
 mod restarts;
+mod soak;
 mod solo;

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::lab::Lab;
-use crate::probe::{Metrics, finalized, gauge, view};
+use crate::lab::{Lab, is_inside};
+use crate::probe::{Metrics, finalized, gauge, get, view};
 use crate::support::{SLOT, ledger_records};
 
 /// Where Debian and its kin have the library that fakes the time.
@@ -58,6 +58,41 @@ fn long_a_checkpoint_costs_no_chain() {
     let took =
         lab.wait_until("who knows the new node alone", Duration::from_secs(60), || in_step(&lab, follower));
     println!("an observer that knows only a node from a checkpoint is in step after {} ms", took.as_millis());
+}
+
+/// A node that is alone for a minute finds the others again.
+#[test]
+#[ignore = "takes minutes; run by make torture"]
+fn long_all_peers_are_lost_for_a_minute() {
+    if !is_inside("restarts::long_all_peers_are_lost_for_a_minute") {
+        return;
+    }
+    let lab = Lab::start(4, 4, 256, &[]);
+    settle(&lab, &[0, 1, 2, 3]);
+    lab.cut(&[0, 1, 2], &[3]);
+    sleep(Duration::from_secs(60));
+    println!("{} peers after a minute alone", peers(&lab, 3));
+    let healed_at = lab.slot();
+    lab.heal(&[0, 1, 2], &[3]);
+    let first = lab.wait_until("a peer", Duration::from_secs(60), || peers(&lab, 3) > 0);
+    let all = lab.wait_until("all peers", Duration::from_secs(60), || peers(&lab, 3) == 3);
+    lab.wait_until("finality", Duration::from_secs(144), || {
+        (0..4).all(|node| finalized(&lab.api(node)).is_some_and(|slot| slot > healed_at))
+    });
+    println!(
+        "first peer after {} ms, all after {} ms more, finality after {} slots",
+        first.as_millis(),
+        all.as_millis(),
+        lab.slot() - healed_at
+    );
+    assert!(first <= Duration::from_secs(10), "{first:?}");
+}
+
+/// Peers that a node says it is connected to.
+fn peers(lab: &Lab, node: usize) -> u64 {
+    let body = get(&format!("{}/lean/v0/node/peer_count", lab.api(node))).unwrap_or_default();
+    let value: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+    value["connected"].as_u64().unwrap_or_default()
 }
 
 /// A clock that steps ahead by ten minutes while a node runs, and back after 40 seconds.
