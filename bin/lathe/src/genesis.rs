@@ -11,7 +11,7 @@ use lathe_config::{
 };
 use lathe_network::NodeRecord;
 use lathe_node::AggregationBackend;
-use lathe_types::Root;
+use lathe_types::{Root, SignatureScheme};
 
 use crate::keys::lasting;
 use crate::output::say;
@@ -64,9 +64,13 @@ pub struct GenesisArgs {
     /// Metrics port of the first node; the others follow
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_METRICS_PORT)]
     base_metrics_port: u16,
+    /// How the validators sign: leansig, xmss-blake2s or xmss-blake2s-l3
+    #[arg(long, value_name = "SCHEME", default_value_t)]
+    signature_scheme: SignatureScheme,
     /// Proof system of the network: raw, stark, or external:<path of a shared library>
-    #[arg(long, value_name = "raw|stark|external:PATH", default_value = "stark")]
-    aggregation_backend: AggregationBackend,
+    /// [default: stark for leansig, raw for other schemes]
+    #[arg(long, value_name = "raw|stark|external:PATH")]
+    aggregation_backend: Option<AggregationBackend>,
     /// Pair the network with an execution layer whose genesis block has this hash
     #[arg(long, value_name = "HASH")]
     execution_genesis_block_hash: Option<Root>,
@@ -88,13 +92,16 @@ pub fn run(args: &GenesisArgs) -> eyre::Result<()> {
         api_port: args.base_api_port,
         metrics_port: args.base_metrics_port,
         execution_genesis: args.execution_genesis_block_hash,
+        signature_scheme: args.signature_scheme,
     };
     let progress = KeyProgress::new();
     let genesis_time = || {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         now.as_secs().saturating_add(args.genesis_delay)
     };
-    let backend = args.aggregation_backend.id()?;
+    let scheme = args.signature_scheme;
+    let backend =
+        args.aggregation_backend.clone().unwrap_or_else(|| AggregationBackend::default_for(scheme)).id()?;
     let environment = Environment {
         node_record: &node_record,
         fork_digest: &|genesis| Some(AggregationBackend::fork_digest(&backend, genesis)),

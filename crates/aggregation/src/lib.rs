@@ -29,6 +29,6 @@ pub use budget::{MAX_BLOCK_VOTES, MAX_SINGLE_SIGNATURES, RawBudget};
 pub use container::{FORMAT_VERSION, MAX_COMPONENTS, MAX_PARTS};
 pub use error::AggregationError;
 pub use signatures::{RAW_BACKEND_ID, RawBackend, STARK_BACKEND_ID, SignatureBackend};
-pub use verifier::{Leansig, SignatureCheck, Verifier};
+pub use verifier::{Leansig, SchemeVerifier, SignatureCheck, Verifier, XmssBlake2s};
 
 pub use lathe_types::KeyRole;

@@ -71,12 +71,12 @@ pub enum ConfigError {
         problem: String,
     },
     /// A key could not be made.
-    #[error("key of validator {validator}: {source}")]
+    #[error("key of validator {validator}: {detail}")]
     Key {
         /// The validator.
         validator: u64,
         /// What went wrong.
-        source: lathe_leansig::Error,
+        detail: String,
     },
     /// A key cannot be written in another format.
     #[error("{}: {source}", path.display())]

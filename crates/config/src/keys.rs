@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lathe_leansig::{Prod, Scheme as _, SecretKey};
-use lathe_types::{KeyRole, PublicKey, VALIDATOR_REGISTRY_LIMIT, ValidatorIndex};
+use lathe_types::{KeyRole, PublicKey, SignatureScheme, VALIDATOR_REGISTRY_LIMIT, ValidatorIndex};
+use lathe_xmss_blake2s::{Layout, SecretKey as XmssKey};
 use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
 use zeroize::Zeroizing;
@@ -33,6 +34,8 @@ pub struct KeyPlan {
     pub slots: u64,
     /// How they are stored.
     pub format: KeyFormat,
+    /// How they sign.
+    pub scheme: SignatureScheme,
 }
 
 /// Hears of the work done and of its total, in slots summed over all keys, from any thread.
@@ -50,6 +53,13 @@ impl KeyPlan {
         if self.slots == 0 || self.slots > Prod::LIFETIME {
             let problem = format!("{}, but must be between 1 and {}", self.slots, Prod::LIFETIME);
             return refuse("--slots", problem);
+        }
+        if self.scheme == SignatureScheme::LeanPq {
+            return refuse("--signature-scheme", "no signer of lean-pq is built in".into());
+        }
+        if self.format == KeyFormat::Leansig && self.scheme != SignatureScheme::Leansig {
+            let problem = format!("leansig's files hold no keys of {}; leave --format away", self.scheme);
+            return refuse("--format", problem);
         }
         let span = Prod::BOTTOM_LEAVES;
         if self.format == KeyFormat::Leansig && (!self.slots.is_multiple_of(span) || self.slots < 2 * span) {
@@ -165,7 +175,11 @@ pub(crate) fn generate_into(
         });
     }
     let manifest = Manifest { slots: Some(0..plan.slots), validators };
-    create(&dir.join(MANIFEST_FILE), manifest.to_yaml(plan.format.name()).as_bytes(), Access::Everybody)?;
+    create(
+        &dir.join(MANIFEST_FILE),
+        manifest.to_yaml(plan.scheme, plan.format.name()).as_bytes(),
+        Access::Everybody,
+    )?;
     Ok(manifest)
 }
 
@@ -176,12 +190,25 @@ fn make_key(
     rng: &mut StdRng,
     progress: impl Fn(u64) + Sync,
 ) -> Result<PublicKey, ConfigError> {
-    let failed = |source| ConfigError::Key { validator: index.0, source };
-    let key = SecretKey::<Prod>::generate(rng, 0..plan.slots, |done, _| progress(done)).map_err(failed)?;
-    let secret = plan.format.encode(&key, |done| progress(plan.slots + done)).map_err(failed)?;
+    let failed =
+        |error: &dyn std::error::Error| ConfigError::Key { validator: index.0, detail: error.to_string() };
+    let leaves = |done, _| progress(done);
+    let layout = plan.scheme.xmss_layout().and_then(|name| name.parse::<Layout>().ok());
+    let (secret, public) = match layout {
+        Some(layout) => {
+            let key =
+                XmssKey::generate(layout, rng, 0..plan.slots, leaves).map_err(|error| failed(&error))?;
+            (key.encode(), PublicKey::from(key.public_key().encode()))
+        }
+        None => {
+            let key =
+                SecretKey::<Prod>::generate(rng, 0..plan.slots, leaves).map_err(|error| failed(&error))?;
+            let secret = plan.format.encode(&key, |done| progress(plan.slots + done));
+            (secret.map_err(|error| failed(&error))?, PublicKey::from(key.public_key().encode()))
+        }
+    };
     progress(plan.work_per_key());
     create(&dir.join(secret_key_file(index, role)), &secret, Access::OwnerOnly)?;
-    let public = key.public_key().encode();
-    create(&dir.join(public_key_file(index, role)), &public, Access::Everybody)?;
-    Ok(PublicKey::from(public))
+    create(&dir.join(public_key_file(index, role)), public.as_bytes(), Access::Everybody)?;
+    Ok(public)
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::Path;
 
-use lathe_types::{KeyRole, PublicKey, VALIDATOR_REGISTRY_LIMIT, ValidatorIndex};
+use lathe_types::{KeyRole, PublicKey, SignatureScheme, VALIDATOR_REGISTRY_LIMIT, ValidatorIndex};
 use serde::Deserialize;
 
 use crate::error::ConfigError;
@@ -98,14 +98,27 @@ impl Manifest {
         })
     }
 
-    pub(crate) fn to_yaml(&self, key_format: &str) -> String {
+    pub(crate) fn to_yaml(&self, scheme: SignatureScheme, key_format: &str) -> String {
         let slots = self.slots.clone().unwrap_or_default();
         let count = slots.end - slots.start;
         let mut out = String::from(
             "# Two keys per validator. Secret: the *_sk.ssz files. Slots beyond the range cannot be signed.\n",
         );
-        out.push_str("key_scheme: \"SIGTopLevelTargetSumLifetime32Dim46Base8\"\n");
-        out.push_str("hash_function: \"Poseidon1\"\nencoding: \"TargetSum\"\nlifetime: 4294967296\n");
+        let (key_scheme, hash) = match scheme {
+            SignatureScheme::Leansig => ("SIGTopLevelTargetSumLifetime32Dim46Base8", "Poseidon1"),
+            SignatureScheme::XmssBlake2s | SignatureScheme::XmssBlake2sL3 => {
+                ("XmssTargetSumLifetime32Dim42Base8", "BLAKE2s")
+            }
+            SignatureScheme::LeanPq => ("lean-pq", "BLAKE2s"),
+        };
+        let _ =
+            writeln!(out, "key_scheme: \"{key_scheme}\"\nhash_function: \"{hash}\"\nencoding: \"TargetSum\"");
+        if scheme != SignatureScheme::Leansig {
+            // The same key_scheme is written for keys of other hashes and layouts; this name says which it is.
+            let _ =
+                writeln!(out, "signature_scheme: \"{scheme}\"\npubkey_bytes: {}", scheme.public_key_bytes());
+        }
+        out.push_str("lifetime: 4294967296\n");
         let _ = writeln!(out, "key_format: \"{key_format}\"\nfirst_slot: {}", slots.start);
         let _ = writeln!(out, "log_num_active_epochs: {}", count.max(1).next_power_of_two().ilog2());
         let _ = writeln!(

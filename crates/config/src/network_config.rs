@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use lathe_types::{
-    Genesis, PublicKey, Root, VALIDATOR_REGISTRY_LIMIT, Validator, ValidatorIndex, Validators,
+    Genesis, PublicKey, Root, SignatureScheme, VALIDATOR_REGISTRY_LIMIT, Validator, ValidatorIndex,
+    Validators,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -28,6 +29,7 @@ const NAMES: &[&str] = &[
     "VALIDATOR_COUNT",
     "FORK_DIGEST",
     "EXECUTION_GENESIS_BLOCK_HASH",
+    "SIGNATURE_SCHEME",
     "GENESIS_VALIDATORS",
     "MAX_ATTESTATIONS_DATA",
 ];
@@ -47,6 +49,8 @@ pub struct NetworkConfig {
     pub fork_digest: Option<String>,
     /// Hash of the execution layer's genesis block, if the network is paired with one.
     pub execution_genesis: Option<Root>,
+    /// How the validators sign: as the file says, or as the length of their keys does.
+    pub signature_scheme: SignatureScheme,
     /// The registry: attestation and proposal key of each validator, by index.
     pub validators: Vec<ValidatorKeys>,
     /// What an operator should hear of the file although it can be used, one line each.
@@ -74,6 +78,8 @@ struct Document {
     execution_genesis: Option<String>,
     #[serde(rename = "VALIDATOR_COUNT")]
     validator_count: Option<String>,
+    #[serde(rename = "SIGNATURE_SCHEME")]
+    signature_scheme: Option<String>,
     #[serde(rename = "GENESIS_VALIDATORS")]
     genesis_validators: Option<Vec<Entry>>,
 }
@@ -113,7 +119,8 @@ impl NetworkConfig {
             .iter()
             .enumerate()
             .map(|(index, entry)| entry.read(path, index))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        let signature_scheme = read_scheme(path, document.signature_scheme.as_ref(), &validators)?;
         let fork_digest = document.fork_digest.map(|digest| read_fork_digest(path, &digest)).transpose()?;
         let execution_genesis =
             read_execution_genesis(path, document.execution_genesis, fork_digest.as_deref())?;
@@ -132,6 +139,7 @@ impl NetworkConfig {
             attestation_committee_count: committees,
             fork_digest,
             execution_genesis,
+            signature_scheme,
             validators,
             warnings,
         })
@@ -139,7 +147,7 @@ impl NetworkConfig {
 
     /// The genesis that this file describes.
     pub fn genesis(&self) -> Genesis {
-        genesis_of(self.genesis_time, &self.validators, self.execution_genesis)
+        genesis_of(self.genesis_time, &self.validators, self.execution_genesis, self.signature_scheme)
     }
 
     /// The digest in the gossip topics.
@@ -220,6 +228,36 @@ fn shared_keys(path: &Path, validators: &[ValidatorKeys]) -> Option<String> {
     None
 }
 
+/// The scheme that the file names, or that the length of the keys tells. All keys must be of its length.
+fn read_scheme(
+    path: &Path,
+    name: Option<&String>,
+    validators: &[ValidatorKeys],
+) -> Result<SignatureScheme, ConfigError> {
+    let scheme = match name {
+        Some(name) => name.trim().parse::<SignatureScheme>().map_err(|error| {
+            let advice = "take the name from the config.yaml of the network, or leave it out for leansig";
+            Field::new(path, "SIGNATURE_SCHEME").error(error.to_string(), advice)
+        })?,
+        None => {
+            let first = validators.first().map(|keys| keys.attestation.as_bytes().len());
+            first.and_then(SignatureScheme::of_key_bytes).unwrap_or_default()
+        }
+    };
+    for (index, keys) in validators.iter().enumerate() {
+        for (key, name) in [(keys.attestation, "attestation_pubkey"), (keys.proposal, "proposal_pubkey")] {
+            if !scheme.admits_key(&key) {
+                let problem = format!("a key of {} bytes", key.as_bytes().len());
+                let advice = format!("keys of {scheme} have {}", scheme.public_key_bytes());
+                return Err(
+                    Field::new(path, format!("GENESIS_VALIDATORS[{index}].{name}")).error(problem, advice)
+                );
+            }
+        }
+    }
+    Ok(scheme)
+}
+
 /// A committee count must divide validators into at least one subnet.
 pub(crate) fn read_committee_count(
     path: &Path,
@@ -260,6 +298,7 @@ pub(crate) fn genesis_of(
     genesis_time: u64,
     validators: &[ValidatorKeys],
     execution_genesis: Option<Root>,
+    signature_scheme: SignatureScheme,
 ) -> Genesis {
     let registry = validators.iter().enumerate().map(|(index, keys)| Validator {
         attestation_public_key: keys.attestation,
@@ -268,7 +307,7 @@ pub(crate) fn genesis_of(
     });
     // The registry limit was checked when the validators were read or made.
     let validators = Validators::try_from_iter(registry).unwrap_or_else(|_| Validators::empty());
-    Genesis { genesis_time, validators, execution_genesis, signature_scheme: Default::default() }
+    Genesis { genesis_time, validators, execution_genesis, signature_scheme }
 }
 
 /// Number of attestation subnets, in order of precedence: the command line, `config.yaml`, `validator-config.yaml`, 1.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use lathe_types::Root;
+use lathe_types::{Root, SignatureScheme};
 
 use crate::error::ConfigError;
 use crate::keys::{KeyFormat, KeyPlan};
@@ -41,6 +41,8 @@ pub struct NetworkPlan {
     pub metrics_port: u16,
     /// Hash of the execution layer's genesis block, if the network is to be paired with one.
     pub execution_genesis: Option<Root>,
+    /// How its validators sign.
+    pub signature_scheme: SignatureScheme,
 }
 
 impl Default for NetworkPlan {
@@ -56,6 +58,7 @@ impl Default for NetworkPlan {
             api_port: DEFAULT_API_PORT,
             metrics_port: DEFAULT_METRICS_PORT,
             execution_genesis: None,
+            signature_scheme: SignatureScheme::default(),
         }
     }
 }
@@ -142,6 +145,11 @@ impl NetworkPlan {
     }
 
     pub(crate) fn keys(&self) -> KeyPlan {
-        KeyPlan { validators: self.validators, slots: self.slots, format: KeyFormat::Lathe }
+        KeyPlan {
+            validators: self.validators,
+            slots: self.slots,
+            format: KeyFormat::Lathe,
+            scheme: self.signature_scheme,
+        }
     }
 }

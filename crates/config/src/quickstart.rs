@@ -5,7 +5,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
-use lathe_types::Genesis;
+use lathe_types::{Genesis, SignatureScheme};
 
 use crate::directory::{
     ANNOTATED_FILE, CONFIG_FILE, KEYS_DIR, NODES_FILE, VALIDATOR_CONFIG_FILE, VALIDATORS_FILE,
@@ -132,7 +132,12 @@ fn write_network(
         .iter()
         .map(|entry| ValidatorKeys { attestation: entry.attestation, proposal: entry.proposal })
         .collect();
-    let fork_digest = (environment.fork_digest)(&genesis_of(genesis_time, &keys, plan.execution_genesis));
+    let fork_digest = (environment.fork_digest)(&genesis_of(
+        genesis_time,
+        &keys,
+        plan.execution_genesis,
+        plan.signature_scheme,
+    ));
     public(CONFIG_FILE, config_yaml(plan, genesis_time, fork_digest.as_deref(), &keys))?;
     Ok(genesis_time)
 }
@@ -152,6 +157,10 @@ fn config_yaml(
     }
     if let Some(hash) = plan.execution_genesis {
         let _ = writeln!(out, "EXECUTION_GENESIS_BLOCK_HASH: \"{hash}\"");
+    }
+    // The specification's scheme needs no name; its networks' files stay what other tools write.
+    if plan.signature_scheme != SignatureScheme::default() {
+        let _ = writeln!(out, "SIGNATURE_SCHEME: \"{}\"", plan.signature_scheme);
     }
     out.push_str("GENESIS_VALIDATORS:\n");
     for pair in keys {

@@ -90,7 +90,12 @@ impl<'a> Field<'a> {
         Ok(bytes)
     }
 
+    /// A public key of any scheme, told by its length. What is of no length of a key is measured against leansig's.
     pub(crate) fn public_key(&self, value: &str) -> Result<PublicKey, ConfigError> {
+        let digits = value.trim().trim_start_matches("0x").len();
+        if digits == 2 * PublicKey::SHORT_LEN {
+            return Ok(PublicKey::from(self.hex::<{ PublicKey::SHORT_LEN }>(value)?));
+        }
         let bytes = self.hex::<{ PublicKey::LEN }>(value)?;
         lathe_leansig::PublicKey::decode(&bytes).map_err(|error| {
             self.error(error.to_string(), "take the public key from the key generator again")

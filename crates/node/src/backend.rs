@@ -7,13 +7,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use lathe_aggregation::{
-    Backend, FORMAT_VERSION, Leansig, RAW_BACKEND_ID, RawBackend, STARK_BACKEND_ID, SignatureBackend,
+    Backend, FORMAT_VERSION, RAW_BACKEND_ID, RawBackend, STARK_BACKEND_ID, SchemeVerifier, SignatureBackend,
 };
 use lathe_external::{ExternalBackend, ExternalError, Incident, IncidentKind, Options};
-use lathe_leansig::Prod;
-use lathe_types::{Genesis, MAX_PROOF_BYTES, TreeHash as _};
+use lathe_types::{Genesis, MAX_PROOF_BYTES, SignatureScheme, TreeHash as _};
 use tracing::{info, warn};
 
+use crate::error::NodeError;
 use crate::metrics::Metrics;
 
 /// What stands before the path of a library.
@@ -41,6 +41,19 @@ impl AggregationBackend {
             .find_map(|(backend, id)| is_of(id).then_some(backend))
     }
 
+    /// What a new network of a scheme uses: of ours, only the raw signatures are about any scheme.
+    pub fn default_for(scheme: SignatureScheme) -> Self {
+        if scheme == SignatureScheme::Leansig { Self::Stark } else { Self::Raw }
+    }
+
+    /// Refuses a proof system that is not about the signatures of a network.
+    pub(crate) fn check(&self, scheme: SignatureScheme) -> Result<(), NodeError> {
+        if scheme == SignatureScheme::Leansig || *self == Self::Raw {
+            return Ok(());
+        }
+        Err(NodeError::OtherScheme { backend: self.to_string(), scheme })
+    }
+
     /// Name of the system; part of what makes a network's digest. An external library is started to tell its own.
     pub fn id(&self) -> Result<Cow<'static, str>, ExternalError> {
         match self {
@@ -54,18 +67,23 @@ impl AggregationBackend {
     /// never meet.
     pub fn fork_digest(id: &str, genesis: &Genesis) -> String {
         let root = lathe_transition::generate_genesis(genesis).tree_hash_root();
-        lathe_config::fork_digest(genesis.variant().name(), id, FORMAT_VERSION, root)
+        let mut kind = genesis.variant().name().to_owned();
+        if genesis.signature_scheme != SignatureScheme::Leansig {
+            kind.extend([" ", genesis.signature_scheme.name()]);
+        }
+        lathe_config::fork_digest(&kind, id, FORMAT_VERSION, root)
     }
 
     /// The backend itself. Where it has proofs and signatures, proofs take over beyond `max_raw_bytes` of a block's
     /// proof; `None` leaves that to the size that a proof may have. An external library is set up before this returns.
     pub(crate) fn open(
         &self,
+        verifier: SchemeVerifier,
         max_raw_bytes: Option<usize>,
         metrics: &Arc<Metrics>,
     ) -> Result<Arc<dyn Backend>, ExternalError> {
         Ok(match self {
-            Self::Raw => Arc::new(RawBackend::new(Leansig::<Prod>::default())),
+            Self::Raw => Arc::new(RawBackend::new(verifier)),
             Self::Stark => Arc::new(SignatureBackend::with_proofs(max_raw_bytes.unwrap_or(MAX_PROOF_BYTES))),
             Self::External(library) => {
                 let metrics = metrics.clone();
@@ -140,10 +158,11 @@ mod tests {
             signature_scheme: Default::default(),
         };
         let metrics = Arc::new(Metrics::new("test", 0.0).unwrap());
+        let verifier = SchemeVerifier::of(SignatureScheme::Leansig).unwrap();
         for name in ["raw", "stark"] {
             let backend: AggregationBackend = name.parse().unwrap();
             assert_eq!(
-                (backend.id().unwrap().as_ref(), backend.open(None, &metrics).unwrap().id()),
+                (backend.id().unwrap().as_ref(), backend.open(verifier, None, &metrics).unwrap().id()),
                 (name, name)
             );
             let digest = AggregationBackend::fork_digest(name, &genesis);
@@ -171,6 +190,40 @@ mod tests {
         let backend: AggregationBackend = "external:/nowhere.so".parse().unwrap();
         let metrics = Arc::new(Metrics::new("test", 0.0).unwrap());
         assert!(matches!(backend.id(), Err(ExternalError::NoLibrary { .. })));
-        assert!(matches!(backend.open(None, &metrics), Err(ExternalError::NoLibrary { .. })));
+        let verifier = SchemeVerifier::of(SignatureScheme::Leansig).unwrap();
+        assert!(matches!(backend.open(verifier, None, &metrics), Err(ExternalError::NoLibrary { .. })));
+    }
+
+    #[test]
+    fn only_raw_signatures_are_about_every_scheme() {
+        let [leansig, blake] = [SignatureScheme::Leansig, SignatureScheme::XmssBlake2s];
+        assert_eq!(AggregationBackend::default_for(leansig), AggregationBackend::Stark);
+        assert_eq!(AggregationBackend::default_for(blake), AggregationBackend::Raw);
+        assert!(
+            AggregationBackend::Stark.check(leansig).is_ok() && AggregationBackend::Raw.check(blake).is_ok()
+        );
+        for backend in ["stark", "external:/lib.so"] {
+            let error = backend.parse::<AggregationBackend>().unwrap().check(blake).unwrap_err();
+            let expected = format!(
+                "--aggregation-backend {backend} proves signatures of leansig, and the validators of this network \
+                 sign with xmss-blake2s; use --aggregation-backend raw"
+            );
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn the_scheme_is_part_of_the_digest() {
+        let genesis = |signature_scheme| Genesis {
+            genesis_time: 7,
+            validators: Default::default(),
+            execution_genesis: None,
+            signature_scheme,
+        };
+        let digests =
+            SignatureScheme::ALL.map(|scheme| AggregationBackend::fork_digest("raw", &genesis(scheme)));
+        for (at, digest) in digests.iter().enumerate() {
+            assert!(!digests[..at].contains(digest), "{digests:?}");
+        }
     }
 }

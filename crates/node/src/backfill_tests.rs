@@ -1,9 +1,9 @@
-use lathe_aggregation::{Leansig, RawBackend};
+use lathe_aggregation::{RawBackend, SchemeVerifier};
 use lathe_driver::{GenesisBlock, begin_at};
-use lathe_leansig::Prod;
 use lathe_storage::{Batch, MemoryDb};
 use lathe_types::{
-    Block, BlockBody, Checkpoint, Genesis, MultiMessageAggregate, PublicKey, Validator, ValidatorIndex,
+    Block, BlockBody, Checkpoint, Genesis, MultiMessageAggregate, PublicKey, SignatureScheme, Validator,
+    ValidatorIndex,
 };
 
 use super::*;
@@ -131,7 +131,7 @@ fn a_chain_goes_on_over_what_was_filled_in() {
 
 #[test]
 fn a_block_is_judged_by_its_root_and_its_proof() {
-    let backend = RawBackend::new(Leansig::<Prod>::default());
+    let backend = RawBackend::new(SchemeVerifier::of(SignatureScheme::Leansig).unwrap());
     let (blocks, state) = chain(&[1]);
     let genesis = origin();
     assert!(is_the_block(&backend, &state.validators, genesis.root, &genesis.block));

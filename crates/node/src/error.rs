@@ -40,6 +40,23 @@ pub enum NodeError {
         /// What the system said.
         source: io::Error,
     },
+    /// Nobody here can check what the network's validators sign.
+    #[error(
+        "the validators of this network sign with {0}, which is not built in; a node of it needs a build or a backend \
+         that has this scheme"
+    )]
+    NoVerifier(lathe_types::SignatureScheme),
+    /// The proof system is not about what the network's validators sign with.
+    #[error(
+        "--aggregation-backend {backend} proves signatures of leansig, and the validators of this network sign with \
+         {scheme}; use --aggregation-backend raw"
+    )]
+    OtherScheme {
+        /// The backend.
+        backend: String,
+        /// The network's scheme.
+        scheme: lathe_types::SignatureScheme,
+    },
     /// The key files or the signing ledger.
     #[error(transparent)]
     Signer(Box<lathe_signer::Error>),

@@ -7,11 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lathe_actor::{Failure, Reason, Shutdown, Supervisor};
-use lathe_aggregation::Leansig;
+use lathe_aggregation::SchemeVerifier;
 use lathe_driver::Kit;
 use lathe_engine::{DEFAULT_SIGN_LEAD_MS, EngineConfig, View};
 use lathe_http::{Identity, NetworkInfo};
-use lathe_leansig::Prod;
 use lathe_storage::Database;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -70,8 +69,11 @@ impl Node {
         let execution = execution::prepare(&options).await?;
         let metrics = describe(&options)?;
         let time = Time::new(options.genesis.genesis_time, options.clock_speed);
-        let backend = options.backend.open(options.max_raw_bytes, &metrics)?;
-        let verifier = Arc::new(Leansig::<Prod>::default());
+        let scheme = options.genesis.signature_scheme;
+        let verifier = SchemeVerifier::of(scheme).ok_or(NodeError::NoVerifier(scheme))?;
+        options.backend.check(scheme)?;
+        let backend = options.backend.open(verifier, options.max_raw_bytes, &metrics)?;
+        let verifier = Arc::new(verifier);
         let kit = Kit { pace: time.speed(), ..Kit::new(backend, verifier) };
 
         // Files first, then sockets: whatever is taken by another process is found before anything is spawned.

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use lathe_leansig::{Prod, SecretKey};
 use lathe_signer::{KeyAssignment, KeyStore, Locked, SignRequest, Signer};
-use lathe_types::{KeyRole, PublicKey, Root, Slot, ValidatorIndex};
+use lathe_types::{KeyRole, PublicKey, Root, SignatureScheme, Slot, ValidatorIndex};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 
@@ -38,7 +38,7 @@ fn signers(dir: &Path) -> [Signer; 2] {
         assignments.push(KeyAssignment { validator, role, path, public_key });
         in_memory.insert(validator, role, key).unwrap();
     }
-    let from_files = KeyStore::load(&assignments).unwrap();
+    let from_files = KeyStore::load(SignatureScheme::Leansig, &assignments).unwrap();
     [(from_files, "with"), (in_memory, "without")].map(|(keys, name)| {
         let signer = Locked::take(keys, &dir.join(name), 0).unwrap().open(None, None, false).unwrap();
         signer.prepare_now(Slot(0)).unwrap();

@@ -7,6 +7,7 @@ use lathe_ledger::Refusal;
 use lathe_types::{KeyRole, PublicKey, ValidatorIndex};
 
 use crate::lock::Holder;
+use crate::signing_key::KeyError;
 
 /// Why the signer does not start. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +71,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: lathe_leansig::Error,
+        source: KeyError,
     },
     /// A key is not the one that the registry names.
     #[error(
@@ -157,5 +158,5 @@ pub enum SignError {
     NotServed(String),
     /// The scheme failed.
     #[error(transparent)]
-    Scheme(#[from] lathe_leansig::Error),
+    Scheme(#[from] KeyError),
 }

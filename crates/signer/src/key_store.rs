@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lathe_leansig::{KeyFormat, Prod, Scheme, SecretKey};
 use lathe_ledger::KeyId;
-use lathe_types::{KeyRole, PublicKey, ValidatorIndex};
+use lathe_types::{KeyRole, PublicKey, SignatureScheme, ValidatorIndex};
 use parking_lot::RwLock;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::lock::{LockFailure, lock};
+use crate::signing_key::SigningKey;
 
 /// Larger than any key file: leanSig's take 8.4 MB, ours some tens of KiB.
 const MAX_KEY_FILE_BYTES: u64 = 32 << 20;
@@ -27,7 +28,7 @@ pub struct KeyAssignment {
     pub validator: ValidatorIndex,
     /// Which of its two keys.
     pub role: KeyRole,
-    /// The file with the secret key, ours or leanSig's.
+    /// The file with the secret key, ours or another client's.
     pub path: PathBuf,
     /// The public key that the registry names.
     pub public_key: PublicKey,
@@ -36,7 +37,7 @@ pub struct KeyAssignment {
 /// A key, and whether somebody is preparing it.
 pub(crate) struct Slotted<S: Scheme> {
     pub(crate) id: KeyId,
-    pub(crate) key: RwLock<SecretKey<S>>,
+    pub(crate) key: RwLock<SigningKey<S>>,
     busy: Arc<AtomicBool>,
     /// Where it came from.
     origin: Option<LockedFile>,
@@ -70,12 +71,12 @@ pub struct KeyStore<S: Scheme = Prod> {
 }
 
 impl<S: Scheme> KeyStore<S> {
-    /// Reads and locks the assigned key files, each recognised by its content, and checks that each holds the secret of
-    /// the assigned public key, and that no key serves twice.
-    pub fn load(assignments: &[KeyAssignment]) -> Result<Self, Error> {
+    /// Reads and locks the assigned key files of a network of that scheme, each recognised by its content, and
+    /// checks that each holds the secret of the assigned public key, and that no key serves twice.
+    pub fn load(scheme: SignatureScheme, assignments: &[KeyAssignment]) -> Result<Self, Error> {
         refuse_shared(assignments)?;
         let keys = assignments.par_iter().map(|assignment| {
-            let (key, file) = read_key(&assignment.path)?;
+            let (key, file) = read_key(scheme, &assignment.path)?;
             Ok((assignment, key, file))
         });
         let mut store = Self::default();
@@ -83,7 +84,7 @@ impl<S: Scheme> KeyStore<S> {
             keys.collect::<Result<Vec<_>, Error>>()?
         {
             let (validator, role) = (*validator, *role);
-            let found = PublicKey::from(key.public_key().encode());
+            let found = key.public_key();
             if found != *public_key {
                 let (found, expected) = (found.into(), (*public_key).into());
                 return Err(Error::OtherKey { path: path.clone(), validator, role, found, expected });
@@ -99,19 +100,19 @@ impl<S: Scheme> KeyStore<S> {
         &mut self,
         validator: ValidatorIndex,
         role: KeyRole,
-        key: SecretKey<S>,
+        key: impl Into<SigningKey<S>>,
     ) -> Result<(), Error> {
-        self.put(validator, role, key, None)
+        self.put(validator, role, key.into(), None)
     }
 
     fn put(
         &mut self,
         validator: ValidatorIndex,
         role: KeyRole,
-        key: SecretKey<S>,
+        key: SigningKey<S>,
         origin: Option<LockedFile>,
     ) -> Result<(), Error> {
-        let id = KeyId::of(&PublicKey::from(key.public_key().encode()));
+        let id = KeyId::of(&key.public_key());
         let slotted = Slotted { id, key: RwLock::new(key), busy: Arc::default(), origin };
         match self.keys.insert((validator, role), slotted) {
             None => Ok(()),
@@ -185,23 +186,29 @@ fn refuse_shared(assignments: &[KeyAssignment]) -> Result<(), Error> {
 }
 
 /// Reads a key, and locks its file before that.
-fn read_key<S: Scheme>(path: &Path) -> Result<(SecretKey<S>, File), Error> {
+fn read_key<S: Scheme>(scheme: SignatureScheme, path: &Path) -> Result<(SigningKey<S>, File), Error> {
     let mut file = File::open(path).map_err(|source| Error::KeyFile { path: path.to_owned(), source })?;
     lock(&file).map_err(|failure| match failure {
         LockFailure::Held(holder) => Error::KeyInUse { path: path.to_owned(), holder },
         LockFailure::Impossible(source) => Error::NotLockable { path: path.to_owned(), source },
     })?;
-    let (_, key) = decode_key(path, &mut file)?;
+    let secret = read_secret(path, &mut file)?;
+    let key =
+        SigningKey::decode(scheme, &secret).map_err(|source| Error::Key { path: path.to_owned(), source })?;
     Ok((key, file))
 }
 
-/// Reads a key to look at it, whoever uses it, and tells the format of its file.
+/// Reads a key of leanSig's scheme to look at it, whoever uses it, and tells the format of its file.
 pub fn inspect_key<S: Scheme>(path: &Path) -> Result<(KeyFormat, SecretKey<S>), Error> {
     let mut file = File::open(path).map_err(|source| Error::KeyFile { path: path.to_owned(), source })?;
-    decode_key(path, &mut file)
+    let secret = read_secret(path, &mut file)?;
+    let unusable = |source: lathe_leansig::Error| Error::Key { path: path.to_owned(), source: source.into() };
+    let key = SecretKey::decode(&secret).map_err(unusable)?;
+    let format = KeyFormat::of(&secret).ok_or_else(|| unusable(lathe_leansig::Error::NotAKey))?;
+    Ok((format, key))
 }
 
-fn decode_key<S: Scheme>(path: &Path, file: &mut File) -> Result<(KeyFormat, SecretKey<S>), Error> {
+fn read_secret(path: &Path, file: &mut File) -> Result<Zeroizing<Vec<u8>>, Error> {
     let failed = |source| Error::KeyFile { path: path.to_owned(), source };
     let bytes = file.metadata().map_err(failed)?.len();
     if bytes > MAX_KEY_FILE_BYTES {
@@ -210,8 +217,5 @@ fn decode_key<S: Scheme>(path: &Path, file: &mut File) -> Result<(KeyFormat, Sec
     // Of the right size from the start: a vector that grows leaves copies of the secret behind.
     let mut secret = Zeroizing::new(vec![0; usize::try_from(bytes).unwrap_or_default()]);
     file.read_exact(&mut secret).map_err(failed)?;
-    let unusable = |source| Error::Key { path: path.to_owned(), source };
-    let key = SecretKey::decode(&secret).map_err(unusable)?;
-    let format = KeyFormat::of(&secret).ok_or_else(|| unusable(lathe_leansig::Error::NotAKey))?;
-    Ok((format, key))
+    Ok(secret)
 }

@@ -12,6 +12,7 @@ mod lock;
 mod mark_files;
 mod remote;
 mod signer;
+mod signing_key;
 
 pub use error::{Error, SignError};
 pub use key_store::{KeyAssignment, KeyStore, directory_of, inspect_key};
@@ -20,3 +21,4 @@ pub use lock::Holder;
 pub use mark_files::{MARK_FILE, carry_mark, read_marks};
 pub use remote::{RemoteSigner, Server, Shared, SignerAddress};
 pub use signer::{Exhaustion, HeldKey, Locked, PreparationJob, Prepared, SignRequest, Signer};
+pub use signing_key::{KeyError, SigningKey};

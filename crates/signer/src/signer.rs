@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use lathe_leansig::{Prod, Scheme, Subtree, Task};
+use lathe_leansig::{Prod, Scheme};
 use lathe_ledger::{Entry, Ledger, Mark, Opened, Refusal, Terms};
-use lathe_types::{Decode as _, KeyRole, PublicKey, Root, Signature, Slot, ValidatorIndex};
+use lathe_types::{KeyRole, PublicKey, Root, Signature, Slot, ValidatorIndex};
 use parking_lot::Mutex;
 use rayon::prelude::*;
 
@@ -15,6 +15,7 @@ use crate::error::{Error, SignError};
 use crate::key_store::{Claim, KeyStore, Slotted};
 use crate::ledger_file::DiskFile;
 use crate::mark_files::MarkFiles;
+use crate::signing_key::{Subtree, Task};
 
 /// One signature wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,12 +163,7 @@ impl<S: Scheme> Signer<S> {
     pub fn describe_keys(&self) -> Vec<HeldKey> {
         let describe = |(validator, role, slotted): (ValidatorIndex, KeyRole, &Slotted<S>)| {
             let key = slotted.key.read();
-            HeldKey {
-                validator,
-                role,
-                public_key: PublicKey::from(key.public_key().encode()),
-                slots: key.slots(),
-            }
+            HeldKey { validator, role, public_key: key.public_key(), slots: key.slots() }
         };
         let mut keys: Vec<_> = self.keys.iter().map(describe).collect();
         keys.sort_unstable_by_key(|key| (key.validator, key.role));
@@ -259,17 +255,7 @@ fn withhold(signed: Vec<Result<Signature, SignError>>, why: &str) -> Vec<Result<
 }
 
 fn sign<S: Scheme>(slotted: &Slotted<S>, request: &SignRequest) -> Result<Signature, SignError> {
-    let signature = slotted.key.read().sign(request.slot.0, &request.message.0)?;
-    let bytes = signature.encode();
-    // Cannot fail for a scheme whose signatures the wire carries; no other scheme signs here.
-    let what = "signature";
-    Signature::from_ssz_bytes(&bytes).map_err(|_| {
-        SignError::Scheme(lathe_leansig::Error::Length {
-            what,
-            expected: S::SIGNATURE_BYTES,
-            found: bytes.len(),
-        })
-    })
+    Ok(slotted.key.read().sign(request.slot.0, &request.message)?)
 }
 
 /// A key that a signer holds.

@@ -12,7 +12,7 @@ use lathe_ledger::{Error as LedgerError, Opened, Refusal};
 use lathe_signer::{
     Error, KeyAssignment, KeyStore, Locked, MARK_FILE, SignError, SignRequest, Signer, read_marks,
 };
-use lathe_types::{KeyRole, PublicKey, Root, Slot, ValidatorIndex};
+use lathe_types::{KeyRole, PublicKey, Root, SignatureScheme, Slot, ValidatorIndex};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 use tempfile::TempDir;
@@ -60,7 +60,7 @@ impl Home {
         slot: Option<u64>,
         allow_key_reuse: bool,
     ) -> Result<Signer<Test>, Error> {
-        let keys = KeyStore::load(&self.assignments())?;
+        let keys = KeyStore::load(SignatureScheme::Leansig, &self.assignments())?;
         let signer = Locked::take(keys, &self.path(ledger), genesis_time)?;
         let signer = signer.open(slot.map(Slot), None, allow_key_reuse)?;
         signer.prepare_now(Slot(0)).unwrap();
@@ -196,7 +196,10 @@ fn a_second_signer_with_the_same_key_files_is_refused_wherever_its_ledger_is() {
     }
     let mut linked = home.assignments();
     linked.iter_mut().for_each(|key| key.path = home.path("linked").join(key.path.file_name().unwrap()));
-    assert!(matches!(KeyStore::<Test>::load(&linked).unwrap_err(), Error::KeyInUse { .. }));
+    assert!(matches!(
+        KeyStore::<Test>::load(SignatureScheme::Leansig, &linked).unwrap_err(),
+        Error::KeyInUse { .. }
+    ));
     drop(first);
     home.open("ledger", None).unwrap();
 }
@@ -206,7 +209,7 @@ fn a_key_that_serves_twice_is_refused() {
     let home = Home::new();
     let mut assignments = home.assignments();
     assignments[1].public_key = assignments[0].public_key;
-    let error = KeyStore::<Test>::load(&assignments).unwrap_err().to_string();
+    let error = KeyStore::<Test>::load(SignatureScheme::Leansig, &assignments).unwrap_err().to_string();
     assert!(
         error.starts_with(
             "one key serves as the attestation key of validator 3 and as the proposal key of validator 3"
@@ -244,7 +247,7 @@ fn the_mark_is_durable_with_the_signature_and_counts_it() {
 fn nodes_that_share_a_key_directory_share_the_marks() {
     let home = Home::new();
     let open = |at: usize, ledger: &str| {
-        let keys = KeyStore::<Test>::load(&home.assignments()[at..=at]).unwrap();
+        let keys = KeyStore::<Test>::load(SignatureScheme::Leansig, &home.assignments()[at..=at]).unwrap();
         let signer =
             Locked::take(keys, &home.path(ledger), GENESIS_TIME).unwrap().open(None, None, false).unwrap();
         signer.prepare_now(Slot(0)).unwrap();

@@ -11,7 +11,7 @@ use lathe_leansig::{
 };
 use lathe_ledger::Refusal;
 use lathe_signer::{Error, Exhaustion, KeyAssignment, KeyStore, Locked, SignError, SignRequest, Signer};
-use lathe_types::{KeyRole, PublicKey, Root, Slot, ValidatorIndex};
+use lathe_types::{KeyRole, PublicKey, Root, SignatureScheme, Slot, ValidatorIndex};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 use tempfile::TempDir;
@@ -187,7 +187,7 @@ fn assignment(path: &Path, role: KeyRole, public_key: PublicKey) -> KeyAssignmen
 }
 
 fn refusal(assignments: &[KeyAssignment]) -> Error {
-    KeyStore::<Test>::load(assignments).unwrap_err()
+    KeyStore::<Test>::load(SignatureScheme::Leansig, assignments).unwrap_err()
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn key_files_of_both_formats_are_recognised_by_content() {
         assignment(&write_key(&dir, "compact", &ours), KeyRole::Attestation, public_key(&ours)),
         assignment(&exported, KeyRole::Proposal, public_key(&theirs)),
     ];
-    let keys = KeyStore::<Test>::load(&assignments).unwrap();
+    let keys = KeyStore::<Test>::load(SignatureScheme::Leansig, &assignments).unwrap();
     assert_eq!(keys.len(), 2);
     let signer = opened(keys, &dir.path().join("ledger"));
     signer.prepare_now(Slot(3)).unwrap();

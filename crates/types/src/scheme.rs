@@ -71,6 +71,15 @@ impl SignatureScheme {
         self.shape().encoded_len()
     }
 
+    /// The layout of the hash calls, for what is XMSS over BLAKE2s.
+    pub const fn xmss_layout(self) -> Option<&'static str> {
+        match self {
+            Self::XmssBlake2s => Some("L5"),
+            Self::XmssBlake2sL3 => Some("L3"),
+            Self::Leansig | Self::LeanPq => None,
+        }
+    }
+
     /// Whether a key is as long as one of this scheme.
     pub const fn admits_key(self, key: &PublicKey) -> bool {
         key.as_bytes().len() == self.public_key_bytes()

@@ -152,7 +152,7 @@ pub fn convert(args: &ConvertArgs) -> eyre::Result<()> {
     let role = KeyRole::Attestation;
     let path = args.file.clone();
     let assignment = KeyAssignment { validator: ValidatorIndex(0), role, path, public_key };
-    let _held = KeyStore::<Prod>::load(&[assignment])?;
+    let _held = KeyStore::<Prod>::load(lathe_types::SignatureScheme::Leansig, &[assignment])?;
     let (from, into) = (directory_of(&args.file), directory_of(&args.out));
     if args.out.exists() {
         bail!("{}: already exists and is never overwritten; choose another --out", args.out.display());

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use lathe_config::{KEYS_DIR, KeyFormat, KeyPlan, generate_keys};
-use lathe_types::SECONDS_PER_SLOT;
+use lathe_types::{SECONDS_PER_SLOT, SignatureScheme};
 
 use crate::output::say;
 use crate::progress::KeyProgress;
@@ -82,6 +82,9 @@ pub struct GenerateArgs {
     /// Directory to make hash-sig-keys/ in; keys that are there are never overwritten
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// How the keys sign: leansig, xmss-blake2s or xmss-blake2s-l3
+    #[arg(long, value_name = "SCHEME", default_value_t)]
+    signature_scheme: SignatureScheme,
     /// How secret keys are stored
     #[arg(long, value_enum, default_value_t = Format::Lathe)]
     format: Format,
@@ -110,7 +113,8 @@ fn generate(args: &GenerateArgs) -> eyre::Result<()> {
         Format::Lathe => KeyFormat::Lathe,
         Format::Leansig => KeyFormat::Leansig,
     };
-    let plan = KeyPlan { validators: args.validators, slots: args.slots, format };
+    let plan =
+        KeyPlan { validators: args.validators, slots: args.slots, format, scheme: args.signature_scheme };
     let progress = KeyProgress::new();
     let made = generate_keys(&args.out, &plan, &|done, total| progress.set(done, total));
     progress.finish();

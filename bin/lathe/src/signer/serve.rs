@@ -78,7 +78,7 @@ pub fn run(args: &ServeArgs) -> eyre::Result<()> {
     }
     let secrets = duties.keys.iter().map(|key| key.path.as_path());
     surroundings::warn_of_open_secrets(secrets.chain(args.token_file.as_deref()));
-    let signer = open(args, duties, config.genesis_time)?;
+    let signer = open(args, duties, &config)?;
     let keys = signer.keys().len();
     let shared = Shared { signer, genesis_time: config.genesis_time, token, on_failure: end_process };
     let server = Server::bind(&args.listen, shared)
@@ -93,14 +93,15 @@ pub fn run(args: &ServeArgs) -> eyre::Result<()> {
     Ok(())
 }
 
-fn open(args: &ServeArgs, duties: Duties, genesis_time: u64) -> eyre::Result<Signer> {
+fn open(args: &ServeArgs, duties: Duties, config: &NetworkConfig) -> eyre::Result<Signer> {
+    let genesis_time = config.genesis_time;
     let assignments = duties.keys.into_iter().map(|key| KeyAssignment {
         validator: key.validator,
         role: key.role,
         path: key.path,
         public_key: key.public_key,
     });
-    let keys = KeyStore::load(&assignments.collect::<Vec<_>>())?;
+    let keys = KeyStore::load(config.signature_scheme, &assignments.collect::<Vec<_>>())?;
     let locked = Locked::take(keys, &args.ledger_dir, genesis_time)?;
     let slot = current_slot(genesis_time).map(Slot);
     if args.allow_key_reuse {

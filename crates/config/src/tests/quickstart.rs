@@ -188,7 +188,7 @@ fn aggregators_cover_every_subnet() {
 #[test]
 fn keys_appear_complete_or_not_at_all() {
     let files = Files::new(&[]);
-    let plan = KeyPlan { validators: 2, slots: 5, format: KeyFormat::Lathe };
+    let plan = KeyPlan { validators: 2, slots: 5, format: KeyFormat::Lathe, scheme: Default::default() };
     let (highest, total) = (AtomicU64::new(0), AtomicU64::new(0));
     let progress = |done, of| {
         highest.fetch_max(done, Ordering::Relaxed);
@@ -213,7 +213,7 @@ fn keys_appear_complete_or_not_at_all() {
 fn short_keys_do_not_fit_the_other_format() {
     let files = Files::new(&[]);
     for slots in [64, 65_536, 131_073] {
-        let plan = KeyPlan { validators: 1, slots, format: KeyFormat::Leansig };
+        let plan = KeyPlan { validators: 1, slots, format: KeyFormat::Leansig, scheme: Default::default() };
         let error = generate_keys(&files.path("."), &plan, &|_, _| {}).unwrap_err().to_string();
         let expected = format!(
             "--slots: {slots}, but leanSig's format only holds multiples of 65536 slots, 131072 at least; leave \
@@ -221,7 +221,11 @@ fn short_keys_do_not_fit_the_other_format() {
         );
         assert_eq!(error, expected);
     }
-    assert!(KeyPlan { validators: 1, slots: 131_072, format: KeyFormat::Leansig }.check().is_ok());
+    assert!(
+        KeyPlan { validators: 1, slots: 131_072, format: KeyFormat::Leansig, scheme: Default::default() }
+            .check()
+            .is_ok()
+    );
 }
 
 fn leftovers(dir: &Path) -> bool {

@@ -60,11 +60,10 @@ impl Chain {
 
 #[cfg(test)]
 mod tests {
-    use lathe_aggregation::{Leansig, RawBackend};
+    use lathe_aggregation::{RawBackend, SchemeVerifier};
     use lathe_driver::{GenesisBlock, Kit, resume};
     use lathe_engine::EngineConfig;
-    use lathe_leansig::Prod;
-    use lathe_types::{Genesis, PublicKey, Validator, ValidatorIndex, Validators};
+    use lathe_types::{Genesis, PublicKey, SignatureScheme, Validator, ValidatorIndex, Validators};
 
     use super::*;
     use crate::clock::unix_seconds;
@@ -87,8 +86,8 @@ mod tests {
         let origin = GenesisBlock::new(&genesis);
         let dir = tempfile::tempdir().unwrap();
         let database = lathe_disk::open(&dir.path().join("chain"), &origin.network("raw")).unwrap();
-        let verifier = Arc::new(Leansig::<Prod>::default());
-        let kit = Kit::new(Arc::new(RawBackend::new(Leansig::<Prod>::default())), verifier);
+        let verifier = SchemeVerifier::of(SignatureScheme::Leansig).unwrap();
+        let kit = Kit::new(Arc::new(RawBackend::new(verifier)), Arc::new(verifier));
         let engine =
             Engine::new(kit.configure(EngineConfig::default()), resume(&database, &origin).unwrap()).unwrap();
         let time = Time::new(genesis.genesis_time, 1.0);

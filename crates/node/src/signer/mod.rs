@@ -42,7 +42,7 @@ pub(crate) fn lock(options: &NodeOptions) -> Result<Option<Locked>, NodeError> {
         path: key.path.clone(),
         public_key: key.public_key,
     });
-    let keys = KeyStore::load(&assignments.collect::<Vec<_>>())?;
+    let keys = KeyStore::load(options.genesis.signature_scheme, &assignments.collect::<Vec<_>>())?;
     Ok(Some(Locked::take(keys, &options.ledger_dir, options.genesis.genesis_time)?))
 }
 
