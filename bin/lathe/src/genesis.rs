@@ -100,8 +100,10 @@ pub fn run(args: &GenesisArgs) -> eyre::Result<()> {
         now.as_secs().saturating_add(args.genesis_delay)
     };
     let scheme = args.signature_scheme;
-    let backend =
-        args.aggregation_backend.clone().unwrap_or_else(|| AggregationBackend::default_for(scheme)).id()?;
+    let backend = args.aggregation_backend.clone();
+    let backend = backend.unwrap_or_else(|| AggregationBackend::default_for(scheme));
+    backend.check(scheme)?;
+    let backend = backend.id()?;
     let environment = Environment {
         node_record: &node_record,
         fork_digest: &|genesis| Some(AggregationBackend::fork_digest(&backend, genesis)),

@@ -92,8 +92,9 @@ impl<'a> Field<'a> {
 
     /// A public key of any scheme, told by its length. What is of no length of a key is measured against leansig's.
     pub(crate) fn public_key(&self, value: &str) -> Result<PublicKey, ConfigError> {
-        let digits = value.trim().trim_start_matches("0x").len();
-        if digits == 2 * PublicKey::SHORT_LEN {
+        let digits = value.trim();
+        let digits = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(digits);
+        if digits.len() == 2 * PublicKey::SHORT_LEN {
             return Ok(PublicKey::from(self.hex::<{ PublicKey::SHORT_LEN }>(value)?));
         }
         let bytes = self.hex::<{ PublicKey::LEN }>(value)?;

@@ -47,7 +47,7 @@ impl AggregationBackend {
     }
 
     /// Refuses a proof system that is not about the signatures of a network.
-    pub(crate) fn check(&self, scheme: SignatureScheme) -> Result<(), NodeError> {
+    pub fn check(&self, scheme: SignatureScheme) -> Result<(), NodeError> {
         if scheme == SignatureScheme::Leansig || *self == Self::Raw {
             return Ok(());
         }

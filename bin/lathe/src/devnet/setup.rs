@@ -41,6 +41,7 @@ pub fn prepare(dir: &Path, plan: NetworkPlan, backend: &AggregationBackend) -> e
         say(&format!("resuming the network in {}", dir.display()));
         return open(dir);
     }
+    backend.check(plan.signature_scheme)?;
     let plan = with_free_ports(plan)?;
     let backend = backend.id()?;
     let progress = KeyProgress::new();
