@@ -9,8 +9,8 @@ use lathe_network::reqresp::codec::{encode_error, encode_request, encode_respons
 use lathe_network::snappy::{compress_block, compress_frames};
 use lathe_network::{NodeKey, NodeRecord, Request, ResponseCode};
 use lathe_types::{
-    Encode, ExecutionBody, ExecutionPayloadV3, ExecutionRequests, Genesis, Root, SignedBlock, Slot, Status,
-    Transaction, TreeHash, ValidatorIndex,
+    Encode, ExecutionBody, ExecutionPayloadV3, ExecutionRequests, Genesis, Root, SignatureScheme,
+    SignedBlock, Slot, Status, Transaction, TreeHash, ValidatorIndex,
 };
 use lathe_xmss_blake2s::{Layout, SecretKey as XmssKey};
 use rand_chacha::ChaCha20Rng;
@@ -38,6 +38,7 @@ pub fn made() -> Vec<Seed> {
         reqresp(),
         snappy(),
         topics(),
+        votes(),
         yaml_files(),
     ]
     .concat()
@@ -292,6 +293,15 @@ fn topics() -> Vec<Seed> {
     ["block", "aggregation", "attestation_0", "attestation_63"]
         .map(|kind| ("gossip", chosen(crate::gossip::KINDS.len(), name(kind).as_bytes())))
         .to_vec()
+}
+
+/// A vote of each scheme, on a network of each.
+fn votes() -> Vec<Seed> {
+    let vote = |scheme: &SignatureScheme| compress_block(&vec![0; 8 + 128 + scheme.signature_bytes()]).ok();
+    let votes: Vec<Vec<u8>> = crate::gossip::SCHEMES.iter().filter_map(vote).collect();
+    let networks = 0..crate::gossip::SCHEMES.len();
+    let on = |network: usize, wire: &Vec<u8>| ("gossip", chosen(network << 4 | 2, wire));
+    networks.flat_map(|network| votes.iter().map(move |wire| on(network, wire))).collect()
 }
 
 fn yaml_files() -> Vec<Seed> {

@@ -1,5 +1,7 @@
 //! Everything that can go wrong in this crate before and around the wire.
 
+use std::ops::RangeInclusive;
+
 use libp2p::Multiaddr;
 
 /// Why an input was refused or the network could not be started.
@@ -47,6 +49,14 @@ pub enum Error {
         claimed: u64,
         /// The limit that it breaks.
         limit: usize,
+    },
+    /// A gossip message claims a length that none of its topic has in this network.
+    #[error("payload of {claimed} bytes; messages of this topic have {} to {}", allowed.start(), allowed.end())]
+    Length {
+        /// The claimed length.
+        claimed: usize,
+        /// The lengths there are.
+        allowed: RangeInclusive<usize>,
     },
     /// The socket could not be opened.
     #[error("cannot listen on {address}: {detail}")]

@@ -140,15 +140,20 @@ impl DataTransform for SnappyTransform {
     fn inbound_transform(&self, raw: RawMessage) -> Result<gossipsub::Message, io::Error> {
         let topic: GossipTopic = raw.topic.as_str().parse().map_err(io::Error::other)?;
         topic.validate_fork(&self.network_name).map_err(io::Error::other)?;
-        let limit = self.size.max_ssz_len(topic.kind);
+        let lengths = self.size.ssz_len(topic.kind);
         let claimed = claimed_len(&raw.data).unwrap_or_default();
-        // What is claimed beyond the limit is not decompressed, so it costs nothing.
-        let costs = if claimed > limit { 0 } else { claimed };
+        let fits = lengths.contains(&claimed);
+        // What claims another length is not decompressed, so it costs nothing.
+        let costs = if fits { claimed } else { 0 };
         let mut meter = self.meter.lock();
         if meter.admit(raw.data.len(), costs, Instant::now()) == Admission::OverQuota {
             return Err(io::Error::other("more than the peer's share"));
         }
-        let data = decompress_block_after(&MESSAGE_DOMAIN_VALID_SNAPPY, &raw.data, limit);
+        let data = if fits {
+            decompress_block_after(&MESSAGE_DOMAIN_VALID_SNAPPY, &raw.data, *lengths.end())
+        } else {
+            Err(Error::Length { claimed, allowed: lengths })
+        };
         let data = data.inspect_err(|_| meter.is_invalid()).map_err(io::Error::other)?;
         Ok(gossipsub::Message {
             source: raw.source,
@@ -295,10 +300,13 @@ fn thresholds() -> PeerScoreThresholds {
 
 #[cfg(test)]
 mod tests {
+    use lathe_types::SignatureScheme;
+
     use super::*;
     use crate::topic::DEFAULT_NETWORK_NAME;
 
-    const SMALL: NetworkSize = NetworkSize { validators: 4, is_paired: false };
+    const SMALL: NetworkSize =
+        NetworkSize { validators: 4, is_paired: false, scheme: SignatureScheme::Leansig };
 
     fn transform() -> SnappyTransform {
         let meter = SharedMeter::new(Meter::new(SMALL));
@@ -336,6 +344,26 @@ mod tests {
             let blamed = (None, vec![(peer, crate::peers::Offence::InvalidGossip)]);
             assert_eq!(inbound(compress_block(&vec![5; limit + 1]).unwrap()), blamed);
             assert_eq!(inbound(vec![0xff; 9]), blamed);
+        }
+    }
+
+    #[test]
+    fn a_vote_of_another_signature_scheme_is_refused_by_its_length() {
+        let topic =
+            GossipTopic::new(DEFAULT_NETWORK_NAME, TopicKind::AttestationSubnet(SubnetId(0))).to_string();
+        let peer = libp2p::PeerId::random();
+        for scheme in SignatureScheme::ALL {
+            let size = NetworkSize { scheme, ..SMALL };
+            let transform = SnappyTransform { size, ..transform() };
+            for other in SignatureScheme::ALL {
+                transform.meter.lock().listen_to(Some(peer));
+                let vote = vec![5; NetworkSize { scheme: other, ..size }.vote_bytes()];
+                let admitted = transform.inbound_transform(raw(&topic, compress_block(&vote).unwrap()));
+                let is_alike = other.shape() == scheme.shape();
+                assert_eq!(admitted.is_ok(), is_alike, "{other} on {scheme}");
+                let offences = transform.meter.lock().take_offences();
+                assert_eq!(offences.is_empty(), is_alike, "{other} on {scheme}");
+            }
         }
     }
 

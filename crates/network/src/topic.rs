@@ -30,24 +30,6 @@ pub enum TopicKind {
     AttestationSubnet(SubnetId),
 }
 
-impl TopicKind {
-    /// The longest SSZ that a valid message of this kind has, which bounds what is decompressed.
-    pub const fn max_ssz_len(self) -> usize {
-        match self {
-            Self::Block => crate::snappy::MAX_PAYLOAD_SIZE,
-            Self::AggregatedAttestation => MAX_AGGREGATE_SSZ_LEN,
-            Self::AttestationSubnet(_) => MAX_ATTESTATION_SSZ_LEN,
-        }
-    }
-}
-
-/// A signed vote: index, data and a production signature.
-const MAX_ATTESTATION_SSZ_LEN: usize = 8 + 128 + lathe_types::SignatureShape::PROD.encoded_len();
-
-/// An aggregate: data, two offsets at each of two levels, one bit per possible validator and the longest proof.
-const MAX_AGGREGATE_SSZ_LEN: usize =
-    128 + 4 + 8 + lathe_types::VALIDATOR_REGISTRY_LIMIT as usize / 8 + 1 + lathe_types::MAX_PROOF_BYTES;
-
 /// A topic of one network.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GossipTopic {
@@ -156,12 +138,5 @@ mod tests {
         assert_eq!(topic.validate_fork("12345678"), Ok(()));
         let mismatch = Error::ForkMismatch { expected: "cafe".into(), actual: "12345678".into() };
         assert_eq!(topic.validate_fork("cafe"), Err(mismatch));
-    }
-
-    #[test]
-    fn size_limits_are_those_of_the_containers() {
-        assert_eq!(TopicKind::AttestationSubnet(SubnetId(0)).max_ssz_len(), 2672);
-        assert_eq!(TopicKind::AggregatedAttestation.max_ssz_len(), 524_941);
-        assert_eq!(TopicKind::Block.max_ssz_len(), 10 * 1024 * 1024);
     }
 }

@@ -1,9 +1,10 @@
 //! How much gossip a peer may bring: what an honest one can have to send on a network of this kind and size.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 use std::time::Instant;
 
-use lathe_types::SECONDS_PER_SLOT;
+use lathe_types::{MAX_PROOF_BYTES, SECONDS_PER_SLOT, SignatureScheme, VALIDATOR_REGISTRY_LIMIT};
 use libp2p::PeerId;
 
 use crate::peers::{Buckets, Group, Offence};
@@ -12,6 +13,10 @@ use crate::topic::TopicKind;
 
 /// Longest block without an execution payload: eight votes of a full registry and the longest proof are 520 KiB.
 pub const MAX_PLAIN_BLOCK_BYTES: usize = 1024 * 1024;
+/// A signed vote without its signature: index and data.
+const UNSIGNED_VOTE_BYTES: usize = 8 + 128;
+/// Longest aggregate: data, two offsets at each of two levels, one bit per possible validator and the longest proof.
+const MAX_AGGREGATE_BYTES: usize = 128 + 4 + 8 + VALIDATOR_REGISTRY_LIMIT as usize / 8 + 1 + MAX_PROOF_BYTES;
 /// Blocks that one slot may bring: one, another one of a proposer that equivocates, and a late one.
 const BLOCKS_PER_SLOT: usize = 3;
 /// Aggregates that one slot may bring: two of each aggregator of many subnets, or more with short proofs.
@@ -29,12 +34,14 @@ pub struct NetworkSize {
     pub validators: u64,
     /// Whether blocks carry execution payloads.
     pub is_paired: bool,
+    /// How validators sign, which fixes the length of a vote.
+    pub scheme: SignatureScheme,
 }
 
 impl Default for NetworkSize {
-    /// The largest network there can be.
+    /// The largest network that the specification's scheme can have.
     fn default() -> Self {
-        Self { validators: lathe_types::VALIDATOR_REGISTRY_LIMIT, is_paired: true }
+        Self { validators: VALIDATOR_REGISTRY_LIMIT, is_paired: true, scheme: SignatureScheme::default() }
     }
 }
 
@@ -44,20 +51,36 @@ impl NetworkSize {
         if self.is_paired { MAX_PAYLOAD_SIZE } else { MAX_PLAIN_BLOCK_BYTES }
     }
 
-    /// Longest SSZ of a message of that kind.
+    /// SSZ of a signed vote: all have the same length.
+    pub const fn vote_bytes(self) -> usize {
+        UNSIGNED_VOTE_BYTES + self.scheme.signature_bytes()
+    }
+
+    /// Longest SSZ of a message of that kind, which bounds what is decompressed.
     pub const fn max_ssz_len(self, kind: TopicKind) -> usize {
         match kind {
             TopicKind::Block => self.max_block_bytes(),
-            kind => kind.max_ssz_len(),
+            TopicKind::AggregatedAttestation => MAX_AGGREGATE_BYTES,
+            TopicKind::AttestationSubnet(_) => self.vote_bytes(),
+        }
+    }
+
+    /// Lengths that the SSZ of a message of that kind can have. What has another one, such as a vote of a network with
+    /// another signature scheme, is not decompressed.
+    pub const fn ssz_len(self, kind: TopicKind) -> RangeInclusive<usize> {
+        let longest = self.max_ssz_len(kind);
+        match kind {
+            TopicKind::Block | TopicKind::AggregatedAttestation => 0..=longest,
+            TopicKind::AttestationSubnet(_) => longest..=longest,
         }
     }
 
     /// Bytes, decompressed, that all messages of a slot can have.
     fn bytes_per_slot(self) -> usize {
-        let votes = self.validators.min(lathe_types::VALIDATOR_REGISTRY_LIMIT) as usize;
-        votes * TopicKind::AttestationSubnet(lathe_types::SubnetId(0)).max_ssz_len()
+        let votes = self.validators.min(VALIDATOR_REGISTRY_LIMIT) as usize;
+        votes * self.vote_bytes()
             + BLOCKS_PER_SLOT * self.max_block_bytes()
-            + AGGREGATES_PER_SLOT * TopicKind::AggregatedAttestation.max_ssz_len()
+            + AGGREGATES_PER_SLOT * MAX_AGGREGATE_BYTES
     }
 }
 
@@ -148,7 +171,8 @@ mod tests {
 
     use super::*;
 
-    const SMALL: NetworkSize = NetworkSize { validators: 4, is_paired: false };
+    const SMALL: NetworkSize =
+        NetworkSize { validators: 4, is_paired: false, scheme: SignatureScheme::Leansig };
     const MIB: usize = 1024 * 1024;
 
     fn meter_of(peers: &[PeerId]) -> Meter {
@@ -174,6 +198,17 @@ mod tests {
             (largest.max_ssz_len(TopicKind::Block), SMALL.max_ssz_len(TopicKind::Block)),
             (10 * MIB, MIB)
         );
+    }
+
+    #[test]
+    fn lengths_are_those_of_the_containers_and_of_the_scheme() {
+        let vote = TopicKind::AttestationSubnet(lathe_types::SubnetId(0));
+        for (scheme, bytes) in SignatureScheme::ALL.into_iter().zip([2672, 1344, 1344, 2540]) {
+            let size = NetworkSize { scheme, ..SMALL };
+            assert_eq!(size.ssz_len(vote), bytes..=bytes, "{scheme}");
+            assert_eq!(size.ssz_len(TopicKind::AggregatedAttestation), 0..=524_941);
+            assert_eq!(size.bytes_per_slot(), 4 * bytes + 3 * MIB + 16 * 524_941);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ const MAX_INBOUND: usize = 96;
 
 fn at(ip: &str, bootnodes: Vec<Bootnode>) -> Config {
     let listen = vec![format!("/ip4/{ip}/udp/0/quic-v1").parse().unwrap()];
-    let size = NetworkSize { validators: 4, is_paired: false };
+    let size = NetworkSize { validators: 4, is_paired: false, ..NetworkSize::default() };
     Config { listen, size, bootnodes, ..Config::new(NodeKey::generate()) }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use lathe_network::reqresp::Protocol;
 use lathe_network::reqresp::codec::{decode_request, encode_request};
 use lathe_network::snappy::{compress_block, decompress_block};
-use lathe_network::{GossipMessage, GossipTopic, NodeRecord, Request, TopicKind, peer_id_of};
+use lathe_network::{GossipMessage, GossipTopic, NetworkSize, NodeRecord, Request, TopicKind, peer_id_of};
 use lathe_types::{Decode as _, Encode as _, SignedBlock, Status, SubnetId};
 
 /// The vectors beside the workspace, unless they are not there.
@@ -48,7 +48,7 @@ fn gossip_of_a_peer_decodes_and_encodes_back() {
     let mut kinds = BTreeMap::new();
     for (name, wire) in files(&vectors.join("wire-net/dump0")) {
         let Some(kind) = topic_of(&name) else { continue };
-        let ssz = decompress_block(&wire, kind.max_ssz_len()).unwrap();
+        let ssz = decompress_block(&wire, NetworkSize::default().max_ssz_len(kind)).unwrap();
         let message = GossipMessage::from_ssz(kind, &ssz).unwrap();
         assert_eq!(message.to_ssz(), ssz, "{name}");
         assert_eq!(decompress_block(&compress_block(&ssz).unwrap(), ssz.len()).unwrap(), ssz, "{name}");

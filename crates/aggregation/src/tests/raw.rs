@@ -3,9 +3,10 @@
 use lathe_types::{MAX_PROOF_BYTES, Participation, Root, SignatureShape, Slot, ValidatorIndex};
 
 use super::{MESSAGE, World, bits};
+use crate::container::{MULTI_HEADER_LEN, RAW_COMPONENT_LEN};
 use crate::{
     AggregationError as Error, Backend, Cancellation, Component, Evidence, KeyRole, MAX_BLOCK_VOTES,
-    MAX_SINGLE_SIGNATURES, Message, Statement,
+    MAX_SINGLE_SIGNATURES, Message, RawBudget, Statement,
 };
 
 const OTHER: Message = Message { root: Root::repeat_byte(8), slot: Slot(4) };
@@ -140,14 +141,30 @@ fn a_single_proof_holds_206_production_signatures() {
 #[test]
 fn a_block_holds_205_production_votes_and_the_proposer() {
     assert_eq!(MAX_BLOCK_VOTES, 205);
-    let world = World::new(4096, SignatureShape::PROD);
+    a_block_holds(SignatureShape::PROD, 205);
+}
+
+#[test]
+fn a_block_holds_432_votes_with_blake2s_and_the_proposer_and_no_spread_of_them_holds_more() {
+    let shape = SignatureShape::XmssBlake2s;
+    assert_eq!(RawBudget::new(shape).block_votes(), 432);
+    a_block_holds(shape, 432);
+    // Signatures alone would fit; the least that stands beside 433 votes and the proposer, in two components, does not.
+    let signatures = 434 * shape.encoded_len();
+    assert_eq!(MAX_PROOF_BYTES - signatures, 16);
+    assert_eq!(MULTI_HEADER_LEN + 2 * RAW_COMPONENT_LEN, 17);
+}
+
+/// So many votes over eight data and the proposer are a proof; one vote more is refused.
+fn a_block_holds(shape: SignatureShape, votes: usize) {
+    let world = World::new(4096, shape);
     let merge = |votes: usize| {
         let mut left = votes;
         let proofs: Vec<_> = (0..8)
             .map(|component| {
                 let count = left / (8 - component);
                 left -= count;
-                world.prove((0..count as u64).map(|n| 4095 - (count as u64 - 1 - n) * 100), MESSAGE)
+                world.prove((0..count as u64).map(|n| 4095 - (count as u64 - 1 - n) * 75), MESSAGE)
             })
             .collect();
         let proposer = world.votes([4095]);
@@ -163,16 +180,16 @@ fn a_block_holds_205_production_votes_and_the_proposer() {
         components.push(Component { message: MESSAGE, role: KeyRole::Attestation, evidence });
         world.backend.merge(&world.registry, &components, &Cancellation::default())
     };
-    let proof = merge(205).unwrap();
+    let proof = merge(votes).unwrap();
     assert!(proof.proof.len() <= MAX_PROOF_BYTES);
-    assert_eq!(merge(206), Err(Error::TooLarge { signatures: 207, max: 206 }));
+    assert_eq!(merge(votes + 1), Err(Error::TooLarge { signatures: votes + 2, max: votes + 1 }));
 }
 
 #[test]
 fn capabilities_tell_the_budget() {
     let capabilities = World::new(1, SignatureShape::PROD).backend.capabilities();
     assert_eq!((capabilities.max_single_signers, capabilities.max_block_votes), (206, 205));
-    let budget = crate::RawBudget::new(SignatureShape::PROD);
+    let budget = RawBudget::new(SignatureShape::PROD);
     assert!(budget.block_fits([200, 5]));
     assert!(!budget.block_fits([200, 6]));
     assert!(!budget.block_fits([usize::MAX, usize::MAX]));

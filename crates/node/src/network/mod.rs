@@ -43,6 +43,7 @@ pub(crate) async fn listen(options: &NodeOptions) -> Result<(Service, SocketAddr
     config.size = NetworkSize {
         validators: options.genesis.validators.len() as u64,
         is_paired: options.genesis.execution_genesis.is_some(),
+        scheme: options.genesis.signature_scheme,
     };
     config.network_name.clone_from(&options.fork_digest);
     config.subnets = options.subnets();
