@@ -10,6 +10,7 @@
 #   HIVE_AGGREGATE_SUBNET_IDS        further subnets to aggregate, commas between them
 #   HIVE_LEAN_CLIENT_RUNTIME_ROLE    observer: no validators, whatever the files say
 #   HIVE_LEAN_TEST_DRIVER            1: no node, only the test driver (lathe reads it itself)
+#   LATHE_AGGREGATION_BACKEND        what the network's proofs are; its files do not say     [raw]
 #
 # The simulator puts the network's files into LEAN_RUNTIME_ASSET_ROOT.
 set -eu
@@ -31,6 +32,7 @@ fi
 set -- "$@" --genesis "$assets/config.yaml" --hash-sig-keys-dir "$assets/hash-sig-keys" --data-dir "$data"
 # The simulator begins network after network with the keys of its files, which guard nothing.
 set -- "$@" --allow-key-reuse
+set -- "$@" --aggregation-backend "${LATHE_AGGREGATION_BACKEND:-raw}"
 # The record that the files hold for this node has a placeholder for its address, so the address is named here.
 set -- "$@" --listen-addr 0.0.0.0 --gossipsub-port 9000
 

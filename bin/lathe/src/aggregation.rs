@@ -8,8 +8,10 @@ use lathe_types::Genesis;
 /// Options about proofs, of every command that runs nodes.
 #[derive(Args, Clone, Debug, Default)]
 pub struct AggregationArgs {
-    /// Proof system: raw signatures; stark, which proves those that do not fit; or external:<path of a shared library>;
-    /// default: as FORK_DIGEST in config.yaml says, and stark for a new network
+    /// Proof system: raw signatures; stark, which proves those that do not fit; or external:<path of a shared library>
+    ///
+    /// Default: as FORK_DIGEST in config.yaml says, and for a new network stark, or raw with another signature scheme
+    /// than leansig. A network of other clients does not say it; there it must be given.
     #[arg(long, value_name = "raw|stark|external:PATH")]
     pub aggregation_backend: Option<AggregationBackend>,
     /// Size of a block's proof beyond which proofs take the place of raw signatures [default: what a block can hold]
@@ -28,8 +30,13 @@ impl AggregationArgs {
                 known
             ),
             (Some(asked), _) => Ok(asked.clone()),
-            // Others have proofs that we cannot read, and signatures that everybody can.
-            (None, known) => Ok(known.unwrap_or(AggregationBackend::Raw)),
+            (None, Some(known)) => Ok(known),
+            // What others prove with cannot be guessed, and a wrong guess would spend one-time keys on a fork.
+            (None, None) => bail!(
+                "the network {fork_digest} does not say what its proofs are, and without them its blocks cannot be \
+                 read: name them, as --aggregation-backend external:<library of that proof system>, or --aggregation-backend raw \
+                 if all its nodes are Lathe's and keep signatures as they are"
+            ),
         }
     }
 

@@ -215,6 +215,7 @@ fn quickstarts_script_passes_on_what_it_is_told() {
         .envs([("item", "lathe_1"), ("isAggregator", "true"), ("aggregateSubnetIds", "0,1")])
         .envs([("quicPort", "9001"), ("httpPort", "5055"), ("metricsPort", "8081"), ("configDir", "/c")])
         .envs([("attestationCommitteeCount", "2"), ("checkpoint_sync_url", "http://a:1"), ("dataDir", "/d")])
+        .env("LATHE_BACKEND", "external:/lib.so")
         .env("scriptDir", tool.path("config"))
         .output()
         .unwrap();
@@ -222,6 +223,7 @@ fn quickstarts_script_passes_on_what_it_is_told() {
         String::from_utf8(output.stdout).unwrap(),
         "lathe:latest node --network-dir /config --node-id lathe_1 --data-dir /data --listen-addr 0.0.0.0 \
          --gossipsub-port 9001 --http-address 0.0.0.0 --api-port 5055 --metrics-port 8081 --allow-key-reuse --is-aggregator \
-         --aggregate-subnet-ids 0,1 --attestation-committee-count 2 --checkpoint-sync-url http://a:1"
+         --aggregate-subnet-ids 0,1 --attestation-committee-count 2 --checkpoint-sync-url http://a:1 --aggregation-backend \
+         external:/lib.so"
     );
 }

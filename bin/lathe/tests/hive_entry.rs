@@ -68,8 +68,8 @@ fn a_plain_validator_takes_everything_from_the_files() {
         Container::with(&ALL).arguments(&[]),
         format!(
             "node --node-id lathe_0 {COMMON} --genesis /config.yaml --hash-sig-keys-dir /hash-sig-keys --data-dir /data \
-             --allow-key-reuse --listen-addr 0.0.0.0 --gossipsub-port 9000 --validator-config /validator-config.yaml \
-             --validators /annotated_validators.yaml --node-key /node.key --bootnodes /nodes.yaml"
+             --allow-key-reuse --aggregation-backend raw --listen-addr 0.0.0.0 --gossipsub-port 9000 \
+             --validator-config /validator-config.yaml --validators /annotated_validators.yaml --node-key /node.key --bootnodes /nodes.yaml"
         )
     );
 }
@@ -86,6 +86,7 @@ fn every_variable_has_its_effect() {
         ("HIVE_ATTESTATION_COMMITTEE_COUNT", "2"),
         ("HIVE_AGGREGATE_SUBNET_IDS", "0,1"),
         ("HIVE_LEAN_CLIENT_RUNTIME_ROLE", "observer"),
+        ("LATHE_AGGREGATION_BACKEND", "external:/lib.so"),
         ("LATHE_DATA_DIR", "/elsewhere"),
     ]);
     let (before, after) = said.split_once(" --node-key ").unwrap();
@@ -95,8 +96,8 @@ fn every_variable_has_its_effect() {
         before,
         format!(
             "node --node-id lathe_3 {COMMON} --genesis /config.yaml --hash-sig-keys-dir /hash-sig-keys \
-             --data-dir /elsewhere --allow-key-reuse --listen-addr 0.0.0.0 --gossipsub-port 9000 \
-             --validator-config /validator-config.yaml"
+             --data-dir /elsewhere --allow-key-reuse --aggregation-backend external:/lib.so --listen-addr 0.0.0.0 \
+             --gossipsub-port 9000 --validator-config /validator-config.yaml"
         ),
         "an observer has no validators"
     );

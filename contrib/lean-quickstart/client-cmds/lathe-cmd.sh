@@ -1,7 +1,8 @@
 #!/bin/bash
 # How lean-quickstart starts Lathe. It is sourced, and sets node_binary, node_docker and node_setup; what it reads
 # (item, configDir, dataDir, ports, isAggregator, ...) is set by spin-node.sh and the ansible roles.
-# LATHE_BINARY and LATHE_IMAGE name another build.
+# LATHE_BINARY and LATHE_IMAGE name another build. LATHE_BACKEND says what the network's proofs are, because its files do
+# not: external:PATH for a library of the other clients' proof system, raw if all nodes are Lathe's.
 
 lathe_options=""
 if [ "${isAggregator:-}" = "true" ]; then
@@ -16,6 +17,9 @@ if [ -n "${attestationCommitteeCount:-}" ]; then
 fi
 if [ -n "${checkpoint_sync_url:-}" ]; then
   lathe_options="$lathe_options --checkpoint-sync-url $checkpoint_sync_url"
+fi
+if [ -n "${LATHE_BACKEND:-}" ]; then
+  lathe_options="$lathe_options --aggregation-backend $LATHE_BACKEND"
 fi
 
 # Everything else is in the files of the network directory, under their standard names. lean-quickstart keeps signing keys

@@ -67,6 +67,12 @@ pub(crate) const ONE_RAW_PART: [u8; 4] = [FORMAT_VERSION, LAYOUT_SINGLE, 1, PART
 /// Bytes at most by which a flat proof takes more in a block, shared, than in a single-message proof.
 pub(crate) const SHARES_LEN: usize = 3 * MAX_COMPONENTS;
 
+/// Whether the bytes of a proof are of another proof system than ours: they do not begin as any of this format do.
+/// What does may still be nonsense. No bytes at all are of no system.
+pub fn is_foreign(proof: &[u8]) -> bool {
+    !matches!(proof, [] | [FORMAT_VERSION, LAYOUT_SINGLE..=LAYOUT_SHARED, ..])
+}
+
 /// What a container needs to know of its surroundings to be read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context {

@@ -26,7 +26,7 @@ pub use backend::{
 };
 pub use block::{Verdict, block_statements, seal_block, split_votes, verify_block, verify_vote};
 pub use budget::{MAX_BLOCK_VOTES, MAX_SINGLE_SIGNATURES, RawBudget};
-pub use container::{FORMAT_VERSION, MAX_COMPONENTS, MAX_PARTS};
+pub use container::{FORMAT_VERSION, MAX_COMPONENTS, MAX_PARTS, is_foreign};
 pub use error::AggregationError;
 pub use signatures::{RAW_BACKEND_ID, RawBackend, STARK_BACKEND_ID, SignatureBackend};
 pub use verifier::{Leansig, SchemeVerifier, SignatureCheck, Verifier, XmssBlake2s};

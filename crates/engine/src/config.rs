@@ -40,6 +40,9 @@ pub struct EngineConfig {
     /// Votes that may be taken out of one imported block's proof. Splitting raw parts is free; with a proving backend
     /// each takes seconds, so four.
     pub splits_per_block: usize,
+    /// Tells a proof of another proof system, in a network that may use another than this node; `None` where the
+    /// network's name says that all use the same. Nobody is blamed for such a proof: what it proves is not known here.
+    pub is_foreign_proof: Option<fn(&[u8]) -> bool>,
 }
 
 impl Default for EngineConfig {
@@ -55,6 +58,7 @@ impl Default for EngineConfig {
             aggregate_capacity: DEFAULT_AGGREGATE_CAPACITY,
             prove_beyond: None,
             splits_per_block: lathe_types::MAX_ATTESTATIONS_DATA,
+            is_foreign_proof: None,
         }
     }
 }

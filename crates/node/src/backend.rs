@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use lathe_aggregation::{
     Backend, FORMAT_VERSION, RAW_BACKEND_ID, RawBackend, STARK_BACKEND_ID, SchemeVerifier, SignatureBackend,
+    is_foreign,
 };
 use lathe_external::{ExternalBackend, ExternalError, Incident, IncidentKind, Options};
 use lathe_types::{Genesis, MAX_PROOF_BYTES, SignatureScheme, TreeHash as _};
@@ -52,6 +53,13 @@ impl AggregationBackend {
             return Ok(());
         }
         Err(NodeError::OtherScheme { backend: self.to_string(), scheme })
+    }
+
+    /// How proofs that this backend cannot read are told, in a network that may use another, because its digest is none
+    /// of ours. An external library speaks for its own proofs.
+    pub(crate) fn foreign_proofs(&self, genesis: &Genesis, fork_digest: &str) -> Option<fn(&[u8]) -> bool> {
+        let is_ours = Self::of_network(genesis, fork_digest).is_some();
+        (!is_ours && !matches!(self, Self::External(_))).then_some(is_foreign)
     }
 
     /// Name of the system; part of what makes a network's digest. An external library is started to tell its own.

@@ -285,6 +285,7 @@ fn engine_config(options: &NodeOptions, kit: &Kit, time: &Time) -> EngineConfig 
         committee_count: options.committee_count,
         subnets: options.subnets(),
         sign_lead_ms: (DEFAULT_SIGN_LEAD_MS as f64 * time.speed()) as u64,
+        is_foreign_proof: options.backend.foreign_proofs(&options.genesis, &options.fork_digest),
         ..EngineConfig::default()
     })
 }

@@ -3,7 +3,7 @@
 use lathe_types::{SignatureShape, ValidatorIndex};
 
 use super::{MESSAGE, World, claim};
-use crate::{AggregationError as Error, Backend, MAX_PARTS};
+use crate::{AggregationError as Error, Backend, MAX_PARTS, is_foreign};
 
 /// `version, layout` of a single-message proof.
 const HEAD: [u8; 2] = [1, 1];
@@ -174,4 +174,16 @@ fn held_signatures_are_strictly_ascending() {
     assert_eq!(aggregate(&[]), Err(Error::NoParticipants));
     let outside = vec![(ValidatorIndex(32), world.vote(0, MESSAGE).1)];
     assert_eq!(aggregate(&outside), Err(Error::SignerOutsideRegistry { index: 32, registry: 32 }));
+}
+
+#[test]
+fn a_proof_of_ours_is_told_from_those_of_other_systems_by_its_first_bytes() {
+    let world = World::small();
+    assert!(!is_foreign(&world.prove([0, 1], MESSAGE).proof));
+    for ours in [&[][..], &[1, 1], &[1, 3, 0xff]] {
+        assert!(!is_foreign(ours), "{ours:?}");
+    }
+    for foreign in [&[1][..], &[0], &[2, 1], &[1, 0], &[1, 4], &[0x0c, 0xfe, 0x01]] {
+        assert!(is_foreign(foreign), "{foreign:?}");
+    }
 }

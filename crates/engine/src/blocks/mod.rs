@@ -158,6 +158,10 @@ impl Blocks {
             core.settle(origin, GossipVerdict::Reject);
             return None;
         }
+        if core.is_foreign(ObjectKind::Block, &block.proof.proof) {
+            core.settle(origin, GossipVerdict::Ignore);
+            return None;
+        }
         Some(ArrivedBlock {
             root: block.block.tree_hash_root(),
             block,

@@ -5,6 +5,7 @@
 
 mod changes;
 mod coverage;
+mod foreign;
 mod groups;
 mod jobs;
 mod persistence;

@@ -11,6 +11,7 @@ use lathe_types::{
 };
 
 use super::coverage::Coverage;
+use super::foreign::ForeignProofs;
 use super::groups::Groups;
 use super::jobs::{JobKind, Jobs};
 use super::persistence::Persistence;
@@ -46,6 +47,7 @@ pub(crate) struct Core {
     jobs: Jobs,
     verdicts: Verdicts,
     pub(super) known: Known,
+    pub(super) foreign_proofs: ForeignProofs,
     pub(super) coverage: Coverage,
     pub(super) persistence: Persistence,
     observer: Option<Box<dyn Observer>>,
@@ -69,6 +71,7 @@ impl Core {
             jobs: Jobs::default(),
             verdicts: Verdicts::default(),
             known: Known::default(),
+            foreign_proofs: ForeignProofs::default(),
             coverage: Coverage::default(),
             persistence: Persistence::default(),
             observer: None,

@@ -146,6 +146,12 @@ pub enum Event {
         /// What we have finalized.
         ours: Checkpoint,
     },
+    /// Peers send blocks or aggregates with proofs of another proof system, which this node cannot read: it follows
+    /// nothing that they build. Told again as long as it lasts.
+    ForeignProofs {
+        /// What came with such a proof.
+        kind: ObjectKind,
+    },
     /// Duties rest, because what others sign lies so many slots behind our clock; zero when that is over.
     ClockImplausible {
         /// How far our clock is ahead.

@@ -55,6 +55,11 @@ impl Votes {
 
     /// Takes in a vote or an aggregate; called again when what it waited for is there.
     pub(crate) fn consider(&mut self, core: &mut Core, vote: Vote) {
+        if let Vote::Aggregate(PendingAggregate { aggregate, origin }) = &vote
+            && core.is_foreign(ObjectKind::Aggregate, &aggregate.proof.proof)
+        {
+            return core.settle(*origin, GossipVerdict::Ignore);
+        }
         let judgement = core.timed(Step::AttestationValidation, |core| self.judge(core, &vote));
         match judgement {
             Judgement::Verify(keys) => self.verify(core, vote, keys),

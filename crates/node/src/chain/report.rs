@@ -71,9 +71,10 @@ impl Reporter {
                  finds out which is wrong"
             ),
             Event::Equivocation { validator, slot, kind } => self.equivocation(*validator, *slot, *kind),
-            Event::ForeignHeads { .. } | Event::FinalityConflict { .. } | Event::ClockImplausible { .. } => {
-                report_concern(event);
-            }
+            Event::ForeignHeads { .. }
+            | Event::ForeignProofs { .. }
+            | Event::FinalityConflict { .. }
+            | Event::ClockImplausible { .. } => report_concern(event),
             // The signer's to judge.
             Event::OwnKeysSeen { .. } => {}
             Event::Interval(_) | Event::SafeTarget(_) => {}
@@ -181,6 +182,11 @@ fn report_concern(event: &Event) {
             root = %ours.root,
             "peers finalize a chain that contradicts ours: no block can mend that; if they are right, stop this node, move \
              its chain database away and start it with --checkpoint-sync-url (the signing ledger stays)"
+        ),
+        Event::ForeignProofs { kind } => warn!(
+            of = object_name(*kind),
+            "peers prove with another proof system, so this node follows nothing of theirs: start it with the \
+             --aggregation-backend of this network"
         ),
         Event::ClockImplausible { slots_ahead: 0 } => {
             info!("what others sign fits the clock again: duties go on");
