@@ -1,12 +1,14 @@
-//! Many chains of unequal length walked at once.
+//! The chains of one one-time key, which are of unequal length, walked at once.
 //!
-//! The longest go first, a vector full at a time, so that those side by side have equally far to go. In a batch of
-//! signatures hardly a lane rests; the chains of one signature alone keep about two thirds of the lanes busy.
+//! The longest go first, a vector full at a time, so that those side by side have equally far to go. About two thirds
+//! of the lanes are busy.
 
+use std::cmp::Reverse;
+
+use crate::CHAINS;
 use crate::hash::{Chains, Digest, Parameter};
-use crate::lanes::{LANES, Packed, gather_rows, gather_word, lane};
+use crate::lanes::{LANES, Packed, broadcast, gather_rows, gather_word, lane};
 use crate::layout::Rules;
-use crate::{BASE, CHAINS};
 
 /// A one-time key whose chains are walked.
 pub struct OneTime<'a> {
@@ -18,55 +20,50 @@ pub struct OneTime<'a> {
     pub values: &'a [Digest; CHAINS],
 }
 
-/// A walk: its one-time key, its chain, the position of the value and the steps to take, packed into a word.
-type Walk = u32;
-
-const KEY_AT: u32 = 16;
-const CHAIN_AT: u32 = 8;
-const FROM_AT: u32 = 4;
-const FROM: u32 = 0xf;
-const STEPS: u32 = 0xf;
-
-/// Parts of the chains of some one-time keys, sorted by their lengths.
-#[derive(Default)]
-pub struct Walks {
-    /// By the number of steps to take; nothing is walked no step.
-    by_steps: [Vec<Walk>; BASE as usize],
+/// A walk.
+#[derive(Clone, Copy)]
+struct Walk {
+    chain: usize,
+    /// The position of the value.
+    from: u32,
+    /// Steps to take.
+    steps: u32,
 }
 
+/// Parts of the chains of a one-time key.
+#[derive(Default)]
+pub struct Walks(Vec<Walk>);
+
 impl Walks {
-    /// Room for the chains of so many one-time keys, at most 2^16.
-    pub fn for_keys(count: usize) -> Self {
-        Self { by_steps: std::array::from_fn(|_| Vec::with_capacity(count * CHAINS / 4)) }
+    /// Room for all of them.
+    pub fn new() -> Self {
+        Self(Vec::with_capacity(CHAINS))
     }
 
-    /// Adds the part of a chain of a key between two positions below 8. True if there are steps to take.
+    /// Adds the part of a chain between two positions. True if there are steps to take.
     #[inline]
-    pub fn add(&mut self, key: usize, chain: usize, from: u32, to: u32) -> bool {
+    pub fn add(&mut self, chain: usize, from: u32, to: u32) -> bool {
         let steps = to.saturating_sub(from);
-        let walk = (key as u32) << KEY_AT | (chain as u32) << CHAIN_AT | from << FROM_AT | steps;
         if steps > 0 {
-            self.by_steps[steps as usize].push(walk);
+            self.0.push(Walk { chain, from, steps });
         }
         steps > 0
     }
 
-    /// Takes every walk to its end. `done` hears of each: the key, the chain, and the value that it has come to.
-    pub fn walk(&self, rules: &Rules, keys: &[OneTime<'_>], mut done: impl FnMut(usize, usize, Digest)) {
-        let longest_first: Vec<Walk> =
-            self.by_steps.iter().rev().map(Vec::as_slice).collect::<Vec<_>>().concat();
-        for group in longest_first.chunks(LANES) {
+    /// Takes every walk to its end. `done` hears of each: the chain, and the value that it has come to.
+    pub fn walk(mut self, rules: &Rules, key: &OneTime<'_>, mut done: impl FnMut(usize, Digest)) {
+        self.0.sort_unstable_by_key(|walk| Reverse(walk.steps));
+        let (parameter, epoch) = (broadcast(&key.parameter), Packed::splat(key.epoch));
+        for group in self.0.chunks(LANES) {
             // Lanes beyond the last walk repeat it.
-            let codes = gather_word(|lane| group[lane.min(group.len() - 1)]);
-            let key = |lane: usize| &keys[(codes.as_array()[lane] >> KEY_AT) as usize];
-            let chain = |lane: usize| (codes.as_array()[lane] >> CHAIN_AT) as usize & 0xff;
+            let walk = |lane: usize| group[lane.min(group.len() - 1)];
             let mut chains = Chains::new(
                 rules,
-                &gather_rows(|lane| key(lane).parameter),
-                gather_word(|lane| key(lane).epoch),
-                (codes >> CHAIN_AT) & Packed::splat(0xff),
-                (codes >> FROM_AT) & Packed::splat(FROM),
-                &gather_rows(|lane| key(lane).values[chain(lane)]),
+                &parameter,
+                epoch,
+                gather_word(|lane| walk(lane).chain as u32),
+                gather_word(|lane| walk(lane).from),
+                &gather_rows(|lane| key.values[walk(lane).chain]),
             );
             let mut under_way = group.len();
             let mut taken = 0;
@@ -74,10 +71,9 @@ impl Walks {
                 chains.step();
                 taken += 1;
                 let value = chains.value();
-                while under_way > 0 && group[under_way - 1] & STEPS == taken {
+                while under_way > 0 && group[under_way - 1].steps == taken {
                     under_way -= 1;
-                    let key = group[under_way] >> KEY_AT;
-                    done(key as usize, chain(under_way), lane(&value, under_way));
+                    done(group[under_way].chain, lane(&value, under_way));
                 }
             }
         }
@@ -100,34 +96,26 @@ mod tests {
 
     #[test]
     fn walks_of_any_length_end_where_single_steps_do() {
-        let parameters: Vec<Parameter> =
-            (0..3).map(|key| std::array::from_fn(|i| key * 31 + i as u32)).collect();
+        let parameter: Parameter = std::array::from_fn(|i| 31 + i as u32);
         let values: [Digest; CHAINS] = std::array::from_fn(|i| std::array::from_fn(|j| (i * 8 + j) as u32));
-        let keys: Vec<OneTime<'_>> = parameters
-            .iter()
-            .zip(0..)
-            .map(|(parameter, key)| OneTime { parameter: *parameter, epoch: u32::MAX - key, values: &values })
-            .collect();
-        for count in [0, 1, 3, LANES, LANES + 1, 100] {
-            let mut walks = Walks::for_keys(3);
+        let key = OneTime { parameter, epoch: u32::MAX - 1, values: &values };
+        for count in [0, 1, 3, LANES, LANES + 1, CHAINS] {
+            let mut walks = Walks::new();
             let mut expected = Vec::new();
-            for i in 0..count {
-                let (key, chain, from) = (i % 3, i % 42, (i as u32 * 5) % 4);
-                let to = from + (i as u32 * 3) % 4;
-                if walks.add(key, chain, from, to) {
-                    let end = (from..to).fold(bytes(&values[chain]), |value, position| {
+            for (chain, value) in values.iter().enumerate().take(count) {
+                let from = (chain as u32 * 5) % 4;
+                let to = from + (chain as u32 * 3) % 4;
+                if walks.add(chain, from, to) {
+                    let end = (from..to).fold(bytes(value), |value, position| {
                         let sub = 8 * chain as u32 + position;
-                        let parameter = bytes(&parameters[key]);
-                        tweak_hash(Layout::L5, &parameter, 1, sub, keys[key].epoch, &value).unwrap()
+                        tweak_hash(Layout::L5, &bytes(&parameter), 1, sub, key.epoch, &value).unwrap()
                     });
-                    expected.push((key, chain, end));
+                    expected.push((chain, end));
                 }
             }
             let mut found = Vec::new();
-            let done = |key, chain, value| found.push((key, chain, bytes(&value)));
-            walks.walk(Layout::L5.rules(), &keys, done);
+            walks.walk(Layout::L5.rules(), &key, |chain, value| found.push((chain, bytes(&value))));
             found.sort_unstable();
-            expected.sort_unstable();
             assert_eq!(found, expected, "{count} walks");
         }
     }

@@ -202,10 +202,21 @@ impl Drop for Trials {
     }
 }
 
+impl ChainIndex {
+    /// The sub-position of a chain step, and the word after the value.
+    #[inline]
+    fn place(self, chain: Packed, position: Packed) -> (Packed, Packed) {
+        match self {
+            Self::InTweak => (chain * Packed::splat(BASE) + position, Packed::splat(0)),
+            Self::InPayload => (position, chain),
+        }
+    }
+}
+
 /// A chain per lane, on its way.
 pub struct Chains {
     block: [Packed; BLOCK],
-    bytes: u32,
+    chain_index: ChainIndex,
 }
 
 impl Chains {
@@ -219,23 +230,32 @@ impl Chains {
         position: Packed,
         value: &PackedDigest,
     ) -> Self {
-        match rules.chain_index {
-            ChainIndex::InTweak => {
-                let sub = chain * Packed::splat(BASE) + position;
-                Self { block: first_block(rules.chain_step, sub, epoch, parameter, value), bytes: 48 }
-            }
-            ChainIndex::InPayload => {
-                let mut block = first_block(rules.chain_step, position, epoch, parameter, value);
-                block[12] = chain;
-                Self { block, bytes: BLOCK_BYTES }
-            }
+        let chain_index = rules.chain_index;
+        let (sub, payload) = chain_index.place(chain, position);
+        let mut block = first_block(rules.chain_step, sub, epoch, parameter, value);
+        block[12] = payload;
+        Self { block, chain_index }
+    }
+
+    /// Lanes where `turns` is all ones go on with another chain; where it is zero nothing changes.
+    #[inline]
+    pub fn turn(&mut self, turns: Packed, chain: Packed, position: Packed, value: &PackedDigest) {
+        let (sub, payload) = self.chain_index.place(chain, position);
+        let [a, b, c, d] = *value;
+        for (at, word) in [(1, sub), (8, a), (9, b), (10, c), (11, d), (12, payload)] {
+            let old = self.block[at];
+            self.block[at] = old ^ ((old ^ word) & turns);
         }
     }
 
     /// Takes every chain one step on.
     #[inline]
     pub fn step(&mut self) {
-        let next = digest(&self.block, self.bytes);
+        let bytes = match self.chain_index {
+            ChainIndex::InTweak => 48,
+            ChainIndex::InPayload => BLOCK_BYTES,
+        };
+        let next = digest(&self.block, bytes);
         self.block[8..12].copy_from_slice(&next);
         // In every layout the sub-position ends with the position.
         self.block[1] += Packed::splat(1);

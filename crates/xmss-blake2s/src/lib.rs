@@ -25,6 +25,7 @@ mod keygen;
 mod lanes;
 mod layout;
 mod leaves;
+mod lockstep;
 mod postcard_file;
 #[doc(hidden)]
 pub mod primitives;

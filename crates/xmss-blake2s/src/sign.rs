@@ -24,12 +24,12 @@ pub fn sign(
         search(source, epoch, message).ok_or(Error::NoEncoding { slot: u64::from(epoch) })?;
     let mut starts = source.chain_starts(epoch);
     let mut values = starts;
-    let mut walks = Walks::for_keys(1);
+    let mut walks = Walks::new();
     for (chain, digit) in digits.into_iter().enumerate() {
-        walks.add(0, chain, 0, u32::from(digit));
+        walks.add(chain, 0, u32::from(digit));
     }
     let key = OneTime { parameter: source.parameter, epoch, values: &starts };
-    walks.walk(source.rules(), &[key], |_, chain, value| values[chain] = value);
+    walks.walk(source.rules(), &key, |chain, value| values[chain] = value);
     starts.fill(Digest::default());
     std::hint::black_box(&mut starts);
     Ok(Signature::new(values, randomizer, path))
