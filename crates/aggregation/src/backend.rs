@@ -54,6 +54,15 @@ pub enum Evidence<'a> {
     Signatures(&'a [(ValidatorIndex, Signature)]),
 }
 
+/// What a component's evidence is, as far as the time to merge it depends on that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ComponentSize {
+    /// A proof.
+    Proof,
+    /// So many signatures.
+    Signatures(usize),
+}
+
 /// What callers may rely on when they plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -66,6 +75,12 @@ pub struct Capabilities {
     pub prove_beyond: Option<usize>,
     /// Whether signers can be taken out of a proof, see [`Backend::trim`].
     pub trims: bool,
+    /// Whether a block's votes may be merged as signatures, so that a proposer who holds them need not wait for proofs.
+    pub merges_signatures: bool,
+    /// Proofs that can be made at a time without one delaying the other.
+    pub provers: usize,
+    /// Whether votes can be taken out of a block's proof.
+    pub splits: bool,
     /// Whether merging and splitting cost next to nothing, so that a proposer may merge at the slot boundary and every
     /// vote of a block may be split out of it.
     pub merges_freely: bool,
@@ -111,14 +126,14 @@ pub trait Backend: Send + Sync {
 
     /// What the votes of a block are shown by; `components` are all its messages, the proposer's among them.
     fn kind(&self, _registry: &Registry, _components: usize, _proof: &MultiMessageAggregate) -> ProofKind {
-        ProofKind::Stark
+        ProofKind::External
     }
 
     /// How long aggregating that much is going to take.
     fn estimate(&self, n_raw: usize, children: usize) -> Duration;
 
-    /// How long [`Self::merge`] is going to take with so many components: the proposer signs that much earlier.
-    fn estimate_merge(&self, _components: usize) -> Duration {
+    /// How long [`Self::merge`] is going to take with these components: the proposer signs that much earlier.
+    fn estimate_merge(&self, _components: &[ComponentSize]) -> Duration {
         Duration::ZERO
     }
 
@@ -189,7 +204,7 @@ pub enum Room {
     },
 }
 
-/// What the votes of a block are shown by. The proposer's own signature is never proved: it is made last.
+/// What the votes of a block are shown by. Our own backends never prove the proposer's signature: it is made last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProofKind {
     /// Signatures alone.
@@ -198,11 +213,13 @@ pub enum ProofKind {
     Stark,
     /// Proofs, and signatures beside them.
     Mixed,
+    /// One proof of an external system over everything, the proposer's signature included.
+    External,
 }
 
 impl ProofKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Raw, Self::Stark, Self::Mixed];
+    pub const ALL: [Self; 4] = [Self::Raw, Self::Stark, Self::Mixed, Self::External];
 
     /// The kind's name, as metrics and summaries have it.
     pub const fn name(self) -> &'static str {
@@ -210,6 +227,7 @@ impl ProofKind {
             Self::Raw => "raw",
             Self::Stark => "stark",
             Self::Mixed => "mixed",
+            Self::External => "external",
         }
     }
 }

@@ -81,29 +81,34 @@ fn verdict(
     }
 }
 
-/// Merges the proofs of a block's attestations, in body order, and the proposer's signature over its `root`.
+/// Merges what shows a block's attestations, in body order, and the proposer's signature over its `root`.
 pub fn seal_block(
     backend: &dyn Backend,
     registry: &Registry,
     (block, root): (&Block, Root),
-    proofs: &[SingleMessageAggregate],
+    votes: &[Evidence<'_>],
     signature: &Signature,
     cancellation: &Cancellation,
 ) -> Result<MultiMessageAggregate, AggregationError> {
     let attestations = &block.body.attestations;
-    if attestations.len() != proofs.len() {
-        let (expected, found) = (attestations.len(), proofs.len());
+    if attestations.len() != votes.len() {
+        let (expected, found) = (attestations.len(), votes.len());
         return Err(AggregationError::WrongComponentCount { expected, found });
     }
-    let mut components = Vec::with_capacity(proofs.len() + 1);
-    for (attestation, proof) in attestations.iter().zip(proofs) {
-        if !attestation.aggregation_bits.indices().eq(proof.participants.indices()) {
+    let mut components = Vec::with_capacity(votes.len() + 1);
+    for (attestation, evidence) in attestations.iter().zip(votes) {
+        let claimed = attestation.aggregation_bits.indices();
+        let is_shown = match evidence {
+            Evidence::Proof(proof) => claimed.eq(proof.participants.indices()),
+            Evidence::Signatures(held) => claimed.eq(held.iter().map(|(voter, _)| *voter)),
+        };
+        if !is_shown {
             return Err(AggregationError::ParticipantsMismatch);
         }
         components.push(Component {
             message: vote_message(&attestation.data),
             role: KeyRole::Attestation,
-            evidence: Evidence::Proof(proof),
+            evidence: *evidence,
         });
     }
     let proposer: [(ValidatorIndex, Signature); 1] = [(block.proposer_index, signature.clone())];

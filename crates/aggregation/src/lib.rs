@@ -21,8 +21,8 @@ mod verifier;
 mod tests;
 
 pub use backend::{
-    Backend, Cancellation, Capabilities, Component, Evidence, Message, ProofKind, ProofRequest, Prover,
-    Registry, Room, Statement, participants_of, position_of,
+    Backend, Cancellation, Capabilities, Component, ComponentSize, Evidence, Message, ProofKind,
+    ProofRequest, Prover, Registry, Room, Statement, participants_of, position_of,
 };
 pub use block::{Verdict, block_statements, seal_block, split_votes, verify_block, verify_vote};
 pub use budget::{MAX_BLOCK_VOTES, MAX_SINGLE_SIGNATURES, RawBudget};

@@ -192,6 +192,9 @@ impl<V: Verifier> Backend for SignatureBackend<V> {
             prove_beyond: self.proofs.as_ref().map(|proofs| proofs.raw_votes(self.budget())),
             trims: true,
             merges_freely: true,
+            merges_signatures: false,
+            provers: usize::MAX,
+            splits: true,
         }
     }
 

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, helpers included")]
 
 use lathe_aggregation::{
-    Backend, Cancellation, Leansig, Message, RawBackend, Verifier as _, seal_block, split_votes, verify_block,
+    Backend, Cancellation, Evidence, Leansig, Message, RawBackend, Verifier as _, seal_block, split_votes,
+    verify_block,
 };
 use lathe_leansig::{Prod, Scheme, SecretKey, Test};
 use lathe_types::{
@@ -68,8 +69,15 @@ impl<S: Scheme> World<S> {
         let block = Block { slot: Slot(3), proposer_index: ValidatorIndex(1), body, ..Block::default() };
         let root = block.tree_hash_root();
         let signature = sign(&mut self.proposal[1], Message { root, slot: block.slot });
-        let proof =
-            seal_block(&self.backend, &self.registry, (&block, root), &[proof], &signature, &none).unwrap();
+        let proof = seal_block(
+            &self.backend,
+            &self.registry,
+            (&block, root),
+            &[Evidence::Proof(&proof)],
+            &signature,
+            &none,
+        )
+        .unwrap();
         SignedBlock { block, proof }
     }
 }

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lathe_aggregation::{Backend, Cancellation, Verifier};
+use lathe_aggregation::{Backend, Cancellation, Capabilities, ComponentSize, Verifier};
 use lathe_engine::{EngineConfig, Millis};
-use lathe_types::MAX_ATTESTATIONS_DATA;
+use lathe_types::{MAX_ATTESTATIONS_DATA, MILLISECONDS_PER_SLOT};
 
 use crate::task::Task;
 
 /// Votes that may be split out of an imported block when each costs a proof.
 const COSTLY_SPLITS_PER_BLOCK: usize = 4;
+
+/// What a merge is expected to be of before there was any: the votes of one slot, and the proposer.
+const TYPICAL_BLOCK: [ComponentSize; 2] = [ComponentSize::Proof, ComponentSize::Signatures(1)];
 
 /// The tools of a node's workers.
 #[derive(Clone)]
@@ -35,22 +38,26 @@ impl Kit {
     pub fn configure(&self, config: EngineConfig) -> EngineConfig {
         let capabilities = self.backend.capabilities();
         EngineConfig {
-            merge_ms: self.chain_ms(self.backend.estimate_merge(MAX_ATTESTATIONS_DATA + 1)),
+            merge_ms: self.chain_ms(self.backend.estimate_merge(&TYPICAL_BLOCK)),
             aggregate_capacity: capabilities.max_single_signers,
             prove_beyond: capabilities.prove_beyond,
-            splits_per_block: if capabilities.merges_freely {
-                MAX_ATTESTATIONS_DATA
-            } else {
-                COSTLY_SPLITS_PER_BLOCK
+            keeps_single_votes: capabilities.merges_signatures,
+            merges_at_a_time: capabilities.provers.min(config.merges_at_a_time),
+            aggregation_grace_ms: if capabilities.merges_freely { 0 } else { MILLISECONDS_PER_SLOT },
+            splits_per_block: match capabilities {
+                Capabilities { splits: false, .. } => 0,
+                Capabilities { merges_freely: true, .. } => MAX_ATTESTATIONS_DATA,
+                _ => COSTLY_SPLITS_PER_BLOCK,
             },
             ..config
         }
     }
 
-    /// Aggregations and splits that may be under way at a time: all of them where proofs are cheap, else one, so that
-    /// the other threads are there for gossip, and what is most urgent is proved next.
+    /// Aggregations and splits that may be under way at a time: all of them where proofs are cheap, else as many as the
+    /// backend has provers, so that what is most urgent is proved next.
     pub fn max_proving(&self) -> usize {
-        if self.backend.capabilities().merges_freely { usize::MAX } else { 1 }
+        let capabilities = self.backend.capabilities();
+        if capabilities.merges_freely { usize::MAX } else { capabilities.provers.max(1) }
     }
 
     /// Whether the backend's own estimate of a job lies beyond the job's deadline.

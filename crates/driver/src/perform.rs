@@ -3,9 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lathe_aggregation::{
-    AggregationError, Message, SignatureCheck, Verdict, seal_block, split_votes, verify_block, verify_vote,
+    AggregationError, Evidence, Message, SignatureCheck, Verdict, seal_block, split_votes, verify_block,
+    verify_vote,
 };
-use lathe_engine::{AggregateRequest, Input, JobFailure, JobId, PreparedBlock, VerifyAnswer, VerifyRequest};
+use lathe_engine::{
+    AggregateRequest, Input, JobFailure, JobId, PreparedBlock, VerifyAnswer, VerifyRequest, VoteEvidence,
+};
 use lathe_types::{MultiMessageAggregate, Rejection, Signature, SingleMessageAggregate, Slot, TreeHash};
 
 use crate::kit::Kit;
@@ -130,11 +133,19 @@ fn seal(
     prepared: &PreparedBlock,
     signature: &Signature,
 ) -> Result<MultiMessageAggregate, AggregationError> {
+    let votes: Vec<Evidence<'_>> = prepared
+        .components
+        .iter()
+        .map(|component| match component {
+            VoteEvidence::Proof(proof) => Evidence::Proof(proof),
+            VoteEvidence::Signatures(held) => Evidence::Signatures(held),
+        })
+        .collect();
     seal_block(
         &*kit.backend,
         &prepared.parent_state.validators,
         (&prepared.block, prepared.root),
-        &prepared.components,
+        &votes,
         signature,
         &kit.cancellation,
     )

@@ -5,7 +5,7 @@
 //! later are folded in further rounds: one in time for the safe target at interval 3, one for the promotion at
 //! interval 4.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lathe_forkchoice::{AggregationJob, ValidatorSet};
@@ -47,6 +47,10 @@ struct OpenProof {
 #[derive(Default)]
 pub(crate) struct Aggregation {
     open: BTreeMap<JobId, OpenProof>,
+    /// Data that a worker refused in this slot: there is less time left for them with every round.
+    refused: BTreeSet<Root>,
+    /// Slot for which a missed duty was announced: one that is short of time misses many proofs for one reason.
+    told: Option<Slot>,
     /// Slot of the last aggregation round, and the late rounds that it had.
     round: Option<(Slot, usize)>,
     /// Slot in which an aggregate was last seen, of anybody.
@@ -130,6 +134,7 @@ impl Aggregation {
 
     fn begin_round(&mut self, core: &mut Core, slot: Slot) {
         self.round = Some((slot, 0));
+        self.refused.clear();
         core.report_aggregation(slot);
         self.fold(core);
     }
@@ -149,12 +154,13 @@ impl Aggregation {
     fn fold(&mut self, core: &mut Core) {
         let capacity = core.config.aggregate_capacity;
         let plan = core.timed(Step::AggregationSelection, |core| core.store.plan_aggregation(capacity));
-        let deadline = Millis::of_slot(core.clock()).plus(4 * MILLISECONDS_PER_INTERVAL);
+        let usual = Millis::of_slot(core.clock()).plus(4 * MILLISECONDS_PER_INTERVAL);
+        let deadline = usual.plus(core.config.aggregation_grace_ms);
         for job in plan {
             if self.open.len() >= MAX_OPEN_AGGREGATIONS {
                 break;
             }
-            if self.is_under_way(&job) {
+            if self.refused.contains(&job.data_root) || self.is_under_way(&job) {
                 continue;
             }
             let id = core.open_job(JobKind::Aggregate);
@@ -182,7 +188,12 @@ impl Aggregation {
                 core.view_is_stale();
                 self.publish(core, data, proof);
             }
-            Err(failure) => core.missed(Duty::Aggregation, None, data.slot, MissReason::Worker(failure)),
+            Err(failure) => {
+                self.refused.insert(data_root);
+                if self.told.replace(core.clock()) != Some(core.clock()) {
+                    core.missed(Duty::Aggregation, None, data.slot, MissReason::Worker(failure));
+                }
+            }
         }
     }
 

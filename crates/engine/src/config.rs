@@ -9,6 +9,9 @@ pub const DEFAULT_SIGN_LEAD_MS: u64 = 60;
 /// Default of [`EngineConfig::aggregate_capacity`]: how many production signatures fit into one 512 KiB proof.
 pub const DEFAULT_AGGREGATE_CAPACITY: usize = 206;
 
+/// Default of [`EngineConfig::merges_at_a_time`]: where merging is free, nobody ever waits for it.
+const DEFAULT_MERGES_AT_A_TIME: usize = 4;
+
 /// The engine's settings. Nothing here changes while it runs, except the aggregator role
 /// ([`crate::Input::SetAggregator`]).
 #[derive(Clone, Debug)]
@@ -33,10 +36,17 @@ pub struct EngineConfig {
     /// How long the final merge of a block takes, in milliseconds, as long as no prepared block has said so
     /// ([`crate::PreparedBlock::merge_ms`]).
     pub merge_ms: u64,
+    /// How much later than interval 4 an aggregate may be finished, in milliseconds: nothing where proofs are cheap;
+    /// where they take seconds, votes that count a slot late are better than none.
+    pub aggregation_grace_ms: u64,
     /// Raw signatures that one aggregate may fold; more are folded into further, disjoint aggregates.
     pub aggregate_capacity: usize,
     /// Votes beyond which proofs are made for a block of ours; `None` if the backend has none apart from aggregates.
     pub prove_beyond: Option<usize>,
+    /// Whether single votes are kept for blocks of ours: the backend proves them together with the block.
+    pub keeps_single_votes: bool,
+    /// Blocks of ours that may be merged at a time: as many as the backend has provers.
+    pub merges_at_a_time: usize,
     /// Votes that may be taken out of one imported block's proof. Splitting raw parts is free; with a proving backend
     /// each takes seconds, so four.
     pub splits_per_block: usize,
@@ -55,8 +65,11 @@ impl Default for EngineConfig {
             subnets: Vec::new(),
             sign_lead_ms: DEFAULT_SIGN_LEAD_MS,
             merge_ms: 0,
+            aggregation_grace_ms: 0,
             aggregate_capacity: DEFAULT_AGGREGATE_CAPACITY,
             prove_beyond: None,
+            keeps_single_votes: false,
+            merges_at_a_time: DEFAULT_MERGES_AT_A_TIME,
             splits_per_block: lathe_types::MAX_ATTESTATIONS_DATA,
             is_foreign_proof: None,
         }

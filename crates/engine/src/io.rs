@@ -15,6 +15,7 @@ use lathe_types::{
     SubnetId,
 };
 
+pub use crate::core::Singles;
 pub use event::{Duty, Event, MissReason, ObjectKind};
 pub use execution::{
     ExecutionHealth, ForkchoiceState, NewPayload, PayloadAttributes, PayloadFailure, PayloadVerdict,
@@ -22,7 +23,7 @@ pub use execution::{
 pub use lathe_types::KeyRole;
 pub use work::{
     AggregateRequest, JobFailure, PrepareRequest, PreparedBlock, ProveRequest, SignFailure, SignRequest,
-    SignatureCheck, VerifyAnswer, VerifyRequest,
+    SignatureCheck, VerifyAnswer, VerifyRequest, VoteEvidence,
 };
 
 /// Milliseconds since genesis; negative before it. The engine's only notion of time.

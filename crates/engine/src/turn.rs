@@ -194,7 +194,7 @@ impl Engine {
     }
 
     fn drive_proposal(&mut self) {
-        if let Some(finished) = self.proposing.drive(&mut self.core, &mut self.execution) {
+        while let Some(finished) = self.proposing.drive(&mut self.core, &mut self.execution) {
             self.publish_block(&finished);
         }
     }

@@ -5,8 +5,8 @@ mod support;
 use std::sync::Arc;
 
 use lathe_engine::{EngineConfig, Input, JobId, PreparedBlock};
-use lathe_types::{MultiMessageAggregate, Root, ValidatorIndex};
-use support::{Hand, Made, anchor, anchor_of, payload, prepare, signature};
+use lathe_types::{AttestationData, MultiMessageAggregate, Root, ValidatorIndex};
+use support::{Hand, Made, anchor, anchor_of, job_of, payload, prepare, signature};
 
 const EL_GENESIS: Root = Root::repeat_byte(0xe1);
 
@@ -92,15 +92,102 @@ fn nothing_begins_before_the_slot_before_has_voted() {
 }
 
 #[test]
-fn a_proposal_that_is_still_merged_is_not_given_up_for_the_next_one_early() {
+fn a_block_that_is_finished_after_its_slot_still_leaves() {
     let mut hand = hand();
     hand.run_to(7_200);
     prepared(&mut hand, 1_500);
     signed(&mut hand, 3, 1);
-    assert_eq!(about_proposals(&hand.run_to(11_000)), [""; 0]);
+    let meanwhile = hand.run_to(11_500);
+    let next = about_proposals(&meanwhile);
+    assert!(next.len() == 1 && next[0].starts_with("prepare job 6: slot 3"), "the next one: {next:?}");
+    // Slot 2 is over, and slot 3 has begun.
+    hand.run_to(12_100);
     let late = sealed(&mut hand, 4);
-    assert_eq!(late[0], "publish block 2", "late, and out");
-    assert!(late.iter().any(|effect| effect.starts_with("prepare job 6: slot 3")), "{late:?}");
+    assert_eq!(late[0], "publish block 2");
+    assert!(hand.events().iter().any(|event| event.contains("Proposed") && event.contains("at_ms: 4100")));
+    hand.run_to(17_000);
+    let missed = |event: &&String| event.contains("Proposal") && event.contains("slot: Slot(2), reason");
+    assert_eq!(hand.events().iter().find(missed), None);
+}
+
+#[test]
+fn a_block_that_finality_has_overtaken_is_missed() {
+    // Nobody else's blocks are needed for that: one with every vote is final two slots later.
+    let anchor = anchor(3);
+    let genesis = Made::genesis(&anchor);
+    let mut hand = Hand::new(0, &[1], false, anchor);
+    hand.run_to(3_200);
+    prepared(&mut hand, 0);
+    signed(&mut hand, 1, 1);
+    let vote = |head: &Made, target: &Made, source: &Made| AttestationData {
+        slot: head.block.block.slot,
+        head: head.checkpoint(),
+        target: target.checkpoint(),
+        source: source.checkpoint(),
+    };
+    let everybody: &[u64] = &[0, 1, 2];
+    let second = genesis.child(2, &[]);
+    let third = second.child(3, &[(vote(&second, &second, &genesis), everybody)]);
+    let fourth = third.child(4, &[(vote(&third, &third, &second), everybody)]);
+    hand.run_to(16_100);
+    for (id, block) in [(1, &second), (2, &third)] {
+        hand.import(id, block);
+    }
+    let job = job_of(&hand.gossip_block(3, &fourth.block));
+    hand.verified(job, &[true]);
+    let missed = hand.events().into_iter().filter(|event| event.contains("DutyMissed")).collect::<Vec<_>>();
+    let expected =
+        "DutyMissed { duty: Proposal, validator: Some(ValidatorIndex(1)), slot: Slot(1), reason: OutOfTime }";
+    assert_eq!(missed, [expected]);
+    assert!(!sealed(&mut hand, 2).iter().any(|effect| effect.starts_with("publish")));
+}
+
+#[test]
+fn no_more_is_signed_than_can_be_merged() {
+    let local_validators = vec![ValidatorIndex(2), ValidatorIndex(3)];
+    let config = EngineConfig { local_validators, merges_at_a_time: 1, ..EngineConfig::default() };
+    let anchor = anchor(4);
+    let genesis = Made::genesis(&anchor);
+    let mut hand = Hand::with(4_000, anchor, config);
+    hand.import(255, &genesis.child(1, &[]));
+    hand.run_to(4_800);
+    signed(&mut hand, 1, 2);
+    hand.run_to(7_200);
+    prepared(&mut hand, 0);
+    hand.run_to(7_940);
+    signed(&mut hand, 3, 1);
+    hand.run_to(11_200);
+    prepared(&mut hand, 0);
+    let waits = hand.run_to(12_300);
+    assert!(!waits.iter().any(|effect| effect.contains("Proposal 3")), "{waits:?}");
+    // The first one leaves, and is the head of the second.
+    let late = sealed(&mut hand, 4);
+    assert_eq!(late[0], "publish block 2");
+    assert!(late.iter().any(|effect| effect.starts_with("prepare") && effect.contains("slot 3")), "{late:?}");
+    let then = prepared(&mut hand, 0);
+    assert!(then.iter().any(|effect| effect.ends_with("Proposal 3")), "{then:?}");
+}
+
+#[test]
+fn a_prover_that_never_gets_done_is_why_the_next_block_is_missed() {
+    let local_validators = vec![ValidatorIndex(2), ValidatorIndex(3)];
+    let config = EngineConfig { local_validators, merges_at_a_time: 1, ..EngineConfig::default() };
+    let anchor = anchor(4);
+    let genesis = Made::genesis(&anchor);
+    let mut hand = Hand::with(4_000, anchor, config);
+    hand.import(255, &genesis.child(1, &[]));
+    hand.run_to(7_200);
+    prepared(&mut hand, 0);
+    hand.run_to(7_940);
+    signed(&mut hand, 3, 1);
+    hand.run_to(11_200);
+    prepared(&mut hand, 0);
+    hand.run_to(12_800);
+    assert!(
+        hand.events().iter().any(|event| event.contains("slot: Slot(3), reason: ProverBusy")),
+        "{:?}",
+        hand.events()
+    );
 }
 
 #[test]

@@ -95,8 +95,9 @@ typedef struct lathe_capabilities {
   uint32_t max_children;
   /* Most components that one call of merge takes. A block has up to 8 votes and the proposer. */
   uint32_t max_components;
-  /* Zero. */
-  uint32_t reserved;
+  /* Proofs that can be made at a time, each in a process of its own, without one delaying the other much; 0 stands for
+     1. A library that uses all cores for one proof has one. */
+  uint32_t provers;
   /* Address space that the library needs at most, in bytes, beside what Lathe's process has. An allocation beyond it
      fails. 0 stands for 16 GiB. */
   uint64_t memory_bytes;

@@ -62,7 +62,7 @@ pub(crate) struct Capabilities {
     pub(crate) max_signers: u32,
     pub(crate) max_children: u32,
     pub(crate) max_components: u32,
-    pub(crate) reserved: u32,
+    pub(crate) provers: u32,
     pub(crate) memory_bytes: u64,
 }
 

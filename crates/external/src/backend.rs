@@ -1,13 +1,14 @@
 //! The backend: statements with their keys out, proofs in.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lathe_aggregation::{
-    AggregationError, Backend, Cancellation, Capabilities, Component, Evidence, KeyRole, MAX_COMPONENTS,
-    Message, Registry, Statement, participants_of, position_of,
+    AggregationError, Backend, Cancellation, Capabilities, Component, ComponentSize, Evidence, KeyRole,
+    MAX_COMPONENTS, Message, Registry, Statement, participants_of, position_of,
 };
 use lathe_types::{
     AggregationBits, MAX_ATTESTATIONS_DATA, MultiMessageAggregate, Participation, ProofBytes, Signature,
@@ -18,16 +19,20 @@ use crate::connection::{Start, absolute};
 use crate::error::ExternalError;
 use crate::estimates::{Estimates, Work};
 use crate::message::{self, Answer, Hello, MAX_CHILDREN, Purpose, Request, text};
+use crate::provers::{MAX_PROVERS, Provers, Urgency};
 use crate::supervised::{Incident, Observer, Supervised};
 
 /// Time for a verification, after which the library hangs: a slot, fifty times what leanVM takes.
 const VERIFY_LIMIT: Duration = Duration::from_secs(4);
 /// A proof that takes this many times as long as expected hangs,
 const PATIENCE: u32 = 4;
-/// but none before this: a machine may be busy for a while,
-const SHORTEST_PROOF_LIMIT: Duration = Duration::from_secs(2);
-/// and each after this, four slots, as whatever it was for has passed.
-const LONGEST_PROOF_LIMIT: Duration = Duration::from_secs(16);
+/// but none before this: a machine may be busy for a while, and ending a process costs another set-up,
+const SHORTEST_PROOF_LIMIT: Duration = Duration::from_secs(4);
+/// and each after this, as whatever it was for has passed; also where nothing like it was ever done. A slow proof is
+/// worth more than a process that begins anew.
+const LONGEST_PROOF_LIMIT: Duration = Duration::from_secs(60);
+/// An aggregate waits for a prover as long as this, a slot; a block that is signed as long as a proof may take.
+const AGGREGATE_PATIENCE: Duration = Duration::from_secs(4);
 
 /// What an external backend is made from.
 #[derive(Clone, Debug)]
@@ -44,7 +49,7 @@ pub struct ExternalBackend {
     limits: Limits,
     is_confined: bool,
     verifier: Supervised,
-    prover: Supervised,
+    provers: Provers,
     estimates: Mutex<Estimates>,
 }
 
@@ -57,7 +62,7 @@ struct Limits {
 }
 
 impl ExternalBackend {
-    /// Starts both workers, and fails if the library cannot be used. `observer` is told of everything that happens to a
+    /// Starts all workers, and fails if the library cannot be used. `observer` is told of everything that happens to a
     /// worker later on, on the thread that notices.
     pub fn start(
         options: &Options,
@@ -69,19 +74,28 @@ impl ExternalBackend {
             let start = Start { program: options.program.clone(), library: library.clone(), purpose };
             Supervised::start(start, observer.clone())
         };
-        let (verifier, prover) = std::thread::scope(|scope| {
-            let prover = scope.spawn(|| worker(Purpose::Prove));
-            let verifier = worker(Purpose::Verify);
+        let described = describe(&Start {
+            program: options.program.clone(),
+            library: library.clone(),
+            purpose: Purpose::Describe,
+        })?;
+        let count = usize::try_from(described.provers).unwrap_or(MAX_PROVERS).clamp(1, MAX_PROVERS);
+        let purposes = std::iter::once(Purpose::Verify).chain(std::iter::repeat_n(Purpose::Prove, count));
+        let workers = std::thread::scope(|scope| {
+            let starting: Vec<_> = purposes.map(|purpose| scope.spawn(move || worker(purpose))).collect();
             let gone = |_| Err(ExternalError::NotStarted("its thread panicked".into()));
-            (verifier, prover.join().unwrap_or_else(gone))
-        });
-        let ((verifier, hello), (prover, other)) = (verifier?, prover?);
-        if hello != other {
-            return Err(ExternalError::NotStarted("the two workers loaded different libraries".into()));
+            let started = starting.into_iter().map(|starting| starting.join().unwrap_or_else(gone));
+            started.collect::<Result<Vec<_>, _>>()
+        })?;
+        if workers.iter().any(|(_, hello)| *hello != described) {
+            return Err(ExternalError::NotStarted("the workers loaded different libraries".into()));
         }
-        let (id, limits) = (id_of(&hello), Limits::of(&hello));
-        let is_confined = hello.is_confined;
-        Ok(Self { id, limits, is_confined, verifier, prover, estimates: Mutex::default() })
+        let mut workers = workers.into_iter().map(|(worker, _)| worker);
+        let verifier = workers.next().ok_or(ExternalError::Closed)?;
+        let provers = Provers::new(workers.collect());
+        let (id, limits) = (id_of(&described), Limits::of(&described));
+        let is_confined = described.is_confined;
+        Ok(Self { id, limits, is_confined, verifier, provers, estimates: Mutex::default() })
     }
 
     /// Whether the system keeps the library from the files of the node.
@@ -92,45 +106,57 @@ impl ExternalBackend {
     /// What [`Backend::id`] is going to be, for whoever makes a network and proves nothing.
     pub fn identify(options: &Options) -> Result<String, ExternalError> {
         let (program, library) = (options.program.clone(), absolute(&options.library)?);
-        let start = Start { program, library, purpose: Purpose::Verify };
-        let (_, hello) = crate::connection::Connection::open(&start, || true)?;
-        Ok(id_of(&hello))
+        Ok(id_of(&describe(&Start { program, library, purpose: Purpose::Describe })?))
+    }
+
+    /// How long a process of the library takes to be ready, measured by starting one.
+    pub fn time_set_up(options: &Options) -> Result<Duration, ExternalError> {
+        let (program, library) = (options.program.clone(), absolute(&options.library)?);
+        let started = Instant::now();
+        describe(&Start { program, library, purpose: Purpose::Verify })?;
+        Ok(started.elapsed())
     }
 
     fn estimates(&self) -> MutexGuard<'_, Estimates> {
         self.estimates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn verify(&self, request: &Request) -> Result<(), AggregationError> {
-        let answer = self.verifier.call(request, VERIFY_LIMIT, &Cancellation::default());
-        match answer.map_err(unavailable)? {
-            Answer::Done(_) => Ok(()),
+    /// How long it took, waiting aside.
+    fn verify(&self, request: &Request) -> Result<Duration, AggregationError> {
+        let called = self.verifier.call(request, VERIFY_LIMIT, &Cancellation::default());
+        let (answer, took) = called.map_err(unavailable)?;
+        match answer {
+            Answer::Done(_) => Ok(took),
             Answer::Invalid(_) => Err(AggregationError::InvalidProof),
             other => Err(refused(other)),
         }
     }
 
-    /// Has a proof made and, by the other process, checked.
+    /// Has a proof made and, by another process, checked. Learns how long both took, but not how long they waited.
     fn prove(
         &self,
+        work: Work,
+        urgency: Urgency,
         request: &Request,
-        limit: Duration,
         cancellation: &Cancellation,
         check: impl FnOnce(&[u8]) -> Request,
     ) -> Result<ProofBytes, AggregationError> {
-        let answer = self.prover.call(request, limit, cancellation).map_err(|error| match error {
+        let failed = |error| match error {
             ExternalError::Cancelled => AggregationError::Cancelled,
             error => unavailable(error),
-        })?;
+        };
+        let patience = if urgency == Urgency::Block { LONGEST_PROOF_LIMIT } else { AGGREGATE_PATIENCE };
+        let prover = self.provers.lease(urgency, patience, cancellation).map_err(failed)?;
+        let (answer, took) = prover.call(request, self.limit(work), cancellation).map_err(failed)?;
         let bytes = match answer {
             Answer::Done(bytes) => bytes,
             // What it was to be made from was verified, so this blames nobody.
             other => return Err(refused(other)),
         };
         match self.verify(&check(&bytes)) {
-            Ok(()) => {}
+            Ok(checked) => self.estimates().learn(work, took + checked, Instant::now()),
             Err(error) if error.is_verdict() => {
-                let error = self.prover.distrust("a new proof does not verify");
+                let error = prover.distrust("a new proof does not verify");
                 return Err(unavailable(error));
             }
             Err(error) => return Err(error),
@@ -145,23 +171,11 @@ impl ExternalBackend {
         })
     }
 
-    fn timed<T>(
-        &self,
-        work: Work,
-        make: impl FnOnce(Duration) -> Result<T, AggregationError>,
-    ) -> Result<T, AggregationError> {
-        let (limit, started) = (self.limit(work), Instant::now());
-        let made = make(limit)?;
-        let now = Instant::now();
-        self.estimates().learn(work, now - started, now);
-        Ok(made)
-    }
-
     /// Folds signatures by keys of `role`, and children, which are by attestation keys.
     fn fold(
         &self,
         registry: &Registry,
-        role: KeyRole,
+        (role, urgency): (KeyRole, Urgency),
         children: &[&SingleMessageAggregate],
         raw: &[(ValidatorIndex, Signature)],
         message: Message,
@@ -200,33 +214,31 @@ impl ExternalBackend {
         let statement = statement(registry, role, participants.indices(), message)?;
         let check =
             |bytes: &[u8]| Request::VerifySingle(message::Evidence { statement, bytes: bytes.to_vec() });
-        let proof = self.timed(work, |limit| self.prove(&request, limit, cancellation, check))?;
+        let proof = self.prove(work, urgency, &request, cancellation, check)?;
         Ok(SingleMessageAggregate { participants, proof })
     }
 
-    fn merge_proofs(
+    /// Every component as a proof. Signatures are folded, those of several components at the same time.
+    fn as_proofs<'a>(
         &self,
         registry: &Registry,
-        components: &[Component<'_>],
-        limit: Duration,
+        components: &[Component<'a>],
         cancellation: &Cancellation,
-    ) -> Result<MultiMessageAggregate, AggregationError> {
-        let mut evidences = Vec::with_capacity(components.len());
-        for Component { message, role, evidence: shown } in components {
-            let made;
-            let proof = match shown {
-                Evidence::Proof(proof) => proof,
-                Evidence::Signatures(held) => {
-                    made = self.fold(registry, *role, &[], held, *message, cancellation)?;
-                    &made
-                }
-            };
-            evidences.push(evidence(registry, *role, proof, *message)?);
-        }
-        let statements = evidences.iter().map(|evidence| evidence.statement.clone()).collect();
-        let check = |proof: &[u8]| Request::VerifyMulti(message::Multi { statements, proof: proof.to_vec() });
-        let proof = self.prove(&Request::Merge(evidences), limit, cancellation, check)?;
-        Ok(MultiMessageAggregate { proof })
+    ) -> Result<Vec<Cow<'a, SingleMessageAggregate>>, AggregationError> {
+        let fold = |component: &Component<'a>| match component.evidence {
+            Evidence::Proof(proof) => Ok(Cow::Borrowed(proof)),
+            Evidence::Signatures(held) => {
+                let for_block = (component.role, Urgency::Block);
+                let made = self.fold(registry, for_block, &[], held, component.message, cancellation);
+                made.map(Cow::Owned)
+            }
+        };
+        std::thread::scope(|scope| {
+            let folding: Vec<_> =
+                components.iter().map(|component| scope.spawn(move || fold(component))).collect();
+            let gone = |_| Err(AggregationError::Unavailable("a thread of it panicked".into()));
+            folding.into_iter().map(|folding| folding.join().unwrap_or_else(gone)).collect()
+        })
     }
 }
 
@@ -243,6 +255,9 @@ impl Backend for ExternalBackend {
             prove_beyond: None,
             trims: false,
             merges_freely: false,
+            merges_signatures: true,
+            provers: self.provers.count(),
+            splits: true,
         }
     }
 
@@ -250,8 +265,21 @@ impl Backend for ExternalBackend {
         self.estimates().expected(Work::Aggregate { raw: n_raw, children }, Instant::now())
     }
 
-    fn estimate_merge(&self, components: usize) -> Duration {
-        self.estimates().expected(Work::Merge { components }, Instant::now())
+    fn estimate_merge(&self, components: &[ComponentSize]) -> Duration {
+        let (estimates, now) = (self.estimates(), Instant::now());
+        let mut folds: Vec<Duration> = components
+            .iter()
+            .filter_map(|component| match component {
+                ComponentSize::Proof => None,
+                ComponentSize::Signatures(raw) => {
+                    Some(estimates.expected(Work::Aggregate { raw: *raw, children: 0 }, now))
+                }
+            })
+            .collect();
+        folds.sort_unstable_by_key(|fold| std::cmp::Reverse(*fold));
+        // As many at a time as there are provers; each round takes as long as its longest.
+        let folding: Duration = folds.iter().step_by(self.provers.count().max(1)).sum();
+        folding + estimates.expected(Work::Merge { components: components.len() }, now)
     }
 
     fn aggregate(
@@ -262,7 +290,7 @@ impl Backend for ExternalBackend {
         message: Message,
         cancellation: &Cancellation,
     ) -> Result<SingleMessageAggregate, AggregationError> {
-        self.fold(registry, KeyRole::Attestation, children, raw, message, cancellation)
+        self.fold(registry, (KeyRole::Attestation, Urgency::Votes), children, raw, message, cancellation)
     }
 
     fn verify_single(
@@ -271,7 +299,8 @@ impl Backend for ExternalBackend {
         aggregate: &SingleMessageAggregate,
         message: Message,
     ) -> Result<(), AggregationError> {
-        self.verify(&Request::VerifySingle(evidence(registry, KeyRole::Attestation, aggregate, message)?))
+        let claim = evidence(registry, KeyRole::Attestation, aggregate, message)?;
+        self.verify(&Request::VerifySingle(claim)).map(drop)
     }
 
     fn merge(
@@ -284,9 +313,15 @@ impl Backend for ExternalBackend {
         if found == 0 || found > expected {
             return Err(AggregationError::WrongComponentCount { expected, found });
         }
-        self.timed(Work::Merge { components: found }, |limit| {
-            self.merge_proofs(registry, components, limit, cancellation)
-        })
+        let proofs = self.as_proofs(registry, components, cancellation)?;
+        let evidences = components.iter().zip(&proofs);
+        let evidences = evidences.map(|(it, proof)| evidence(registry, it.role, proof, it.message));
+        let evidences = evidences.collect::<Result<Vec<_>, _>>()?;
+        let statements = evidences.iter().map(|evidence| evidence.statement.clone()).collect();
+        let check = |proof: &[u8]| Request::VerifyMulti(message::Multi { statements, proof: proof.to_vec() });
+        let work = Work::Merge { components: found };
+        let proof = self.prove(work, Urgency::Block, &Request::Merge(evidences), cancellation, check)?;
+        Ok(MultiMessageAggregate { proof })
     }
 
     fn verify_multi(
@@ -295,7 +330,7 @@ impl Backend for ExternalBackend {
         statements: &[Statement],
         proof: &MultiMessageAggregate,
     ) -> Result<(), AggregationError> {
-        self.verify(&Request::VerifyMulti(multi(registry, statements, proof)?))
+        self.verify(&Request::VerifyMulti(multi(registry, statements, proof)?)).map(drop)
     }
 
     fn split(
@@ -311,8 +346,7 @@ impl Backend for ExternalBackend {
         let check =
             |bytes: &[u8]| Request::VerifySingle(message::Evidence { statement, bytes: bytes.to_vec() });
         let request = Request::Split(message::Split { multi, index: index as u64 });
-        let proof =
-            self.timed(Work::Split, |limit| self.prove(&request, limit, &Cancellation::default(), check))?;
+        let proof = self.prove(Work::Split, Urgency::Votes, &request, &Cancellation::default(), check)?;
         Ok(SingleMessageAggregate { participants: statements[index].participants.clone(), proof })
     }
 
@@ -335,6 +369,12 @@ impl Limits {
             components: at_most(hello.max_components, MAX_COMPONENTS),
         }
     }
+}
+
+/// What the library says of itself, without setting it up.
+fn describe(start: &Start) -> Result<Hello, ExternalError> {
+    let (_, hello) = crate::connection::Connection::open(start, || true)?;
+    Ok(hello)
 }
 
 fn id_of(hello: &Hello) -> String {

@@ -51,16 +51,23 @@ impl Estimates {
     }
 
     /// How long it is going to take, if anything like it was ever done: as the nearest larger size did, else as the
-    /// nearest smaller.
+    /// nearest smaller, a merge longer in proportion.
     pub(crate) fn known(&self, work: Work, now: Instant) -> Option<Duration> {
         let (kind, size) = work.size();
         let larger = self.0.range((kind, size)..=(kind, usize::MAX)).next();
-        let (_, estimate) = larger.or_else(|| self.0.range((kind, 0)..(kind, size)).next_back())?;
-        match kind {
-            // No merge is forbidden because of its estimate, so it has no reason to fade.
-            Kind::Merge => Some(estimate.value),
-            Kind::Aggregate | Kind::Split => Some(estimate.faded(now)),
-        }
+        let (estimate, of_size) = match larger {
+            Some((_, estimate)) => (estimate, size),
+            None => {
+                let ((_, smaller), estimate) = self.0.range((kind, 0)..(kind, size)).next_back()?;
+                (estimate, *smaller)
+            }
+        };
+        Some(match kind {
+            // No merge is forbidden because of its estimate, so it has no reason to fade. Each component costs.
+            Kind::Merge => estimate.value.mul_f64(size as f64 / of_size.max(1) as f64),
+            // Signatures are cheap beside what any proof costs.
+            Kind::Aggregate | Kind::Split => estimate.faded(now),
+        })
     }
 
     /// As [`Self::known`], with a guess for what is not.
@@ -126,7 +133,8 @@ mod tests {
             "a child is as 64 signatures"
         );
         estimates.learn(Work::Merge { components: 3 }, ms(700), now);
-        assert_eq!(estimates.expected(Work::Merge { components: 9 }, now), ms(700));
+        assert_eq!(estimates.expected(Work::Merge { components: 9 }, now), ms(2_100));
+        assert_eq!(estimates.expected(Work::Merge { components: 1 }, now), ms(700));
         assert_eq!(estimates.known(Work::Split, now), None, "each kind for itself");
     }
 

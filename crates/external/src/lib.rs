@@ -10,7 +10,8 @@
 //!                 \- Supervised (prove)  -- socket -- process `aggregation-worker` -- library
 //! ```
 //!
-//! Two processes, because a merge takes seconds, and gossip is verified meanwhile.
+//! At least two processes, because a merge takes seconds, and gossip is verified meanwhile. A library that gains by it
+//! gets more that prove.
 
 mod abi;
 mod backend;
@@ -20,6 +21,7 @@ mod estimates;
 mod isolation;
 mod library;
 mod message;
+mod provers;
 mod supervised;
 mod worker;
 

@@ -73,20 +73,18 @@ impl Library {
             max_signers: 0,
             max_children: 0,
             max_components: 0,
-            reserved: 0,
+            provers: 0,
             memory_bytes: 0,
         };
         // SAFETY: the pointer is to a whole structure of the header's layout, which lives across the call.
         unsafe { (self.capabilities)(&raw mut found) };
-        if found.reserved != 0 {
-            return Err(ExternalError::Capabilities("reserved field is not zero"));
-        }
         let hello = Hello {
             name: terminated(&found.name),
             version: terminated(&found.version),
             max_signers: found.max_signers,
             max_children: found.max_children,
             max_components: found.max_components,
+            provers: found.provers.max(1),
             memory_bytes: found.memory_bytes,
             is_confined: false,
         };

@@ -31,6 +31,8 @@ pub enum Purpose {
     Verify,
     /// Making them.
     Prove,
+    /// Saying what the library is: nothing is set up.
+    Describe,
 }
 
 impl Purpose {
@@ -39,6 +41,7 @@ impl Purpose {
         match self {
             Self::Verify => 1,
             Self::Prove => 2,
+            Self::Describe => 0,
         }
     }
 
@@ -47,6 +50,7 @@ impl Purpose {
         match self {
             Self::Verify => "verify",
             Self::Prove => "prove",
+            Self::Describe => "describe",
         }
     }
 }
@@ -55,8 +59,9 @@ impl std::str::FromStr for Purpose {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let known = [Self::Verify, Self::Prove].into_iter().find(|purpose| purpose.name() == text);
-        known.ok_or_else(|| "a worker is for verify or prove".into())
+        let known =
+            [Self::Verify, Self::Prove, Self::Describe].into_iter().find(|purpose| purpose.name() == text);
+        known.ok_or_else(|| "a worker is for verify, prove or describe".into())
     }
 }
 
@@ -112,6 +117,8 @@ pub(crate) struct Hello {
     pub(crate) max_signers: u32,
     pub(crate) max_children: u32,
     pub(crate) max_components: u32,
+    /// Proofs at a time, each in a process of its own.
+    pub(crate) provers: u32,
     pub(crate) memory_bytes: u64,
     /// Whether the files of the node are out of the library's reach; said by the worker, not by the library.
     pub(crate) is_confined: bool,
@@ -210,6 +217,7 @@ mod tests {
             max_signers: 1,
             max_children: 0,
             max_components: 1,
+            provers: 1,
             memory_bytes: 0,
             is_confined: true,
         }

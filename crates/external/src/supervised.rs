@@ -115,16 +115,17 @@ impl Supervised {
         Ok((Self { shared, keeper: Some(keeper) }, hello))
     }
 
-    /// Calls the library. `limit` holds for waiting until the worker is free or there again, and once more for the
-    /// call.
+    /// Calls the library, and says how long it worked. `limit` holds for the call, and as much of it again for waiting
+    /// until the worker is free or there again.
     pub(crate) fn call(
         &self,
         request: &Request,
         limit: Duration,
         cancellation: &Cancellation,
-    ) -> Result<Answer, ExternalError> {
+    ) -> Result<(Answer, Duration), ExternalError> {
         let wanted = || cancellation.check().is_ok();
         let mut connection = self.shared.take(limit, wanted)?;
+        let started = Instant::now();
         match connection.exchange(request, limit, wanted) {
             Ok(Answer::Garbage(what)) => {
                 Err(self.shared.lose(connection, ExternalError::Garbage(text(&what))))
@@ -133,11 +134,17 @@ impl Supervised {
                 Err(self.shared.lose(connection, ExternalError::Message("a greeting for an answer".into())))
             }
             Ok(answer) => {
+                let took = started.elapsed();
                 self.shared.give_back(connection);
-                Ok(answer)
+                Ok((answer, took))
             }
             Err(error) => Err(self.shared.lose(connection, error)),
         }
+    }
+
+    /// Whether it has nothing to do and could begin at once.
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(*self.shared.lock(), Stage::Idle(_))
     }
 
     /// Ends the worker because of what it made; it is started again.

@@ -57,7 +57,9 @@ fn set_up(path: &Path, purpose: Purpose) -> Result<(Library, Hello), ExternalErr
         bytes => bytes,
     };
     limit(Resource::AS, memory.saturating_add(OWN_MEMORY_BYTES))?;
-    library.init(purpose)?;
+    if purpose != Purpose::Describe {
+        library.init(purpose)?;
+    }
     Ok((library, hello))
 }
 

@@ -7,8 +7,8 @@ mod support;
 use std::time::Duration;
 
 use lathe_aggregation::{
-    AggregationError as Error, Backend as _, Cancellation, Capabilities, Component, Evidence, KeyRole,
-    Message,
+    AggregationError as Error, Backend as _, Cancellation, Capabilities, Component, ComponentSize, Evidence,
+    KeyRole, Message,
 };
 use lathe_external::{ExternalBackend, ExternalError, Options};
 use lathe_types::{MultiMessageAggregate, ProofBytes, Root, SingleMessageAggregate, Slot, ValidatorIndex};
@@ -29,6 +29,9 @@ fn the_library_names_itself_and_says_what_it_can_do() {
             max_block_votes: 8 * 4_096,
             prove_beyond: None,
             trims: false,
+            merges_signatures: true,
+            provers: 1,
+            splits: true,
             merges_freely: false
         }
     );
@@ -139,11 +142,12 @@ fn no_more_children_than_the_library_takes() {
 fn estimates_are_learned_from_what_was_done() {
     let world = world();
     assert_eq!(world.backend.estimate(1, 0), Duration::from_secs(1), "a guess");
-    assert_eq!(world.backend.estimate_merge(2), Duration::from_secs(1), "a guess");
+    let block = [ComponentSize::Proof, ComponentSize::Signatures(1)];
+    assert_eq!(world.backend.estimate_merge(&block), Duration::from_secs(2), "two guesses: fold, merge");
     world.behave("merge slow300");
     let vote = world.fold(&[], &[1, 4]).unwrap();
     world.seal(&vote, &Cancellation::default()).unwrap();
-    assert!(world.backend.estimate_merge(2) >= Duration::from_millis(300));
+    assert!(world.backend.estimate_merge(&block) >= Duration::from_millis(300));
     let fold = world.backend.estimate(2, 0);
     assert!(fold < Duration::from_secs(1), "{fold:?} for a moment's work");
 }

@@ -60,6 +60,11 @@ pub trait ProofWork {
         usize::MAX
     }
 
+    /// Data that a block's proof has time for.
+    fn data_limit(&self) -> DataLimit {
+        DataLimit { in_time: usize::MAX, worth_being_late: Worth::Justifying }
+    }
+
     /// Votes beyond which a block is better off with [`Room::Whole`] proofs than with votes one by one.
     fn whole_beyond(&self) -> usize {
         usize::MAX
@@ -84,6 +89,24 @@ pub trait ProofWork {
         proof: &SingleMessageAggregate,
         keep: &AggregationBits,
     ) -> Option<SingleMessageAggregate>;
+}
+
+/// How many data a block's proof has time for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataLimit {
+    /// As many are proved in time.
+    pub in_time: usize,
+    /// What one data has to be for the block to be late for it, if none is proved in time.
+    pub worth_being_late: Worth,
+}
+
+/// What a block may be late for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worth {
+    /// Votes that justify their target: without them the chain would grow and never be final.
+    Justifying,
+    /// Any votes: the block is late anyway.
+    Any,
 }
 
 /// The room that a proof takes in a block.
@@ -111,8 +134,8 @@ pub fn build_block(inputs: BlockInputs<'_>, work: &mut impl ProofWork) -> Result
     let builder = Builder { inputs, advanced, candidates: sort_out(inputs, work) };
 
     // Select in rounds, then bring each data down to one proof that the block has room for.
-    let chosen = builder.select()?;
     let num_validators = inputs.parent_state.validators.len();
+    let chosen = within(builder.select()?, work.data_limit(), num_validators);
     let budget = Budget { votes: work.vote_budget(), whole_beyond: work.whole_beyond() };
     let allotted = allot(&chosen, budget, num_validators);
     let mut failures = 0;
@@ -180,6 +203,29 @@ fn sort_out(inputs: BlockInputs<'_>, work: &impl ProofWork) -> Vec<Chosen> {
             Chosen { data: *data, proofs: selection.proofs, whole, voters, counted }
         })
         .collect()
+}
+
+/// Those of the chosen data that there is time for, in their order: first those that justify their targets, as later
+/// ones may build on them; then those that bring the most new votes.
+fn within(chosen: Vec<Chosen>, limit: DataLimit, num_validators: usize) -> Vec<Chosen> {
+    let justifies: Vec<bool> = chosen.iter().map(|chosen| chosen.justifies(num_validators)).collect();
+    let worth_it = match limit.worth_being_late {
+        Worth::Justifying => justifies.contains(&true),
+        Worth::Any => true,
+    };
+    let room = limit.in_time.max(usize::from(worth_it));
+    if chosen.len() <= room {
+        return chosen;
+    }
+    let mut order: Vec<usize> = (0..chosen.len()).collect();
+    order.sort_by_key(|index| {
+        let chosen = &chosen[*index];
+        let rank = if justifies[*index] { usize::MAX } else { chosen.voters.count_beyond(&chosen.counted) };
+        std::cmp::Reverse(rank)
+    });
+    order.truncate(room);
+    let kept = chosen.into_iter().enumerate().filter(|(index, _)| order.contains(index));
+    kept.map(|(_, chosen)| chosen).collect()
 }
 
 /// One proof over exactly the voters of the share, or as many of them as the proof system manages.

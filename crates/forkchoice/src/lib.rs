@@ -30,7 +30,9 @@ mod validation;
 mod votes;
 
 pub use aggregation::{AggregationJob, Prove};
-pub use block_production::{BlockInputs, BuiltBlock, ProofWork, Room, attach_payload, build_block};
+pub use block_production::{
+    BlockInputs, BuiltBlock, DataLimit, ProofWork, Room, Worth, attach_payload, build_block,
+};
 pub use coverage::{Selection, ValidatorSet, select_proofs_for_coverage};
 pub use execution::{ExecutionHashes, Invalidated};
 pub use payload::{Payload, PayloadStatus};

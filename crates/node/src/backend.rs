@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lathe_aggregation::{
     Backend, FORMAT_VERSION, RAW_BACKEND_ID, RawBackend, STARK_BACKEND_ID, SchemeVerifier, SignatureBackend,
@@ -68,6 +69,14 @@ impl AggregationBackend {
             Self::Raw => Ok(RAW_BACKEND_ID.into()),
             Self::Stark => Ok(STARK_BACKEND_ID.into()),
             Self::External(library) => Ok(ExternalBackend::identify(&options(library)?)?.into()),
+        }
+    }
+
+    /// How long one of its processes takes to be ready; each node has at least two.
+    pub fn set_up_time(&self) -> Result<Duration, ExternalError> {
+        match self {
+            Self::Raw | Self::Stark => Ok(Duration::ZERO),
+            Self::External(library) => ExternalBackend::time_set_up(&options(library)?),
         }
     }
 

@@ -41,6 +41,8 @@ fn other_block(seed: u64, block: &SignedBlock, node: &Machine) -> Option<Publica
         parent_state: parent_state.clone(),
         known_block_roots: HashSet::new(),
         candidates: Vec::new(),
+        singles: Vec::new(),
+        merge_within_ms: u64::MAX,
     };
     let prepare = Task::Prepare(Arc::new(request), Millis(i64::MAX));
     let Input::Prepared { mut prepared, .. } = perform(&node.kit, JobId(0), &prepare).answer else {

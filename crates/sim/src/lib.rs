@@ -8,6 +8,7 @@
 //! heals, and the network must finalize. A violated invariant ends the run with the command that replays it.
 
 mod byzantine;
+mod costs;
 mod execution;
 mod faults;
 pub mod invariants;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 
 use lathe_types::{Checkpoint, Slot};
 
+pub use costs::ProofCosts;
 pub use execution::ExecutionTrouble;
 pub use faults::{Coverage, DriverFaults, Fault};
 pub use network::{Links, NodeId, Partition};

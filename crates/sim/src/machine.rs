@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use lathe_aggregation::RawBackend;
+use lathe_aggregation::{Backend, RawBackend};
 use lathe_driver::{GenesisBlock, Kit, Persist, Pool, Task, Timeline, resume, to_micros, to_millis};
 use lathe_engine::{
     Engine, EngineConfig, Input, JobId, KeyRole, MessageId, Millis, PreparedBlock, SignRequest,
@@ -12,6 +12,7 @@ use lathe_ledger::{KeyId, Ledger, Terms};
 use lathe_storage::{Database, FaultyDb, FaultyDisk};
 use lathe_types::{Root, SignedBlock, Slot, SubnetId, ValidatorIndex};
 
+use crate::costs::{ProofCosts, SlowBackend};
 use crate::execution::ExecutionClient;
 use crate::keys::Scheme;
 use crate::medium::LedgerFile;
@@ -55,6 +56,8 @@ pub(crate) struct Running {
     clock: Timeline,
     pub(crate) pool: Pool<(JobId, Task)>,
     pub(crate) idle_threads: usize,
+    /// When each prover of an external proof system is done with what it has.
+    pub(crate) provers_free_at: Vec<i64>,
     pub(crate) is_proving: bool,
     /// Answers that are known at once: a refusal at somebody's door.
     pub(crate) immediate: VecDeque<Input>,
@@ -71,9 +74,18 @@ pub(crate) struct Running {
 }
 
 impl Machine {
-    pub(crate) fn new(id: NodeId, validators: Vec<ValidatorIndex>, is_aggregator: bool) -> Self {
+    pub(crate) fn new(
+        id: NodeId,
+        validators: Vec<ValidatorIndex>,
+        is_aggregator: bool,
+        proofs: Option<ProofCosts>,
+    ) -> Self {
         let scheme = Scheme::default();
-        let backend = Arc::new(RawBackend::new(scheme.clone()));
+        let raw = RawBackend::new(scheme.clone());
+        let backend: Arc<dyn Backend> = match proofs {
+            None => Arc::new(raw),
+            Some(costs) => Arc::new(SlowBackend { raw, costs }),
+        };
         let kit = Kit::new(backend, Arc::new(scheme.clone()));
         let config = kit.configure(EngineConfig {
             local_validators: validators,
@@ -123,7 +135,8 @@ impl Machine {
             ledger,
             clock,
             pool: Pool::new(self.kit.max_proving()),
-            idle_threads: THREADS,
+            idle_threads: self.threads(),
+            provers_free_at: vec![i64::MIN; self.provers()],
             is_proving: false,
             immediate: VecDeque::new(),
             unwritten: VecDeque::new(),
@@ -135,6 +148,17 @@ impl Machine {
             under_judgement: BTreeMap::new(),
         });
         Ok(())
+    }
+
+    /// Provers of an external proof system.
+    fn provers(&self) -> usize {
+        let capabilities = self.kit.backend.capabilities();
+        if capabilities.merges_freely { 0 } else { capabilities.provers }
+    }
+
+    /// As many as have work, and those that wait for provers: for each an aggregation, a preparation and a seal.
+    fn threads(&self) -> usize {
+        THREADS + if self.provers() == 0 { 0 } else { self.provers() + 2 }
     }
 
     fn timeline(&self, now: i64) -> Timeline {

@@ -6,6 +6,7 @@ use lathe_types::Slot;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::costs::ProofCosts;
 use crate::execution::ExecutionTrouble;
 use crate::faults::DriverFaults;
 use crate::network::{Links, NodeId, Partition};
@@ -126,6 +127,8 @@ pub struct Scenario {
     pub drivers: DriverFaults,
     /// The execution layer, if the chain is paired with one.
     pub execution: Option<ExecutionPlan>,
+    /// What proofs cost, if they are those of an external system.
+    pub proofs: Option<ProofCosts>,
     /// A bug put back in.
     pub sabotage: Option<Sabotage>,
 }
@@ -171,6 +174,7 @@ impl Scenario {
             clock_steps: Vec::new(),
             drivers: DriverFaults::default(),
             execution: None,
+            proofs: None,
             sabotage: None,
         }
     }

@@ -171,7 +171,7 @@ impl<'a> World<'a> {
             let ours = |validator: &u64| *validator % self.scenario.nodes as u64 == *owner as u64;
             let validators = (0..self.scenario.validators).filter(ours).map(ValidatorIndex).collect();
             let is_aggregator = self.scenario.aggregators.contains(owner);
-            let mut node = Machine::new(id, validators, is_aggregator);
+            let mut node = Machine::new(id, validators, is_aggregator, self.scenario.proofs);
             node.behaviour = self.scenario.byzantine.get(owner).copied();
             node.execution = self.scenario.execution.as_ref().map(|plan| {
                 let byzantine = node.behaviour == Some(Behaviour::BadPayload);

@@ -279,7 +279,7 @@ fn conclude(summary: &Summary, file: Option<&Path>) -> eyre::Result<()> {
     }
     say(&format!(
         "{} of {} slots with a block, participation {}, justified {} and finalized {} slots behind the head at most; block \
-         proofs: {} raw, {} stark, {} mixed",
+         proofs: {} raw, {} stark, {} mixed, {} external",
         summary.slots_with_block,
         summary.slots,
         summary.participation,
@@ -288,6 +288,7 @@ fn conclude(summary: &Summary, file: Option<&Path>) -> eyre::Result<()> {
         summary.block_proofs.raw,
         summary.block_proofs.stark,
         summary.block_proofs.mixed,
+        summary.block_proofs.external,
     ));
     if let Some(execution) = &summary.execution {
         say(&execution.to_string());

@@ -19,6 +19,8 @@ use crate::progress::KeyProgress;
 /// From the end of key generation to genesis: every node has to start and to join its meshes, which takes about two
 /// heartbeats of 700 ms.
 const GENESIS_DELAY: Duration = Duration::from_secs(6);
+/// Processes of an external proof system that a node waits for: one that verifies and one that proves.
+const PROCESSES_PER_NODE: u32 = 2;
 /// Attempts at finding a run of free ports, and the distance between them.
 const PORT_ATTEMPTS: u16 = 40;
 const PORT_STRIDE: u16 = 100;
@@ -43,13 +45,14 @@ pub fn prepare(dir: &Path, plan: NetworkPlan, backend: &AggregationBackend) -> e
     }
     backend.check(plan.signature_scheme)?;
     let plan = with_free_ports(plan)?;
+    let delay = GENESIS_DELAY + set_up_time(backend, plan.nodes)?;
     let backend = backend.id()?;
     let progress = KeyProgress::new();
     let environment = Environment {
         node_record: &crate::genesis::node_record,
         fork_digest: &|genesis| Some(AggregationBackend::fork_digest(&backend, genesis)),
         genesis_time: &|| {
-            (SystemTime::now() + GENESIS_DELAY).duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+            (SystemTime::now() + delay).duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
         },
         progress: &|done, total| progress.set(done, total),
         unfinished: &crate::signals::unfinished,
@@ -57,6 +60,14 @@ pub fn prepare(dir: &Path, plan: NetworkPlan, backend: &AggregationBackend) -> e
     create_network(dir, &plan, &environment)?;
     progress.finish();
     open(dir)
+}
+
+/// Time that the proof systems of so many nodes need to be ready, all on this machine.
+fn set_up_time(backend: &AggregationBackend, nodes: usize) -> eyre::Result<Duration> {
+    let each = backend.set_up_time()?;
+    let processes = PROCESSES_PER_NODE * u32::try_from(nodes).wrap_err("--nodes: too many")?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(each * processes.div_ceil(u32::try_from(cores).unwrap_or(1).max(1)))
 }
 
 fn open(dir: &Path) -> eyre::Result<Network> {

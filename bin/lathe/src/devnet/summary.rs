@@ -189,7 +189,7 @@ impl Record {
 
     fn block_proofs(&self) -> BlockProofs {
         let counts = self.latest.iter().flatten().map(|(_, sample)| sample.figures.block_proofs);
-        counts.max_by_key(|counts| counts.raw + counts.stark + counts.mixed).unwrap_or_default()
+        counts.max_by_key(|counts| counts.total()).unwrap_or_default()
     }
 
     fn participation(&self) -> f64 {

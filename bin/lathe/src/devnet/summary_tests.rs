@@ -25,7 +25,7 @@ fn sample(branch: &str, head: u64) -> Sample {
             finalized_slot,
             blocks_seen: head,
             previous_slot_votes: 4 * head,
-            block_proofs: BlockProofs { raw: head.div_ceil(2), stark: 1, mixed: head / 2 },
+            block_proofs: BlockProofs { raw: head.div_ceil(2), stark: 1, mixed: head / 2, external: 0 },
             cpu_seconds: 0.05 * head as f64,
             max_rss_bytes: 64.0 * MIB,
             ..Figures::default()
@@ -52,9 +52,9 @@ fn a_run_as_it_should_be() {
     assert_eq!((summary.slots_with_block, summary.participation), (10, 1.0));
     assert_eq!((summary.justified_lag_slots, summary.finality_lag_slots), (2, 3));
     assert_eq!(summary.seconds_to_first_finalized, Some(26.0));
-    assert_eq!(summary.block_proofs, BlockProofs { raw: 5, stark: 1, mixed: 5 });
+    assert_eq!(summary.block_proofs, BlockProofs { raw: 5, stark: 1, mixed: 5, external: 0 });
     let json = serde_json::to_value(&summary).unwrap();
-    assert_eq!(json["block_proofs"], serde_json::json!({ "raw": 5, "stark": 1, "mixed": 5 }));
+    assert_eq!(json["block_proofs"], serde_json::json!({ "raw": 5, "stark": 1, "mixed": 5, "external": 0 }));
     let node = &summary.nodes[1];
     assert_eq!((node.name.as_str(), node.head_slot, node.finalized_root.as_str()), ("lathe_1", 10, "a7"));
     assert_eq!((node.max_rss_mib, node.cpu_percent), (64.0, 1.25));

@@ -145,6 +145,8 @@ pub struct BlockProofs {
     pub stark: u64,
     /// Proofs, and signatures beside them.
     pub mixed: u64,
+    /// One proof of an external system over everything.
+    pub external: u64,
 }
 
 /// Two percentiles in milliseconds; zero while there is nothing to count.
@@ -154,6 +156,13 @@ pub struct Percentiles {
     pub p50: f64,
     /// All but one in a hundred are below.
     pub p99: f64,
+}
+
+impl BlockProofs {
+    /// Blocks in all.
+    pub const fn total(self) -> u64 {
+        self.raw + self.stark + self.mixed + self.external
+    }
 }
 
 impl Figures {
@@ -181,6 +190,7 @@ impl Figures {
                 raw: blocks_of("raw"),
                 stark: blocks_of("stark"),
                 mixed: blocks_of("mixed"),
+                external: blocks_of("external"),
             },
             missed_duties: scrape.by_label("lathe_missed_duties_total", "reason"),
             max_rss_bytes: number("lathe_process_max_resident_memory_bytes"),
@@ -230,7 +240,7 @@ mod tests {
              lathe_missed_duties_total{duty=\"proposal\",reason=\"late_tick\"} 2\n\
              lathe_block_proofs_total{kind=\"raw\"} 5\nlathe_block_proofs_total{kind=\"mixed\"} 3\n",
         );
-        assert_eq!(figures.block_proofs, BlockProofs { raw: 5, stark: 0, mixed: 3 });
+        assert_eq!(figures.block_proofs, BlockProofs { raw: 5, mixed: 3, ..BlockProofs::default() });
         assert_eq!((figures.head_slot, figures.peers, figures.missed()), (9, 2, 2));
         assert_eq!(figures.block_arrival_ms, Percentiles::default());
     }

@@ -2,12 +2,13 @@
 
 use lathe_types::{
     AggregatedAttestation, AttestationData, Block, BlockBody, Checkpoint, MultiMessageAggregate, ProofBytes,
-    RejectionReason, Root, SignedAggregatedAttestation, SignedBlock, Slot, TreeHash, ValidatorIndex,
+    RejectionReason, Root, SignedAggregatedAttestation, SignedBlock, SingleMessageAggregate, Slot, TreeHash,
+    ValidatorIndex,
 };
 
 use super::{World, bits};
 use crate::{
-    AggregationError as Error, Cancellation, Message, block_statements, seal_block, split_votes,
+    AggregationError as Error, Cancellation, Evidence, Message, block_statements, seal_block, split_votes,
     verify_block, verify_vote,
 };
 
@@ -46,9 +47,15 @@ fn signed(world: &World, block: Block) -> SignedBlock {
     let key = world.registry.get(block.proposer_index.0 as usize).unwrap().proposal_public_key;
     let signature = world.toy.sign(&key, Message { root, slot: block.slot });
     let cancellation = Cancellation::default();
-    let proof =
-        seal_block(&world.backend, &world.registry, (&block, root), &proofs, &signature, &cancellation)
-            .unwrap();
+    let proof = seal_block(
+        &world.backend,
+        &world.registry,
+        (&block, root),
+        &shown(&proofs),
+        &signature,
+        &cancellation,
+    )
+    .unwrap();
     SignedBlock { block, proof }
 }
 
@@ -126,9 +133,20 @@ fn sealing_wants_the_proofs_of_exactly_this_body() {
     let signature = world.vote(0, super::MESSAGE).1;
     let seal = |proofs: &[_]| {
         let target = (&block, Root::ZERO);
-        seal_block(&world.backend, &world.registry, target, proofs, &signature, &Cancellation::default())
+        seal_block(
+            &world.backend,
+            &world.registry,
+            target,
+            &shown(proofs),
+            &signature,
+            &Cancellation::default(),
+        )
     };
     assert_eq!(seal(&[]), Err(Error::WrongComponentCount { expected: 1, found: 0 }));
     assert_eq!(seal(&[world.prove([0], message(&data(3)))]), Err(Error::ParticipantsMismatch));
     assert!(seal(&[world.prove([0, 1], message(&data(3)))]).is_ok());
+}
+
+fn shown(proofs: &[SingleMessageAggregate]) -> Vec<Evidence<'_>> {
+    proofs.iter().map(Evidence::Proof).collect()
 }

@@ -10,9 +10,12 @@ mod groups;
 mod jobs;
 mod persistence;
 mod reports;
+mod singles;
 mod state;
 mod verdicts;
 mod witness;
 
 pub(crate) use jobs::JobKind;
+pub use singles::Singles;
+pub(crate) use singles::is_useful;
 pub(crate) use state::Core;

@@ -15,6 +15,7 @@ use super::foreign::ForeignProofs;
 use super::groups::Groups;
 use super::jobs::{JobKind, Jobs};
 use super::persistence::Persistence;
+use super::singles::KeptVotes;
 use super::verdicts::Verdicts;
 use super::witness::Known;
 use crate::config::EngineConfig;
@@ -48,6 +49,8 @@ pub(crate) struct Core {
     verdicts: Verdicts,
     pub(super) known: Known,
     pub(super) foreign_proofs: ForeignProofs,
+    /// Single votes for blocks of ours.
+    pub(crate) singles: KeptVotes,
     pub(super) coverage: Coverage,
     pub(super) persistence: Persistence,
     observer: Option<Box<dyn Observer>>,
@@ -72,6 +75,7 @@ impl Core {
             verdicts: Verdicts::default(),
             known: Known::default(),
             foreign_proofs: ForeignProofs::default(),
+            singles: KeptVotes::default(),
             coverage: Coverage::default(),
             persistence: Persistence::default(),
             observer: None,

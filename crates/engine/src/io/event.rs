@@ -195,6 +195,8 @@ pub enum MissReason {
     LateTick,
     /// The block was not prepared in time.
     NotPrepared,
+    /// The prover was still busy with an earlier block of ours.
+    ProverBusy,
     /// The signer refused or failed.
     Signer(SignFailure),
     /// A worker refused or failed.

@@ -8,6 +8,8 @@ use lathe_types::{
     SingleMessageAggregate, Slot, State, ValidatorIndex,
 };
 
+use crate::core::Singles;
+
 /// What a worker checks.
 #[derive(Clone, Debug)]
 pub enum VerifyRequest {
@@ -92,6 +94,19 @@ pub struct PrepareRequest {
     pub known_block_roots: HashSet<Root>,
     /// Votes at hand with their proofs.
     pub candidates: Vec<(AttestationData, Vec<Arc<SingleMessageAggregate>>)>,
+    /// Single votes at hand, where the backend can prove them together with the block.
+    pub singles: Singles,
+    /// What the final merge may take, in milliseconds, if the block is to be voted for in its slot.
+    pub merge_within_ms: u64,
+}
+
+/// What shows the votes over one attestation of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VoteEvidence {
+    /// A proof.
+    Proof(SingleMessageAggregate),
+    /// The signatures themselves, ascending by validator.
+    Signatures(Vec<(ValidatorIndex, Signature)>),
 }
 
 /// A finished block that lacks only the proposer's signature; on an execution-paired chain also the payload, and with
@@ -106,8 +121,8 @@ pub struct PreparedBlock {
     pub parent_state: Arc<State>,
     /// State after it.
     pub post_state: Arc<State>,
-    /// One proof per attestation, in body order.
-    pub components: Vec<SingleMessageAggregate>,
+    /// What shows the votes of each attestation, in body order.
+    pub components: Vec<VoteEvidence>,
     /// How long the final merge is going to take, in milliseconds, as far as the worker knows.
     pub merge_ms: u64,
 }

@@ -4,25 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lathe_forkchoice::{Store, ValidatorSet};
-use lathe_types::{AttestationData, Root, SingleMessageAggregate, Slot};
+use lathe_types::{AttestationData, Root, SingleMessageAggregate, TreeHash};
+
+use crate::core::{Singles, is_useful};
 
 /// Votes with the proofs at hand, by data root.
 pub(super) type Candidates = BTreeMap<Root, (AttestationData, Vec<Arc<SingleMessageAggregate>>)>;
 
 /// Votes at hand, pending ones included: they will have been promoted when the block is published.
 pub(super) fn candidates(store: &Store) -> Candidates {
-    let justified = store.head_state().latest_justified.slot;
-    // A target that the head's chain has justified gains nothing; only a vote for genesis itself is still of use,
-    // as the first blocks carry nothing else.
-    let is_useful = |data: &AttestationData| {
-        let at_genesis = data.source.slot == Slot(0) && data.target.slot == Slot(0);
-        (data.target.slot > justified || at_genesis && justified == Slot(0))
-            && store.contains(&data.head.root)
-    };
     let pools = [store.latest_known_aggregated_payloads(), store.latest_new_aggregated_payloads()];
     let mut candidates = Candidates::new();
     for (root, data, proofs) in pools.into_iter().flat_map(|pool| pool.iter()) {
-        if !proofs.is_empty() && is_useful(&data) {
+        if !proofs.is_empty() && is_useful(store, &data) {
             let held = &mut candidates.entry(root).or_insert((data, Vec::new())).1;
             held.extend(proofs.iter().filter(|proof| !held.contains(proof)).cloned().collect::<Vec<_>>());
         }
@@ -34,4 +28,9 @@ pub(super) fn candidates(store: &Store) -> Candidates {
 pub(super) fn voters(candidates: &Candidates) -> BTreeMap<Root, usize> {
     let covered = |proofs: &[_]| ValidatorSet::covered_by(proofs).len();
     candidates.iter().map(|(root, (_, proofs))| (*root, covered(proofs))).collect()
+}
+
+/// How many single votes are at hand for every data.
+pub(super) fn counts(singles: &Singles) -> BTreeMap<Root, usize> {
+    singles.iter().map(|(data, votes)| (data.tree_hash_root(), votes.len())).collect()
 }

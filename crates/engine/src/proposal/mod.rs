@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The sign lead grows by what the final merge is going to take. Where that is longer than interval 4, all of it begins
-//! earlier.
+//! earlier; where it is longer than there is time, the block leaves late ([`signed`]).
 //!
 //! On an execution-paired chain the payload is added when the block is signed ([`building`]).
 //!
@@ -19,27 +19,30 @@
 mod building;
 mod candidates;
 mod proving;
+mod signed;
 mod timing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lathe_types::{
-    AttestationData, ExecutionBody, MultiMessageAggregate, Root, Signature, SignedBlock,
-    SingleMessageAggregate, Slot, ValidatorIndex,
+    AttestationData, ExecutionBody, MultiMessageAggregate, Root, Signature, SingleMessageAggregate, Slot,
+    ValidatorIndex,
 };
 
 use crate::config::EngineConfig;
-use crate::core::{Core, JobKind};
+use crate::core::{Core, JobKind, Singles};
 use crate::execution::Execution;
 use crate::io::{
-    Duty, Effect, JobFailure, JobId, KeyRole, Millis, MissReason, PayloadFailure, PrepareRequest,
-    PreparedBlock, SignFailure, SignRequest,
+    Duty, Effect, JobFailure, JobId, Millis, MissReason, PayloadFailure, PrepareRequest, PreparedBlock,
+    SignFailure,
 };
 use building::Payload;
-use candidates::{Candidates, candidates, voters};
+use candidates::{Candidates, candidates, counts, voters};
 use proving::Proving;
-use timing::{MergeTime, too_late_to_sign};
+pub(crate) use signed::FinishedBlock;
+use signed::SignedProposals;
+use timing::{MergeTime, merge_within_ms, too_late_to_sign};
 
 /// Votes alone are no reason to prepare again this shortly before signing: a second preparation that comes late would
 /// cost more than the votes bring, and they will be in the next block.
@@ -53,23 +56,16 @@ struct Basis {
     parent: Root,
     /// Voters for every data that may be included, by data root.
     votes: BTreeMap<Root, usize>,
+    /// Single votes at hand for every such data.
+    singles: BTreeMap<Root, usize>,
     /// Proofs of ours among the candidates.
     proofs: usize,
 }
 
-enum Stage {
-    Unsigned,
-    Signing(JobId, Arc<PreparedBlock>),
-    Sealing(JobId, Arc<PreparedBlock>),
-    /// Ready for the boundary.
-    Sealed(Arc<PreparedBlock>, Arc<SignedBlock>),
-}
-
-/// One proposal under way.
+/// One proposal that is not signed yet.
 struct Proposal {
     slot: Slot,
     proposer: ValidatorIndex,
-    stage: Stage,
     /// The newest block that a worker prepared.
     ready: Option<(Basis, Arc<PreparedBlock>)>,
     /// The preparation under way; answers of earlier ones are not waited for any more.
@@ -82,16 +78,11 @@ struct Proposal {
     failure: Option<JobFailure>,
 }
 
-/// A block of ours that is to leave now.
-pub(crate) struct FinishedBlock {
-    pub(crate) prepared: Arc<PreparedBlock>,
-    pub(crate) block: Arc<SignedBlock>,
-}
-
-/// At most one proposal is under way.
+/// At most one proposal is prepared at a time. Those that are signed leave when they are finished.
 #[derive(Default)]
 pub(crate) struct Proposing {
     current: Option<Proposal>,
+    signed: SignedProposals,
     /// Slots up to this one are over or signed for, and never taken up again.
     done: Option<Slot>,
     merge_time: MergeTime,
@@ -101,25 +92,23 @@ pub(crate) struct Proposing {
 impl Proposing {
     /// When something is due without any further input.
     pub(crate) fn next_timeout(&self, now: Millis, config: &EngineConfig) -> Option<Millis> {
-        let Some(proposal) = self.current.as_ref() else {
-            return self.merge_time.early_take_up(now.slot(), config).filter(|at| now < *at);
-        };
-        let start = Millis::of_slot(proposal.slot);
-        match proposal.stage {
-            Stage::Unsigned => {
+        let finished_at = self.signed.next_timeout();
+        let unsigned_at = match &self.current {
+            None => self.merge_time.early_take_up(now.slot(), config).filter(|at| now < *at),
+            Some(proposal) => {
+                let start = Millis::of_slot(proposal.slot);
                 let sign_at = start.minus(self.merge_time.sign_lead_ms(config));
                 let sign_at = if now < sign_at { sign_at } else { too_late_to_sign(proposal.slot) };
                 // One that has passed was not fetched because the gate is closed: time alone does not open it.
                 let fetch_at = proposal.payload.next_timeout().filter(|at| now < *at);
                 Some(fetch_at.map_or(sign_at, |fetch_at| fetch_at.min(sign_at)))
             }
-            Stage::Sealed(..) => Some(start),
-            Stage::Signing(..) | Stage::Sealing(..) => None,
-        }
+        };
+        [finished_at, unsigned_at].into_iter().flatten().min()
     }
 
     fn is_under_way(&self, slot: Slot) -> bool {
-        self.current.as_ref().is_some_and(|proposal| proposal.slot == slot)
+        self.current.as_ref().is_some_and(|proposal| proposal.slot == slot) || self.signed.is_under_way(slot)
     }
 
     /// The slot's proposer is one of ours: takes up the proposal, once.
@@ -136,7 +125,6 @@ impl Proposing {
         self.current = Some(Proposal {
             slot,
             proposer,
-            stage: Stage::Unsigned,
             ready: None,
             preparing: None,
             payload: Payload::default(),
@@ -156,7 +144,7 @@ impl Proposing {
     }
 
     /// Takes up the next slot's proposal before interval 4 if its final merge takes that long, unless the one of the
-    /// slot before is still under way. Whether it did.
+    /// slot before is not signed yet. Whether it did.
     pub(crate) fn take_up_early(&mut self, core: &mut Core) -> bool {
         let clock = core.clock();
         let at = self.merge_time.early_take_up(clock, &core.config);
@@ -179,62 +167,65 @@ impl Proposing {
     }
 
     /// Moves the proposal on as far as the time and the answers at hand allow. A block that is finished comes back when
-    /// it is time to publish it.
+    /// it is time to publish it; there may be another one behind it.
     pub(crate) fn drive(&mut self, core: &mut Core, execution: &mut Execution) -> Option<FinishedBlock> {
-        let mut proposal = self.current.take()?;
-        let start = Millis::of_slot(proposal.slot);
-        match &proposal.stage {
-            Stage::Unsigned if core.now >= too_late_to_sign(proposal.slot) => {
-                let reason = proposal.reason_unsigned(core, execution);
-                self.over(core, &proposal, Some(reason));
-                return None;
-            }
-            Stage::Unsigned => self.prepare_or_sign(core, execution, &mut proposal),
-            _ if core.now >= Millis::of_slot(Slot(proposal.slot.0 + 1)) => {
-                self.over(core, &proposal, Some(MissReason::OutOfTime));
-                return None;
-            }
-            Stage::Sealed(prepared, block) if core.now >= start => {
-                let finished = FinishedBlock { prepared: prepared.clone(), block: block.clone() };
-                self.over(core, &proposal, None);
-                return Some(finished);
-            }
-            Stage::Signing(..) | Stage::Sealing(..) | Stage::Sealed(..) => {}
+        // What leaves now may become the head that the next block is built on.
+        if let Some(finished) = self.signed.finished(core) {
+            return Some(finished);
         }
-        self.current = Some(proposal);
+        if let Some(mut proposal) = self.current.take() {
+            if core.now >= too_late_to_sign(proposal.slot) {
+                let reason = self.reason_unsigned(core, execution, &proposal);
+                self.over(core, &proposal, Some(reason));
+            } else if !self.prepare_or_sign(core, execution, &mut proposal) {
+                self.current = Some(proposal);
+            }
+        }
         None
     }
 
-    fn prepare_or_sign(&mut self, core: &mut Core, execution: &mut Execution, proposal: &mut Proposal) {
+    /// Whether it was signed.
+    fn prepare_or_sign(
+        &mut self,
+        core: &mut Core,
+        execution: &mut Execution,
+        proposal: &mut Proposal,
+    ) -> bool {
         if core.rests().is_some() {
-            return;
+            return false;
         }
         let (slot, head) = (proposal.slot, core.store.head());
         let sign_at = Millis::of_slot(slot).minus(self.merge_time.sign_lead_ms(&core.config));
         // The slot has a block already: our own, from before a restart, or that of somebody with the same keys.
         if head.slot >= slot {
-            return;
+            return false;
         }
         proposal.ready = proposal.ready.take().filter(|(basis, _)| basis.parent == head.root);
         let merge_ms = self.merge_time.merge_ms(&core.config);
         proposal.payload.drive(core, execution, slot, head.root, merge_ms);
         if core.now >= sign_at
+            && self.signed.has_room(core.config.merges_at_a_time)
             && let Some((_, prepared)) = &proposal.ready
             && let Some(complete) = proposal.payload.complete(core, prepared)
         {
-            return self.sign(core, proposal, complete);
+            self.over(core, proposal, None);
+            self.signed.sign(core, slot, proposal.proposer, complete);
+            return true;
         }
         if proposal.compared == Some(core.store_version) {
-            return;
+            return false;
         }
         proposal.compared = Some(core.store_version);
         let mut candidates = candidates(&core.store);
         let proofs = self.proving.add_to(slot, &mut candidates);
-        let basis = Basis { parent: head.root, votes: voters(&candidates), proofs };
+        let singles = core.singles.useful(&core.store);
+        let basis =
+            Basis { parent: head.root, votes: voters(&candidates), singles: counts(&singles), proofs };
         let votes_matter = core.now.plus(LAST_VOTES_BEFORE_SIGNING_MS) < sign_at;
         if proposal.wants(&basis, votes_matter) {
-            proposal.prepare(core, basis, candidates);
+            proposal.prepare(core, basis, candidates, singles);
         }
+        false
     }
 
     /// There is something new to build the block of `slot` from that the store does not know of.
@@ -291,36 +282,9 @@ impl Proposing {
         }
     }
 
-    fn sign(&mut self, core: &mut Core, proposal: &mut Proposal, prepared: Arc<PreparedBlock>) {
-        self.done = Some(proposal.slot);
-        let request = SignRequest {
-            validator: proposal.proposer,
-            role: KeyRole::Proposal,
-            slot: proposal.slot,
-            message: prepared.root,
-        };
-        let job = core.open_job(JobKind::SignBlock);
-        proposal.stage = Stage::Signing(job, prepared);
-        core.push(Effect::Sign { job, requests: vec![request] });
-    }
-
     /// The signer's answer for a block.
     pub(crate) fn signed(&mut self, core: &mut Core, job: JobId, signature: Result<Signature, SignFailure>) {
-        let Some(proposal) = &mut self.current else { return };
-        let Stage::Signing(signing, prepared) = &proposal.stage else { return };
-        if *signing != job {
-            return;
-        }
-        match signature {
-            Ok(signature) => {
-                let (prepared, job) = (prepared.clone(), core.open_job(JobKind::Seal));
-                let block = &prepared.block;
-                core.signed_here(block.proposer_index, KeyRole::Proposal, block.slot, prepared.root);
-                proposal.stage = Stage::Sealing(job, prepared.clone());
-                core.push(Effect::Seal { job, prepared, signature });
-            }
-            Err(failure) => self.give_up(core, MissReason::Signer(failure)),
-        }
+        self.signed.signed(core, job, signature);
     }
 
     /// A worker's answer to the final merge.
@@ -330,17 +294,21 @@ impl Proposing {
         job: JobId,
         answer: Result<MultiMessageAggregate, JobFailure>,
     ) {
-        let Some(proposal) = &mut self.current else { return };
-        let Stage::Sealing(sealing, prepared) = &proposal.stage else { return };
-        if *sealing != job {
-            return;
+        self.signed.sealed(core, job, answer);
+    }
+
+    fn reason_unsigned(&self, core: &Core, execution: &Execution, proposal: &Proposal) -> MissReason {
+        let payload = proposal.payload_missing(core, execution);
+        if let Some(reason) = core.rests() {
+            return reason;
         }
-        match answer {
-            Ok(proof) => {
-                let block = Arc::new(SignedBlock { block: prepared.block.clone(), proof });
-                proposal.stage = Stage::Sealed(prepared.clone(), block);
-            }
-            Err(failure) => self.give_up(core, MissReason::Worker(failure)),
+        match (proposal.failure, &proposal.preparing) {
+            _ if core.store.head().slot >= proposal.slot => MissReason::HeadMoved,
+            _ if !core.store.head_is_valid() => MissReason::OptimisticHead,
+            (Some(failure), _) => MissReason::Worker(failure),
+            (None, Some(_)) => MissReason::NotPrepared,
+            (None, None) if !self.signed.has_room(core.config.merges_at_a_time) => MissReason::ProverBusy,
+            (None, None) => payload.map_or(MissReason::OutOfTime, MissReason::Payload),
         }
     }
 
@@ -374,33 +342,25 @@ impl Proposal {
         wanted && self.failures < MAX_PREPARE_FAILURES
     }
 
-    fn prepare(&mut self, core: &mut Core, basis: Basis, candidates: Candidates) {
+    fn prepare(&mut self, core: &mut Core, basis: Basis, candidates: Candidates, singles: Singles) {
         let request = PrepareRequest {
             slot: self.slot,
             proposer_index: self.proposer,
             parent_root: basis.parent,
             parent_state: core.store.head_state().clone(),
-            known_block_roots: candidates.values().map(|(data, _)| data.head.root).collect(),
+            known_block_roots: candidates
+                .values()
+                .map(|(data, _)| data.head.root)
+                .chain(singles.iter().map(|(data, _)| data.head.root))
+                .collect(),
             candidates: candidates.into_values().collect(),
+            singles,
+            merge_within_ms: merge_within_ms(core.now, self.slot, &core.config),
         };
         let job = core.open_job(JobKind::Prepare);
         self.preparing = Some((job, basis));
         let deadline = too_late_to_sign(self.slot);
         core.push(Effect::Prepare { job, request: Arc::new(request), deadline });
-    }
-
-    fn reason_unsigned(&self, core: &Core, execution: &Execution) -> MissReason {
-        let payload = self.payload_missing(core, execution);
-        if let Some(reason) = core.rests() {
-            return reason;
-        }
-        match (self.failure, &self.preparing) {
-            _ if core.store.head().slot >= self.slot => MissReason::HeadMoved,
-            _ if !core.store.head_is_valid() => MissReason::OptimisticHead,
-            (Some(failure), _) => MissReason::Worker(failure),
-            (None, Some(_)) => MissReason::NotPrepared,
-            (None, None) => payload.map_or(MissReason::OutOfTime, MissReason::Payload),
-        }
     }
 
     /// Why an execution-paired chain has no payload for the block.

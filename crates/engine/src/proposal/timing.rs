@@ -2,6 +2,7 @@
 
 use lathe_types::{MILLISECONDS_PER_INTERVAL, Slot};
 
+use crate::attesting::WAIT_FOR_BLOCK_MS;
 use crate::config::EngineConfig;
 use crate::io::Millis;
 
@@ -14,6 +15,18 @@ const MAX_MERGE_MS: u64 = 2_600;
 /// A block that is not signed by then is not worth signing: interval 1 has begun, and the votes go elsewhere.
 pub(super) fn too_late_to_sign(slot: Slot) -> Millis {
     Millis::of_slot(slot).plus(MILLISECONDS_PER_INTERVAL)
+}
+
+/// A block that comes later than this into its slot misses its votes: they wait for it for 400 ms of interval 1, and
+/// some time is for the way to the voters.
+const VOTED_FOR_MS: u64 = MILLISECONDS_PER_INTERVAL + WAIT_FOR_BLOCK_MS - 200;
+
+/// What the final merge of the block for `slot` may take, if it is prepared now and is still to be voted for in its
+/// slot.
+pub(super) fn merge_within_ms(now: Millis, slot: Slot, config: &EngineConfig) -> u64 {
+    let sign_at = now.max(Millis::of_slot(slot).minus(config.sign_lead_ms + MAX_MERGE_MS));
+    let signed_at = sign_at.plus(config.sign_lead_ms);
+    Millis::of_slot(slot).plus(VOTED_FOR_MS).since(signed_at).try_into().unwrap_or(0)
 }
 
 /// What the final merge takes, as the newest prepared block said.

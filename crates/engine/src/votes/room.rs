@@ -193,13 +193,19 @@ impl Votes {
         if verifies == Some(true) { Counted::Aggregate } else { Counted::Nothing }
     }
 
-    /// A vote whose signature verifies, or that we made: aggregators keep it.
+    /// A vote whose signature verifies, or that we made: aggregators keep it, and proposers that prove votes
+    /// themselves.
     pub(crate) fn count(&mut self, core: &mut Core, attestation: &SignedAttestation) {
         let data = &attestation.data;
         let validator = attestation.validator_index;
         if self.seen.insert(data.slot, validator, data.tree_hash_root()) {
             let kind = ObjectKind::Attestation;
             core.announce(Event::Equivocation { validator, slot: data.slot, kind });
+        }
+        if core.config.keeps_single_votes {
+            let clock = core.clock();
+            core.singles.keep(clock, attestation);
+            core.view_is_stale();
         }
         if core.is_aggregator {
             // The store may have moved on while the signature was checked; then the vote is of no use any more.

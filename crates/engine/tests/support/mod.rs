@@ -10,7 +10,7 @@ use std::sync::Arc;
 use lathe_engine::{
     Anchor, Batch, Effect, Engine, EngineConfig, FetchWhat, GossipVerdict, Input, JobId, MessageId, Millis,
     Origin, Peer, PrepareRequest, PreparedBlock, ProveRequest, Publication, RequestId, Sequence,
-    VerifyAnswer, VerifyRequest,
+    VerifyAnswer, VerifyRequest, VoteEvidence,
 };
 use lathe_forkchoice::{BlockInputs, ProofWork, attach_payload, build_block};
 use lathe_types::{
@@ -91,6 +91,8 @@ impl Made {
             parent_state: self.state.clone(),
             known_block_roots: votes.iter().map(|(data, _)| data.head.root).collect::<HashSet<_>>(),
             candidates: votes.iter().map(|(data, voters)| (*data, vec![Arc::new(proof(voters))])).collect(),
+            singles: Vec::new(),
+            merge_within_ms: u64::MAX,
         };
         let prepared = prepare(&request);
         let proof = MultiMessageAggregate { proof: ProofBytes::new(vec![9; 8]).unwrap() };
@@ -147,7 +149,7 @@ pub fn prepare(request: &PrepareRequest) -> PreparedBlock {
         root: built.root,
         parent_state: request.parent_state.clone(),
         post_state: Arc::new(built.post_state),
-        components: built.components,
+        components: built.components.into_iter().map(VoteEvidence::Proof).collect(),
         merge_ms: 0,
     }
 }

@@ -7,7 +7,8 @@
  *
  * It misbehaves on demand: a file beside it with ".behaviour" at the end of its name may hold one line,
  * "<function> <behaviour> [once]". With "once" the first process that gets there removes the file, and is the only one
- * to misbehave. "look" takes the path of a file in place of "once", and says what the process can see.
+ * to misbehave. A file that ends in ".costs" may hold four numbers of milliseconds: what an aggregate takes, and each of
+ * its signatures; what a merge takes, and each of its components. "look" takes the path of a file in place of "once", and says what the process can see.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -25,6 +26,9 @@
 
 #ifndef TEST_ABI_VERSION
 #define TEST_ABI_VERSION LATHE_AGGREGATION_ABI_VERSION
+#endif
+#ifndef TEST_PROVERS
+#define TEST_PROVERS 1
 #endif
 #ifndef TEST_NAME
 #define TEST_NAME "test"
@@ -83,6 +87,20 @@ static int32_t look(lathe_buffer *out, const char *path) {
            prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? "fixed" : "open", getenv("PATH") ? "passed on" : "cleared",
            access);
   return say(out, LATHE_FAILED, text);
+}
+
+/* Takes as long as the file says: `base` and `each` are the places of its numbers. */
+static void take_time(int base, int each, size_t count) {
+  Dl_info self;
+  char path[4096];
+  long costs[4] = {0};
+  if (!dladdr((void *)lathe_aggregation_init, &self)) return;
+  snprintf(path, sizeof path, "%s.costs", self.dli_fname);
+  FILE *file = fopen(path, "r");
+  if (!file) return;
+  if (fscanf(file, "%ld %ld %ld %ld", &costs[0], &costs[1], &costs[2], &costs[3]) == 4)
+    sleep_ms(costs[base] + costs[each] * (long)count);
+  fclose(file);
 }
 
 /* Whether the call is over; if so, `status` is what it returns. */
@@ -206,6 +224,7 @@ void lathe_aggregation_capabilities(lathe_capabilities *capabilities) {
   capabilities->max_signers = 4096;
   capabilities->max_children = 4;
   capabilities->max_components = MAX_COMPONENTS;
+  capabilities->provers = TEST_PROVERS;
   capabilities->memory_bytes = 256 << 20;
 }
 
@@ -219,6 +238,7 @@ int32_t lathe_aggregation_aggregate(const lathe_evidence *raw, const lathe_evide
                                     lathe_buffer *out) {
   int32_t status;
   if (misbehave("aggregate", out, &status)) return status;
+  take_time(0, 1, raw->bytes.length / LATHE_SIGNATURE_LENGTH);
   size_t length = raw->statement.public_keys.length;
   if (raw->bytes.length / LATHE_SIGNATURE_LENGTH * LATHE_PUBLIC_KEY_LENGTH != length)
     return say(out, LATHE_INVALID, "keys and signatures differ in number");
@@ -243,6 +263,7 @@ int32_t lathe_aggregation_aggregate(const lathe_evidence *raw, const lathe_evide
 int32_t lathe_aggregation_merge(const lathe_evidence *components, size_t count, lathe_buffer *out) {
   int32_t status;
   if (misbehave("merge", out, &status)) return status;
+  take_time(2, 3, count);
   uint8_t proof[2 + MAX_COMPONENTS * BODY] = {'M', (uint8_t)count};
   if (count > MAX_COMPONENTS) return say(out, LATHE_UNSUPPORTED, "too many components");
   for (size_t i = 0; i < count; i++) {

@@ -145,7 +145,14 @@ impl Reporter {
             // The signer says once that the key has ended, or was stopped.
             debug!(duty = duty_label, validator, slot = slot.0, reason = reason_label, "a duty was missed");
         } else {
-            warn!(duty = duty_label, validator, slot = slot.0, reason = reason_label, "a duty was missed");
+            warn!(
+                duty = duty_label,
+                validator,
+                slot = slot.0,
+                reason = reason_label,
+                "a duty was missed{}",
+                remedy(duty, reason)
+            );
         }
     }
 
@@ -221,6 +228,19 @@ pub(super) const fn duty_name(duty: Duty) -> &'static str {
     }
 }
 
+/// What an operator can do about a duty that was missed, where that is known.
+const fn remedy(duty: Duty, reason: MissReason) -> &'static str {
+    match (duty, reason) {
+        (Duty::Aggregation, MissReason::Worker(JobFailure::Refused | JobFailure::Deadline)) => {
+            ": proofs take longer here than there is time for; let a faster machine aggregate"
+        }
+        (Duty::Proposal, MissReason::ProverBusy) => {
+            ": the prover has not finished the block before; give this node fewer validators, or a faster machine"
+        }
+        _ => "",
+    }
+}
+
 const fn object_name(kind: ObjectKind) -> &'static str {
     match kind {
         ObjectKind::Block => "block",
@@ -235,6 +255,7 @@ pub(super) const fn miss_name(reason: MissReason) -> &'static str {
         MissReason::NotSynced => "not_synced",
         MissReason::LateTick => "late_tick",
         MissReason::NotPrepared => "not_prepared",
+        MissReason::ProverBusy => "prover_busy",
         MissReason::Signer(SignFailure::Refused) => "signer_refused",
         MissReason::Signer(SignFailure::KeyExhausted) => "key_exhausted",
         MissReason::Signer(SignFailure::NotPrepared) => "key_not_prepared",

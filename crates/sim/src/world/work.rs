@@ -52,7 +52,7 @@ impl World<'_> {
                     (kind, 0, Input::JobFailed { job, failure: JobFailure::Deadline })
                 }
                 Next::Run(kind, (job, task)) => {
-                    let delay = self.cost(&task, clock);
+                    let delay = self.cost(&task, clock) + self.proving(id, &task);
                     (kind, delay, self.work(id, job, &task)?)
                 }
             };
@@ -76,6 +76,16 @@ impl World<'_> {
             Task::Seal(..) => 1..=10,
             Task::Split { .. } => 1..=5,
         })
+    }
+
+    /// How long the job keeps its thread because of an external proof system: until a prover is free and done.
+    fn proving(&mut self, id: NodeId, task: &Task) -> i64 {
+        let cost = self.scenario.proofs.and_then(|costs| costs.of(task));
+        let (Some(cost), now) = (cost, self.now) else { return 0 };
+        let Some(running) = self.running(id) else { return 0 };
+        let Some(free_at) = running.provers_free_at.iter_mut().min() else { return 0 };
+        *free_at = now.max(*free_at) + cost;
+        *free_at - now
     }
 
     fn work(&mut self, id: NodeId, job: JobId, task: &Task) -> Result<Input, Violation> {
