@@ -28,7 +28,9 @@ pub use block::{Verdict, block_statements, seal_block, split_votes, verify_block
 pub use budget::{MAX_BLOCK_VOTES, MAX_SINGLE_SIGNATURES, RawBudget};
 pub use container::{FORMAT_VERSION, MAX_COMPONENTS, MAX_PARTS, is_foreign};
 pub use error::AggregationError;
+pub use lathe_stark::{Error as ProofError, Statement as ProofStatement};
 pub use signatures::{RAW_BACKEND_ID, RawBackend, STARK_BACKEND_ID, SignatureBackend};
+pub use stark::ProofSystem;
 pub use verifier::{Leansig, SchemeVerifier, SignatureCheck, Verifier, XmssBlake2s};
 
 pub use lathe_types::KeyRole;

@@ -26,7 +26,7 @@ use crate::error::AggregationError;
 use crate::part::{
     Entry, Flat, Part, VoteGroup, check_cover, check_message, separate, uncovered, with_signatures,
 };
-use crate::stark::{Proofs, statement};
+use crate::stark::{ProofSystem, Proofs, Stark, statement};
 use crate::verifier::{Leansig, SignatureCheck, Verifier};
 
 /// [`Backend::id`] without proofs.
@@ -43,7 +43,6 @@ const COPY_COST: Duration = Duration::from_micros(2);
 #[derive(Debug, Default)]
 pub struct SignatureBackend<V = Leansig> {
     verifier: V,
-    /// Only for the production scheme, which the tables are of.
     pub(crate) proofs: Option<Proofs>,
 }
 
@@ -54,6 +53,12 @@ impl<V: Verifier> SignatureBackend<V> {
     /// A backend without proofs, that checks signatures with `verifier`.
     pub fn new(verifier: V) -> Self {
         Self { verifier, proofs: None }
+    }
+
+    /// A backend that checks signatures with `verifier` and has proofs by `system`. It wants them in blocks whose proof
+    /// would take more than `max_raw_bytes` with signatures alone, and in all that would be larger than a proof may be.
+    pub fn proving(verifier: V, system: Arc<dyn ProofSystem>, max_raw_bytes: usize) -> Self {
+        Self { verifier, proofs: Some(Proofs::new(system, max_raw_bytes.min(MAX_PROOF_BYTES))) }
     }
 
     pub(crate) fn budget(&self) -> RawBudget {
@@ -137,18 +142,23 @@ impl<V: Verifier> SignatureBackend<V> {
             }
         }
         self.check(&checks)?;
+        let system = match &self.proofs {
+            Some(known) => &*known.system,
+            None if proofs.is_empty() => return Ok(()),
+            None => return Err(AggregationError::InvalidProof),
+        };
         let mut verified: HashSet<*const Flat> = HashSet::new();
         for (part, message, role) in proofs {
             match part {
                 Part::Raw(_) => {}
                 Part::Stark(stark) => {
                     let group = VoteGroup { message, signers: stark.signers.clone() };
-                    statement::verify(registry, &[group], role, &stark.proof)?;
+                    statement::verify(system, registry, &[group], role, &stark.proof)?;
                 }
                 Part::Flat(part) => {
                     if verified.insert(Arc::as_ptr(&part.flat)) {
                         let Flat { components, proof } = &*part.flat;
-                        statement::verify(registry, components, KeyRole::Attestation, proof)?;
+                        statement::verify(system, registry, components, KeyRole::Attestation, proof)?;
                     }
                 }
             }
@@ -173,10 +183,9 @@ impl<V: Verifier> SignatureBackend<V> {
 }
 
 impl SignatureBackend<Leansig> {
-    /// A backend with proofs. It wants them in blocks whose proof would take more than `max_raw_bytes` with signatures
-    /// alone, and in all that would be larger than a proof may be.
+    /// [`Self::proving`] with the production scheme and its STARK.
     pub fn with_proofs(max_raw_bytes: usize) -> Self {
-        Self { verifier: Leansig::default(), proofs: Some(Proofs::new(max_raw_bytes.min(MAX_PROOF_BYTES))) }
+        Self::proving(Leansig::default(), Arc::new(Stark), max_raw_bytes)
     }
 }
 

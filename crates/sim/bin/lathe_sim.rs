@@ -9,6 +9,7 @@ use std::time::Instant;
 use clap::Parser;
 use lathe_sim::{Fault, Scenario, replay_command, run, run_telling};
 use rayon::prelude::*;
+use strum::IntoEnumIterator as _;
 
 /// Simulates networks of Lathe nodes under faults, one per seed. The same seed gives the same run.
 #[derive(Parser)]
@@ -91,9 +92,9 @@ fn rate(totals: &Totals, started: Instant) -> String {
 
 fn report(totals: &Totals, started: Instant) {
     print(&format!("{:<20} {:>12} {:>10}\n", "fault", "times", "seeds"));
-    for fault in Fault::ALL {
+    for fault in Fault::iter() {
         let (times, runs) = totals.faults.get(&fault).copied().unwrap_or_default();
-        print(&format!("{:<20} {times:>12} {runs:>10}\n", format!("{fault:?}")));
+        print(&format!("{:<20} {times:>12} {runs:>10}\n", <&str>::from(fault)));
     }
     print(&format!("{}\n", rate(totals, started)));
 }

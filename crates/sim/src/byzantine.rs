@@ -1,10 +1,9 @@
 //! Misbehaviour, as a proxy between an honest engine and the network: the engine itself never lies.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use lathe_driver::{Task, perform};
-use lathe_engine::{Input, JobId, KeyRole, Millis, PrepareRequest, PreparedBlock, Publication};
+use lathe_engine::{Input, JobId, KeyRole, Millis, PrepareRequest, PreparedBlock, Publication, VoteEvidence};
 use lathe_forkchoice::attach_payload;
 use lathe_types::{
     AttestationData, Checkpoint, Root, SignedAttestation, SignedBlock, Slot, Status, TreeHash,
@@ -26,21 +25,35 @@ pub(crate) fn contradiction(seed: u64, publication: &Publication, node: &Machine
             let attestation = SignedAttestation { data, signature, ..attestation.clone() };
             Some(Publication::Attestation { attestation, subnet: *subnet })
         }
-        Publication::Block(block) => other_block(seed, block, node),
+        Publication::Block(block) => other_block(seed, block, node, 0),
         Publication::Aggregate(_) => None,
     }
 }
 
-/// The same parent and slot, but without votes.
-fn other_block(seed: u64, block: &SignedBlock, node: &Machine) -> Option<Publication> {
-    let parent_state = &node.prepared.as_ref()?.parent_state;
+/// Every other block for its slot that can be made of the first votes in `publication`.
+pub(crate) fn variants(seed: u64, publication: &Publication, node: &Machine) -> Vec<Publication> {
+    let Publication::Block(block) = publication else { return Vec::new() };
+    let votes = block.block.body.attestations.len();
+    (0..votes).filter_map(|votes| other_block(seed, block, node, votes)).collect()
+}
+
+/// The same parent and slot, but with the first votes alone.
+fn other_block(seed: u64, block: &SignedBlock, node: &Machine, votes: usize) -> Option<Publication> {
+    let prepared = node.prepared.as_ref()?;
+    let parent_state = &prepared.parent_state;
+    let votes = prepared.block.body.attestations.iter().zip(&prepared.components).take(votes);
+    let candidates = votes.map_while(|(vote, shown)| match shown {
+        VoteEvidence::Proof(proof) => Some((vote.data, vec![Arc::new(proof.clone())])),
+        VoteEvidence::Signatures(_) => None,
+    });
+    let candidates: Vec<_> = candidates.collect();
     let request = PrepareRequest {
         slot: block.block.slot,
         proposer_index: block.block.proposer_index,
         parent_root: block.block.parent_root,
         parent_state: parent_state.clone(),
-        known_block_roots: HashSet::new(),
-        candidates: Vec::new(),
+        known_block_roots: candidates.iter().map(|(data, _)| data.head.root).collect(),
+        candidates,
         singles: Vec::new(),
         merge_within_ms: u64::MAX,
     };

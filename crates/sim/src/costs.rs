@@ -1,10 +1,11 @@
 //! A proof system that only takes its time: raw signatures, at the price of proofs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use lathe_aggregation::{
     AggregationError, Backend, Cancellation, Capabilities, Component, ComponentSize, Message, RawBackend,
-    Registry, Statement,
+    Registry, SignatureBackend, Statement,
 };
 use lathe_driver::Task;
 use lathe_engine::VoteEvidence;
@@ -13,6 +14,7 @@ use lathe_types::{
 };
 
 use crate::keys::Scheme;
+use crate::scenario::{ProvingPlan, Scenario};
 
 /// What the work of an external proof system costs, in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,6 +75,18 @@ impl ProofCosts {
             Task::Verify(_) | Task::Prepare(..) => return None,
         };
         Some(cost as i64)
+    }
+}
+
+/// What the nodes of a scenario show votes with.
+pub(crate) fn backend(scheme: &Scheme, scenario: &Scenario) -> Arc<dyn Backend> {
+    let verifier = scheme.clone();
+    match (scenario.proofs, &scenario.proving) {
+        (Some(costs), _) => Arc::new(SlowBackend { raw: RawBackend::new(verifier), costs }),
+        (None, Some(ProvingPlan { max_raw_bytes, .. })) => {
+            Arc::new(SignatureBackend::proving(verifier, Arc::new(scheme.clone()), *max_raw_bytes))
+        }
+        (None, None) => Arc::new(RawBackend::new(verifier)),
     }
 }
 

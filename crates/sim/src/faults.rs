@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use strum::{EnumIter, IntoStaticStr};
+
 /// What went wrong in a run. Only what had an effect counts: a power loss of a machine that was off does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, IntoStaticStr)]
 pub enum Fault {
     /// A message was lost, or a partition kept it back.
     MessageLost,
@@ -19,6 +21,10 @@ pub enum Fault {
     LedgerEndLost,
     /// A ledger was gone.
     LedgerLost,
+    /// An older copy of a ledger was put in its place.
+    LedgerRestored,
+    /// A node was back in the slot that it stopped in.
+    RestartedInSlot,
     /// A write to the database failed, and ended the node.
     WriteFailed,
     /// A write to the ledger failed, and ended the node.
@@ -45,50 +51,24 @@ pub enum Fault {
     ProofMade,
     /// A proof for a block came too late.
     ProofLate,
-    /// A proof for a block was not worth its time.
+    /// A proof for a block was not worth its time, or it failed.
     ProofDeclined,
+    /// A proof for a block was asked for while another was under way.
+    ProverBusy,
     /// An execution client was in trouble.
     ExecutionTrouble,
     /// A node told one half of the network one thing and the other half another.
     Equivocation,
+    /// A node made another valid block for its slot.
+    Multiplied,
     /// A node kept a message to itself.
     Withheld,
-    /// A node claimed a chain that nobody has.
+    /// A node, or a stranger, claimed a chain that nobody has.
     FalseStatus,
+    /// A stranger sent a block whose parent nobody has.
+    OrphanSent,
     /// A payload that no honest client accepts was imported.
     BadPayload,
-}
-
-impl Fault {
-    /// Every kind.
-    pub const ALL: [Self; 26] = [
-        Self::MessageLost,
-        Self::PowerLost,
-        Self::ProcessDied,
-        Self::UnreportedWrite,
-        Self::TornRecord,
-        Self::LedgerEndLost,
-        Self::LedgerLost,
-        Self::WriteFailed,
-        Self::LedgerFailed,
-        Self::ClockStepped,
-        Self::JobRefused,
-        Self::JobLate,
-        Self::JobSlow,
-        Self::JobFailed,
-        Self::JobPanicked,
-        Self::SignerOverloaded,
-        Self::SignerSlow,
-        Self::WriteSlow,
-        Self::ProofMade,
-        Self::ProofLate,
-        Self::ProofDeclined,
-        Self::ExecutionTrouble,
-        Self::Equivocation,
-        Self::Withheld,
-        Self::FalseStatus,
-        Self::BadPayload,
-    ];
 }
 
 /// How often each kind struck.
@@ -111,6 +91,6 @@ pub struct DriverFaults {
     pub writes: u32,
     /// [`Fault::LedgerFailed`], per group of signatures.
     pub ledger: u32,
-    /// [`Fault::LedgerEndLost`] and [`Fault::LedgerLost`], per power loss.
+    /// [`Fault::LedgerEndLost`], [`Fault::LedgerLost`] and [`Fault::LedgerRestored`], per stop.
     pub ledger_lost: u32,
 }

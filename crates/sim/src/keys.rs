@@ -7,7 +7,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lathe_aggregation::{SignatureCheck, Verifier};
+use lathe_aggregation::{ProofError, ProofStatement, ProofSystem, SignatureCheck, Verifier};
 use lathe_engine::KeyRole;
 use lathe_types::{Decode, PublicKey, Root, Signature, SignatureShape, Slot, ValidatorIndex};
 
@@ -39,7 +39,8 @@ pub(crate) fn sign(key: &PublicKey, slot: Slot, message: &Root) -> Signature {
         .unwrap_or_else(|error| unreachable!("the shape is that of the scheme: {error:?}"))
 }
 
-/// The check of these signatures. Clones are one machine's, and panic when it is told to.
+/// The check of these signatures, and proofs of them that say no more than what they prove. Clones are one machine's,
+/// and panic when it is told to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scheme {
     panics: Arc<AtomicBool>,
@@ -71,5 +72,19 @@ impl Verifier for Scheme {
             .iter()
             .map(|check| sign(check.public_key, check.slot, &check.message) == *check.signature)
             .collect()
+    }
+}
+
+impl ProofSystem for Scheme {
+    fn prove(&self, statement: &ProofStatement, _: &[&[u8]]) -> Result<Vec<u8>, ProofError> {
+        self.shape();
+        let mut hasher = blake3::Hasher::new();
+        statement.absorb(|bytes| _ = hasher.update(bytes));
+        Ok(hasher.finalize().as_bytes().to_vec())
+    }
+
+    fn verify(&self, statement: &ProofStatement, proof: &[u8]) -> Result<(), ProofError> {
+        let is_of_it = self.prove(statement, &[])? == proof;
+        if is_of_it { Ok(()) } else { Err(ProofError::Rejected("another statement".into())) }
     }
 }

@@ -14,7 +14,6 @@ mod faults;
 pub mod invariants;
 mod keys;
 mod machine;
-mod medium;
 mod message;
 mod network;
 mod scenario;
@@ -29,7 +28,8 @@ pub use execution::ExecutionTrouble;
 pub use faults::{Coverage, DriverFaults, Fault};
 pub use network::{Links, NodeId, Partition};
 pub use scenario::{
-    Behaviour, ClockStep, Crash, ExecutionFault, ExecutionPlan, HEALED_SLOTS, Round, Sabotage, Scenario,
+    Behaviour, ClockStep, Crash, ExecutionFault, ExecutionPlan, HEALED_SLOTS, ProvingPlan, Round, Sabotage,
+    Scenario, Strangers,
 };
 
 /// What a run came to.

@@ -3,19 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use lathe_aggregation::{Backend, RawBackend};
+use lathe_aggregation::Backend;
 use lathe_driver::{GenesisBlock, Kit, Persist, Pool, Task, Timeline, resume, to_micros, to_millis};
 use lathe_engine::{
     Engine, EngineConfig, Input, JobId, KeyRole, MessageId, Millis, PreparedBlock, SignRequest,
 };
-use lathe_ledger::{KeyId, Ledger, Terms};
+use lathe_ledger::{Entry, FaultyMedium, KeyId, Ledger, Mark, Marks, Refusal, Terms};
 use lathe_storage::{Database, FaultyDb, FaultyDisk};
 use lathe_types::{Root, SignedBlock, Slot, SubnetId, ValidatorIndex};
 
-use crate::costs::{ProofCosts, SlowBackend};
 use crate::execution::ExecutionClient;
 use crate::keys::Scheme;
-use crate::medium::LedgerFile;
 use crate::message::Message;
 use crate::network::NodeId;
 use crate::scenario::Behaviour;
@@ -33,7 +31,13 @@ pub(crate) struct Machine {
     pub(crate) kit: Kit,
     pub(crate) scheme: Scheme,
     pub(crate) disk: FaultyDisk,
-    pub(crate) ledger_file: LedgerFile,
+    pub(crate) ledger_file: FaultyMedium,
+    /// The marks beside the keys.
+    pub(crate) mark_file: FaultyMedium,
+    /// A copy of the ledger, as it was when the node last started.
+    pub(crate) backup: Option<Vec<u8>>,
+    /// When it stopped last.
+    pub(crate) stopped_at: Option<i64>,
     /// `None` while it is off.
     pub(crate) running: Option<Running>,
     /// Tells what a node that is gone had under way from what the one that runs has.
@@ -52,7 +56,8 @@ pub(crate) struct Machine {
 pub(crate) struct Running {
     pub(crate) engine: Engine,
     pub(crate) database: FaultyDb,
-    pub(crate) ledger: Ledger<LedgerFile>,
+    ledger: Ledger<FaultyMedium>,
+    marks: Marks<FaultyMedium>,
     clock: Timeline,
     pub(crate) pool: Pool<(JobId, Task)>,
     pub(crate) idle_threads: usize,
@@ -78,14 +83,9 @@ impl Machine {
         id: NodeId,
         validators: Vec<ValidatorIndex>,
         is_aggregator: bool,
-        proofs: Option<ProofCosts>,
+        scheme: Scheme,
+        backend: Arc<dyn Backend>,
     ) -> Self {
-        let scheme = Scheme::default();
-        let raw = RawBackend::new(scheme.clone());
-        let backend: Arc<dyn Backend> = match proofs {
-            None => Arc::new(raw),
-            Some(costs) => Arc::new(SlowBackend { raw, costs }),
-        };
         let kit = Kit::new(backend, Arc::new(scheme.clone()));
         let config = kit.configure(EngineConfig {
             local_validators: validators,
@@ -99,7 +99,10 @@ impl Machine {
             kit,
             scheme,
             disk: FaultyDisk::new(),
-            ledger_file: LedgerFile::default(),
+            ledger_file: FaultyMedium::default(),
+            mark_file: FaultyMedium::default(),
+            backup: None,
+            stopped_at: None,
             running: None,
             incarnation: 0,
             execution: None,
@@ -122,10 +125,11 @@ impl Machine {
     ) -> Result<(), Box<dyn std::error::Error>> {
         self.disk.repair();
         self.ledger_file.repair();
+        self.mark_file.repair();
+        self.backup = self.ledger_file.copied();
         let clock = self.timeline(now);
         let current_slot = u64::try_from(now + self.skew_ms).ok().map(|ms| Millis(ms as i64).slot().0);
-        let terms = Terms { current_slot, ..Terms::default() };
-        let ledger = Ledger::open(self.ledger_file.clone(), &terms)?;
+        let (ledger, marks) = self.open_ledger(current_slot)?;
         let database = self.disk.open(&genesis.network(self.kit.backend.id()))?;
         let engine = Engine::new(self.config.clone(), resume(&database, genesis)?)?;
         self.execution.iter_mut().for_each(ExecutionClient::forget_builds);
@@ -133,6 +137,7 @@ impl Machine {
             engine,
             database,
             ledger,
+            marks,
             clock,
             pool: Pool::new(self.kit.max_proving()),
             idle_threads: self.threads(),
@@ -159,6 +164,29 @@ impl Machine {
     /// As many as have work, and those that wait for provers: for each an aggregation, a preparation and a seal.
     fn threads(&self) -> usize {
         THREADS + if self.provers() == 0 { 0 } else { self.provers() + 2 }
+    }
+
+    /// What a signer does when it starts.
+    fn open_ledger(
+        &self,
+        current_slot: Option<u64>,
+    ) -> Result<(Ledger<FaultyMedium>, Marks<FaultyMedium>), Box<dyn std::error::Error>> {
+        let keys: Vec<KeyId> = self
+            .config
+            .local_validators
+            .iter()
+            .flat_map(|validator| {
+                [KeyRole::Attestation, KeyRole::Proposal].map(|role| key_id(*validator, role))
+            })
+            .collect();
+        let mut marks = Marks::open(self.mark_file.clone())?;
+        let found: Vec<Mark> = keys.iter().filter_map(|key| marks.of(*key)).collect();
+        let terms = Terms { current_slot, marks: &found, ..Terms::default() };
+        marks.make_room(terms.genesis_time, &keys)?;
+        let ledger = Ledger::open(self.ledger_file.clone(), &terms)?;
+        let known: Vec<Mark> = keys.iter().map(|key| ledger.mark(*key)).collect();
+        marks.write(&known)?;
+        Ok((ledger, marks))
     }
 
     fn timeline(&self, now: i64) -> Timeline {
@@ -197,6 +225,16 @@ impl Running {
     pub(crate) fn next_wake(&self, now: i64) -> Option<i64> {
         let micros = self.clock.real_us_until(to_micros(self.engine.next_timeout()?));
         Some(now.saturating_add(i64::try_from(micros.div_ceil(1_000)).unwrap_or(i64::MAX)))
+    }
+
+    /// What a signer does before it signs: ledger first, then marks, both durable.
+    pub(crate) fn record(&mut self, entries: &[Entry]) -> Vec<Result<(), Refusal>> {
+        let recorded = self.ledger.record_all(entries);
+        let allowed = entries.iter().zip(&recorded).filter(|(_, outcome)| outcome.is_ok());
+        let marks: Vec<Mark> = allowed.map(|(entry, _)| self.ledger.mark(entry.key)).collect();
+        let Err(error) = self.marks.write(&marks) else { return recorded };
+        let withheld = |outcome: Result<(), Refusal>| outcome.and(Err(Refusal::Failed(error.to_string())));
+        recorded.into_iter().map(withheld).collect()
     }
 
     /// A block on the disk.

@@ -16,6 +16,8 @@ use crate::network::{Links, NodeId, Partition};
 pub enum Behaviour {
     /// Tells half of the network one thing and the other half another: votes and blocks.
     Equivocate,
+    /// Publishes as many valid blocks for its slot as it can.
+    Multiply,
     /// Keeps about half of what it should publish to itself.
     Withhold,
     /// Claims a chain that nobody has, and answers requests with nothing.
@@ -85,13 +87,40 @@ pub struct ExecutionPlan {
     pub names_latest_valid: Vec<NodeId>,
 }
 
+/// Strangers at every node.
+#[derive(Clone, Copy, Debug)]
+pub struct Strangers {
+    /// Peers at a time, each of whom claims a head of its own at the clock and delivers nothing.
+    pub liars: u64,
+    /// Blocks without a parent that each of them sends in a slot.
+    pub orphans: u64,
+    /// Whether all of them share the address of an honest node.
+    pub one_address: bool,
+}
+
+/// Proofs in place of signatures, and what they cost.
+#[derive(Clone, Debug)]
+pub struct ProvingPlan {
+    /// Bytes of signatures in a block beyond which proofs are wanted.
+    pub max_raw_bytes: usize,
+    /// What proving a signature takes on each node's machine, give or take a factor of two.
+    pub ms_per_signature: Vec<i64>,
+}
+
 /// Length of a slot.
 const SLOT_MS: i64 = lathe_types::MILLISECONDS_PER_SLOT as i64;
 /// Length of an interval.
 const INTERVAL_MS: i64 = lathe_types::MILLISECONDS_PER_INTERVAL as i64;
+/// How far clocks are ahead that are wrong.
+const CLOCK_ERRORS_MS: [i64; 7] = [-5_000, -800, -400, 400, 800, 5_000, 30_000];
 /// Slots with faults in a round of a random run.
 const MIN_FAULTY_SLOTS: u64 = 16;
 const MAX_FAULTY_SLOTS: u64 = 24;
+
+/// Tells the dice for proofs from all others.
+const PROVING_STREAM: u64 = 0x9e37_79b9_7f4a_7c15;
+/// The same for strangers.
+const STRANGERS_STREAM: u64 = 0xc2b2_ae3d_27d4_eb4f;
 
 /// Faults for a while, then none, and the network must finalize.
 #[derive(Clone, Debug)]
@@ -129,6 +158,10 @@ pub struct Scenario {
     pub execution: Option<ExecutionPlan>,
     /// What proofs cost, if they are those of an external system.
     pub proofs: Option<ProofCosts>,
+    /// Peers without keys that never go away.
+    pub strangers: Option<Strangers>,
+    /// Proofs, if the network has them.
+    pub proving: Option<ProvingPlan>,
     /// A bug put back in.
     pub sabotage: Option<Sabotage>,
 }
@@ -175,6 +208,8 @@ impl Scenario {
             drivers: DriverFaults::default(),
             execution: None,
             proofs: None,
+            proving: None,
+            strangers: None,
             sabotage: None,
         }
     }
@@ -208,8 +243,8 @@ impl Scenario {
         let is_paired = rng.random_bool(0.3);
         // Fewer than a third: one of four to six, two of seven.
         for node in nodes - rng.random_range(0..=(nodes - 1) / 3)..nodes {
-            use Behaviour::{BadPayload, Equivocate, Lie, Twin, Withhold};
-            let others = *pick(&mut rng, &[Equivocate, Withhold, Lie, Twin]);
+            use Behaviour::{BadPayload, Equivocate, Lie, Multiply, Twin, Withhold};
+            let others = *pick(&mut rng, &[Equivocate, Withhold, Lie, Twin, Multiply]);
             let behaviour = if is_paired && rng.random_bool(0.6) { BadPayload } else { others };
             scenario.byzantine.insert(node, behaviour);
         }
@@ -221,6 +256,30 @@ impl Scenario {
         scenario.rounds.iter_mut().next_back().iter_mut().for_each(|last| last.healed_slots += missing);
         if is_paired {
             scenario.execution = Some(scenario.execution_plan(&mut rng));
+        }
+        // A stream of its own, so that the runs without are what they would be.
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ PROVING_STREAM);
+        if rng.random_bool(0.2) {
+            scenario.proofs = Some(ProofCosts {
+                aggregate_ms: rng.random_range(50..=800),
+                per_signature_ms: rng.random_range(0..=20),
+                merge_ms: rng.random_range(50..=800),
+                per_component_ms: rng.random_range(20..=300),
+                provers: rng.random_range(1..=2),
+            });
+        } else if rng.random_bool(0.4) {
+            scenario.proving = Some(ProvingPlan {
+                max_raw_bytes: *pick(&mut rng, &[0, 2_000, 6_000]),
+                ms_per_signature: (0..nodes).map(|_| *pick(&mut rng, &[1, 20, 200, 2_000])).collect(),
+            });
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ STRANGERS_STREAM);
+        if rng.random_bool(0.3) {
+            scenario.strangers = Some(Strangers {
+                liars: *pick(&mut rng, &[1, 4, 12]),
+                orphans: *pick(&mut rng, &[0, 1, 4]),
+                one_address: rng.random_bool(0.5),
+            });
         }
         scenario
     }
@@ -256,7 +315,7 @@ impl Scenario {
         }
         for _ in 0..rng.random_range(0..=2) {
             let (at_ms, node) = (begins + rng.random_range(0..length), rng.random_range(0..nodes));
-            let skew_ms = *pick(rng, &[-5_000, -800, -400, 400, 800, 5_000, 30_000]);
+            let skew_ms = *pick(rng, &CLOCK_ERRORS_MS);
             self.clock_steps.push(ClockStep { at_ms, node, skew_ms });
         }
         self.rounds.push(Round { faulty_slots, healed_slots, links });
@@ -310,6 +369,6 @@ fn driver_faults(rng: &mut ChaCha8Rng) -> DriverFaults {
         signer: rate(&[20, 100]),
         writes: rate(&[2, 10]),
         ledger: rate(&[2, 10]),
-        ledger_lost: rate(&[300]),
+        ledger_lost: rate(&[600]),
     }
 }

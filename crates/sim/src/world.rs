@@ -8,9 +8,11 @@ use lathe_types::{Checkpoint, Genesis, Slot, Validator, ValidatorIndex, Validato
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::costs::backend;
 use crate::execution::{EXECUTION_GENESIS, ExecutionClient, ExecutionTrouble};
 use crate::faults::{Coverage, Fault};
 use crate::invariants::{self, BlockTree, Fact, Invariant};
+use crate::keys::Scheme;
 use crate::machine::{Machine, Running};
 use crate::message::Message;
 use crate::network::{Links, NodeId};
@@ -52,6 +54,8 @@ enum Happening {
         trouble: Option<ExecutionTrouble>,
     },
     Heal,
+    /// Strangers come under new names.
+    Strangers,
     /// The faults of another round begin.
     Round {
         index: usize,
@@ -93,6 +97,12 @@ pub(crate) struct World<'a> {
     scenario: Scenario,
     now: i64,
     rng: ChaCha8Rng,
+    /// For what happens to ledgers: a stream of its own, so that all else stays as it is in runs without that.
+    ledger_rng: ChaCha8Rng,
+    /// For what strangers do, likewise.
+    stranger_rng: ChaCha8Rng,
+    /// The name of the next stranger.
+    next_name: u64,
     queue: BTreeMap<(i64, u64), Happening>,
     next: u64,
     genesis: GenesisBlock,
@@ -138,6 +148,9 @@ impl<'a> World<'a> {
         let mut world = Self {
             now: BEGINS_AT_MS,
             rng: ChaCha8Rng::seed_from_u64(scenario.seed ^ 0x5eed),
+            ledger_rng: ChaCha8Rng::seed_from_u64(scenario.seed ^ 0x1ed6e2),
+            stranger_rng: ChaCha8Rng::seed_from_u64(scenario.seed ^ 0x57a46e2),
+            next_name: strangers::FIRST_NAME,
             queue: BTreeMap::new(),
             next: 0,
             genesis: genesis(&scenario)?,
@@ -171,7 +184,9 @@ impl<'a> World<'a> {
             let ours = |validator: &u64| *validator % self.scenario.nodes as u64 == *owner as u64;
             let validators = (0..self.scenario.validators).filter(ours).map(ValidatorIndex).collect();
             let is_aggregator = self.scenario.aggregators.contains(owner);
-            let mut node = Machine::new(id, validators, is_aggregator, self.scenario.proofs);
+            let scheme = Scheme::default();
+            let backend = backend(&scheme, &self.scenario);
+            let mut node = Machine::new(id, validators, is_aggregator, scheme, backend);
             node.behaviour = self.scenario.byzantine.get(owner).copied();
             node.execution = self.scenario.execution.as_ref().map(|plan| {
                 let byzantine = node.behaviour == Some(Behaviour::BadPayload);
@@ -195,6 +210,7 @@ impl<'a> World<'a> {
     }
 
     fn schedule_faults(&mut self) {
+        self.schedule_at(0, Happening::Strangers);
         for crash in self.scenario.crashes.clone() {
             let (node, down_ms, power) = (crash.node, crash.down_ms, crash.power);
             self.schedule_at(crash.at_ms, Happening::Crash { node, down_ms, power });
@@ -283,6 +299,10 @@ impl<'a> World<'a> {
                 Ok(())
             }
             Happening::Heal => self.heal(),
+            Happening::Strangers => {
+                self.strangers_come();
+                Ok(())
+            }
             Happening::Round { index } => self.next_round(index),
         }
     }
@@ -393,4 +413,5 @@ mod execution;
 mod faults;
 mod keep;
 mod network;
+mod strangers;
 mod work;

@@ -1,6 +1,9 @@
 //! Faults of a kind each, longer than the random runs have them.
 
-use lathe_sim::{Behaviour, ClockStep, Crash, Outcome, Partition, Scenario, Violation, run, run_telling};
+use lathe_sim::{
+    Behaviour, ClockStep, Crash, Fault, Outcome, Partition, ProvingPlan, Scenario, Strangers, Violation, run,
+    run_telling,
+};
 use lathe_types::Slot;
 
 fn with_healing(faulty_slots: u64) -> Scenario {
@@ -114,6 +117,29 @@ fn a_lying_peer_delays_nobody_for_long() {
     scenario.crashes.push(Crash { at_ms: 41_000, node: 3, down_ms: 120_000, power: true });
     let settled = heads(&run(scenario).unwrap(), 79);
     assert!(settled[..6].iter().all(|(head, finalized)| *head >= 78 && *finalized >= 70), "{settled:?}");
+}
+
+/// Proofs that are made in time are in the blocks, and cost no slot; those that are not cost none either.
+#[test]
+fn proofs_in_place_of_signatures() {
+    for (ms_per_signature, fault) in [(1, Fault::ProofMade), (900, Fault::ProofLate)] {
+        let proving = Some(ProvingPlan { max_raw_bytes: 0, ms_per_signature: vec![ms_per_signature; 4] });
+        let outcome = run(Scenario { proving, ..Scenario::healthy(1, 16) }).unwrap();
+        assert_eq!(heads(&outcome, 15), [(15, 12); 4], "{ms_per_signature} ms");
+        assert!(outcome.coverage[&fault] > 0, "{:?}", outcome.coverage);
+    }
+}
+
+/// Whatever strangers claim and send, a chain that stood still goes on.
+#[test]
+fn no_number_of_strangers_stops_a_network() {
+    for (liars, orphans, one_address) in [(1, 0, false), (4, 20, true), (40, 2, false)] {
+        let strangers = Some(Strangers { liars, orphans, one_address });
+        let scenario = with_healing(20).parted(&partition(&[0, 1], false));
+        let outcome = run(Scenario { strangers, ..scenario }).unwrap();
+        let settled = heads(&outcome, 55);
+        assert!(settled.iter().all(|(head, finalized)| *head == 55 && *finalized == 52), "{settled:?}");
+    }
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl<V: Verifier> Prover for SignatureBackend<V> {
         };
         take_first(&mut votes, proved);
         cancellation.check()?;
-        let (components, proof) = statement::prove(registry, &votes)?;
+        let (components, proof) = statement::prove(&*proofs.system, registry, &votes)?;
         cancellation.check()?;
         if let [(message, _)] = votes.as_slice() {
             let signers = components.into_iter().flat_map(|component| component.signers).collect();

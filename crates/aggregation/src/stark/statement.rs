@@ -3,6 +3,7 @@
 use lathe_stark::{Claim, MAX_SIGNATURES, Statement};
 use lathe_types::KeyRole;
 
+use super::system::ProofSystem;
 use crate::backend::{Message, Registry};
 use crate::error::AggregationError;
 use crate::part::{Entry, VoteGroup};
@@ -13,14 +14,14 @@ pub(crate) type Votes = (Message, Vec<Entry>);
 
 /// Whether `proof` shows that the signers of all `groups` signed with their keys of that role.
 pub(crate) fn verify(
+    system: &dyn ProofSystem,
     registry: &Registry,
     groups: &[VoteGroup],
     role: KeyRole,
     proof: &[u8],
 ) -> Result<(), AggregationError> {
     let statement = statement_of(registry, groups, role)?;
-    lathe_stark::verify(&statement, proof)
-        .map_err(|error| ours(&error).unwrap_or(AggregationError::InvalidProof))
+    system.verify(&statement, proof).map_err(|error| ours(&error).unwrap_or(AggregationError::InvalidProof))
 }
 
 /// A failure of the proof system itself, which says nothing about a proof or about whoever sent it.
@@ -31,6 +32,7 @@ fn ours(error: &lathe_stark::Error) -> Option<AggregationError> {
 
 /// Proves votes, and says what the proof is about.
 pub(crate) fn prove(
+    system: &dyn ProofSystem,
     registry: &Registry,
     votes: &[Votes],
 ) -> Result<(Vec<VoteGroup>, Vec<u8>), AggregationError> {
@@ -44,7 +46,7 @@ pub(crate) fn prove(
     let statement = statement_of(registry, &groups, KeyRole::Attestation)?;
     let entries: Vec<&Entry> = votes.iter().flat_map(|(_, entries)| entries).collect();
     let signatures: Vec<&[u8]> = entries.iter().map(|(_, signature)| signature.as_bytes()).collect();
-    let proof = lathe_stark::prove(&statement, &signatures).map_err(|error| match error {
+    let proof = system.prove(&statement, &signatures).map_err(|error| match error {
         lathe_stark::Error::InvalidSignature { index } => {
             AggregationError::InvalidSignature(entries.get(index).map_or(0, |(signer, _)| u64::from(*signer)))
         }

@@ -5,6 +5,7 @@ mod durable;
 mod liveness;
 mod monotonic;
 mod sign_once;
+mod undelayed;
 mod valid_parent;
 mod validated_votes;
 
@@ -96,6 +97,13 @@ pub enum Fact {
         /// What it builds on.
         parent: Root,
     },
+    /// A node missed a duty because it took itself for being behind.
+    NotSynced {
+        /// The node.
+        node: NodeId,
+        /// Slot of the duty.
+        slot: Slot,
+    },
     /// All faults are over.
     Healed {
         /// Slot by the clock.
@@ -123,6 +131,7 @@ pub fn all(demands_liveness: bool, is_paired: bool) -> Vec<Box<dyn Invariant>> {
         Box::<durable::Durable>::default(),
         Box::<monotonic::Monotonic>::default(),
         Box::<sign_once::SignOnce>::default(),
+        Box::<undelayed::Undelayed>::default(),
     ];
     if is_paired {
         invariants.push(Box::<valid_parent::ValidParent>::default());

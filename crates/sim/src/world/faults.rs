@@ -1,6 +1,6 @@
 //! What goes wrong with machines, and what is watched.
 
-use lathe_engine::{Event, GossipVerdict, Group, Input, Offence, Peer};
+use lathe_engine::{Event, GossipVerdict, Group, Input, MissReason, Offence, Peer};
 use lathe_storage::Database;
 use lathe_types::{Checkpoint, Interval, Phase, Slot};
 use rand::RngExt;
@@ -8,9 +8,16 @@ use rand::RngExt;
 use super::keep::entries;
 use super::{Fact, Happening, Links, MessageId, Millis, NodeId, Violation, World};
 use crate::faults::Fault;
+use crate::machine::{Machine, slot_at};
 
-/// Bytes of one record of the ledger.
-const RECORD_BYTES: usize = 81;
+/// Bytes that the end of a ledger loses at most: several slots of records.
+const MAX_LOST_BYTES: usize = 2_000;
+/// Bytes of a ledger before its records.
+const HEADER_BYTES: usize = 36;
+/// How far a clock is behind that was set back with it: one slot or two.
+const SET_BACK_MS: std::ops::RangeInclusive<i64> = 4_000..=9_000;
+/// When a node is started again that cannot start yet.
+const SUPERVISED_MS: i64 = 1_000;
 
 impl World<'_> {
     pub(super) fn connect(&mut self, id: NodeId) {
@@ -31,7 +38,9 @@ impl World<'_> {
         if fault == Fault::PowerLost {
             self.lose_power(id);
         }
+        self.lose_ledger(id);
         self.nodes[id].running = None;
+        self.nodes[id].stopped_at = Some(self.now);
         self.nodes[id].incarnation += 1;
         for neighbour in self.nodes[id].neighbours.clone() {
             self.answer(neighbour, 1, Input::PeerDisconnected { peer: Peer(id as u64) });
@@ -41,7 +50,8 @@ impl World<'_> {
 
     fn lose_power(&mut self, id: NodeId) {
         let Some(running) = self.nodes[id].running.take() else { return };
-        let (mut running, file) = (running, self.nodes[id].ledger_file.clone());
+        let mut running = running;
+        let files = [&self.nodes[id].ledger_file, &self.nodes[id].mark_file].map(Clone::clone);
         if let Some(persist) = running.writing.take()
             && self.rng.random_bool(0.5)
             && running.database.write(&persist.batch).is_ok()
@@ -52,21 +62,42 @@ impl World<'_> {
             && self.rng.random_bool(0.5)
         {
             self.note(Fault::TornRecord);
-            file.fail_after(1);
-            running.ledger.record_all(&entries(&requests));
+            files[self.ledger_rng.random_range(0..files.len())].fail_after(1);
+            running.record(&entries(&requests));
         }
         self.nodes[id].disk.lose_power();
-        file.lose_power(&mut self.rng);
-        // Without its ledger a signer trusts its clock, and says so; one that is set wrong as well is beyond it.
-        if self.nodes[id].skew_ms != 0 || self.now < 0 {
+        files.iter().for_each(|file| file.lose_power(|bound| self.ledger_rng.random_range(0..bound)));
+    }
+
+    /// A bad disk, or somebody's hand: the end of the ledger is gone, or all of it, or it is an older copy, and the
+    /// clock may be set back as well. The marks stay, as they lie beside the keys.
+    fn lose_ledger(&mut self, id: NodeId) {
+        use Fault::{ClockStepped, LedgerEndLost, LedgerLost, LedgerRestored};
+        let rng = &mut self.ledger_rng;
+        if !self.is_faulty || rng.random_range(0..1_000) >= self.scenario.drivers.ledger_lost {
             return;
         }
-        let per_thousand = self.scenario.drivers.ledger_lost;
-        if self.strikes(Fault::LedgerEndLost, per_thousand) {
-            // Of the newest slot alone: a ledger vouches for what is older than two slots.
-            file.lose_synced(Some(self.rng.random_range(1..=RECORD_BYTES)));
-        } else if self.strikes(Fault::LedgerLost, per_thousand / 3) {
-            file.lose_synced(None);
+        let node = &mut self.nodes[id];
+        let (fault, left) = match rng.random_range(0..3) {
+            0 => {
+                let bytes = node.ledger_file.copied().unwrap_or_default();
+                let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+                let lost = rng.random_range(1..=MAX_LOST_BYTES);
+                // Without its header the file is no ledger, and an operator has to decide.
+                (LedgerEndLost, Some(bytes[..end.saturating_sub(lost).max(HEADER_BYTES)].to_vec()))
+            }
+            1 => (LedgerRestored, node.backup.clone()),
+            _ => (LedgerLost, None),
+        };
+        node.ledger_file.put_back(left);
+        // So that duties come again that were done before.
+        let is_set_back = rng.random_bool(0.5);
+        if is_set_back {
+            node.skew_ms = -rng.random_range(SET_BACK_MS);
+        }
+        self.note(fault);
+        if is_set_back {
+            self.note(ClockStepped);
         }
     }
 
@@ -76,7 +107,15 @@ impl World<'_> {
         }
         let (now, genesis) = (self.now, self.genesis.clone());
         if let Err(error) = self.nodes[id].start(now, &genesis) {
+            if let Some(lathe_ledger::Error::UsedBeforeGenesis { .. }) = error.downcast_ref() {
+                // Its clock was set back to before genesis, and it waits for that.
+                self.schedule_at(now + SUPERVISED_MS, Happening::Start { node: id });
+                return Ok(());
+            }
             return Err(self.violation("a node starts", format!("node {id}: {error}")));
+        }
+        if self.nodes[id].stopped_at.map(slot_at) == Some(slot_at(now)) {
+            self.note(Fault::RestartedInSlot);
         }
         let is_honest = self.nodes[id].is_honest();
         if let Some(running) = self.running(id).filter(|_| is_honest) {
@@ -128,7 +167,8 @@ impl World<'_> {
 
     /// Blame of a peer: an honest one has not earned it.
     pub(super) fn blamed(&mut self, id: NodeId, peer: Peer, offence: Offence) -> Result<(), Violation> {
-        let is_between_honest = self.nodes[id].is_honest() && self.nodes[peer.0 as NodeId].is_honest();
+        let is_honest = |id: NodeId| self.nodes.get(id).is_some_and(Machine::is_honest);
+        let is_between_honest = is_honest(id) && is_honest(peer.0 as NodeId);
         if is_between_honest && offence != Offence::Unresponsive {
             let what = format!("node {id} blames node {}: {offence:?}", peer.0);
             return Err(self.violation(super::TRUST, what));
@@ -161,9 +201,10 @@ impl World<'_> {
                 self.sample(id, *interval);
                 Ok(())
             }
-            Event::DutyMissed { .. } => {
+            Event::DutyMissed { slot, reason, .. } => {
                 self.missed_duties += 1;
-                Ok(())
+                let is_told = *reason == MissReason::NotSynced && self.nodes[id].is_honest();
+                if is_told { self.tell(&Fact::NotSynced { node: id, slot: *slot }) } else { Ok(()) }
             }
             _ => Ok(()),
         }

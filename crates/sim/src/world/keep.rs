@@ -97,12 +97,14 @@ impl World<'_> {
     /// Record, sync, sign: what was interrupted before the sync was not signed.
     pub(super) fn signed(&mut self, id: NodeId) -> Result<(), Violation> {
         if self.strikes(Fault::LedgerFailed, self.scenario.drivers.ledger) {
-            self.nodes[id].ledger_file.fail_after(self.rng.random_range(0..2));
+            let node = &self.nodes[id];
+            let file = if self.ledger_rng.random_bool(0.5) { &node.ledger_file } else { &node.mark_file };
+            file.fail_after(self.rng.random_range(0..2));
         }
         let Some(running) = self.running(id) else { return Ok(()) };
         let Some((job, requests)) = running.orders.pop_front() else { return Ok(()) };
         let is_last = running.orders.is_empty();
-        let recorded = running.ledger.record_all(&entries(&requests));
+        let recorded = running.record(&entries(&requests));
         let mut signatures: Vec<Result<Signature, SignFailure>> = Vec::new();
         let mut failed = false;
         for (request, recorded) in requests.iter().zip(recorded) {

@@ -6,6 +6,7 @@ use lathe_engine::{
 };
 use rand::RngExt;
 
+use super::strangers::is_stranger;
 use super::{Arrival, Behaviour, Fact, Happening, NodeId, Violation, World};
 use crate::byzantine;
 use crate::faults::Fault;
@@ -46,6 +47,16 @@ impl World<'_> {
                 for (position, neighbour) in neighbours.into_iter().enumerate() {
                     let told = if position % 2 == 0 { &message } else { &other };
                     self.gossip(id, neighbour, told.clone());
+                }
+            }
+            Some(Behaviour::Multiply) => {
+                let others = byzantine::variants(self.scenario.seed, publication, &self.nodes[id]);
+                others.iter().for_each(|_| self.note(Fault::Multiplied));
+                let others = others.iter().map(Message::new);
+                for message in others.chain([message]) {
+                    for neighbour in &neighbours {
+                        self.gossip(id, *neighbour, message.clone());
+                    }
                 }
             }
             _ => neighbours.into_iter().for_each(|neighbour| self.gossip(id, neighbour, message.clone())),
@@ -91,6 +102,10 @@ impl World<'_> {
     }
 
     pub(super) fn fetch(&mut self, id: NodeId, request: RequestId, peer: Peer, what: FetchWhat) {
+        if is_stranger(peer) {
+            let outcome = if self.never_served() { Ok(()) } else { Err(FetchFailure::Timeout) };
+            return self.answer(id, REQUEST_TIMEOUT_MS, Input::FetchEnded { request, outcome });
+        }
         let by = peer.0 as NodeId;
         match self.transit(id, by).filter(|_| self.nodes[by].running.is_some()) {
             Some(delay) => self.schedule(id, delay, Arrival::Request { by, request, what }),
@@ -137,6 +152,9 @@ impl World<'_> {
     }
 
     pub(super) fn request_status(&mut self, id: NodeId, peer: Peer) {
+        if is_stranger(peer) {
+            return self.claim(id, peer);
+        }
         let by = peer.0 as NodeId;
         if let Some(delay) = self.transit(id, by) {
             self.schedule(id, delay, Arrival::StatusRequest { by });

@@ -12,6 +12,7 @@ use rand::RngExt;
 
 use super::{Arrival, NodeId, Violation, World};
 use crate::faults::Fault;
+use crate::machine::Machine;
 
 /// How long a job takes that takes far too long and has no deadline.
 const SLOW_MS: std::ops::RangeInclusive<i64> = 500..=SLOWEST_MS;
@@ -135,14 +136,15 @@ impl World<'_> {
         let Some(running) = &mut node.running else { return };
         if std::mem::replace(&mut running.is_proving, true) {
             running.immediate.push_back(Input::JobFailed { job, failure: ProofOutcome::Busy.failure() });
-            return;
+            return self.note(Fault::ProverBusy);
         }
-        let made = prove(&node.kit, request, clock, deadline);
-        let expected = node.kit.backend.prover().map_or(Duration::ZERO, |prover| {
-            made.as_ref().map_or(Duration::ZERO, |made| prover.estimate(signatures(made)))
-        });
-        // From twice as fast as expected to twice as slow.
-        let took_ms = 1 + expected.as_millis() as i64 * self.rng.random_range(50..=200) / 100;
+        let panics = self.strikes(Fault::JobPanicked, self.scenario.drivers.panicked);
+        let Machine { kit, scheme, .. } = &self.nodes[id];
+        let make = || prove(kit, request, clock, deadline);
+        let made = if panics { scheme.while_broken(make) } else { make() };
+        let proved = made.as_ref().map_or(0, signatures) as i64;
+        let costs = self.scenario.proving.as_ref().map_or(&[0][..], |plan| &plan.ms_per_signature);
+        let took_ms = 1 + proved * costs[id % costs.len()] * self.rng.random_range(50..=200) / 100;
         self.schedule(id, took_ms, Arrival::Proved { job, made, took_ms, deadline });
     }
 
