@@ -11,7 +11,9 @@ mod support;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -242,7 +244,7 @@ fn long_fifty_kills_of_nodes_on_one_signer_cost_a_duty_each_at_most() {
 
 #[test]
 #[ignore = "takes a minute; run by make accept"]
-fn long_a_signer_that_is_away_slow_or_restarted_costs_duties_only() {
+fn long_a_signer_that_is_away_slow_restarted_or_of_another_version_costs_duties_only() {
     let mut pair = Pair::start();
     pair.wait_until("both nodes sign", |pair| pair.newest() >= 1);
     assert_eq!(fs::metadata(pair.net.path("signer.sock")).unwrap().permissions().mode() & 0o777, 0o600);
@@ -254,6 +256,16 @@ fn long_a_signer_that_is_away_slow_or_restarted_costs_duties_only() {
     };
     pair.signer = None;
     pair.wait_until("a signer that is away is counted", missed("signer_away"));
+    // Somebody of another version in its place.
+    fs::remove_file(pair.net.path("signer.sock")).unwrap();
+    let other = UnixListener::bind(pair.net.path("signer.sock")).unwrap();
+    std::thread::spawn(move || {
+        for stream in other.incoming() {
+            let _ = stream.unwrap().write_all(b"{\"error\":\"this signer speaks version 2, the node 1\"}\n");
+        }
+    });
+    pair.wait_until("a signer of another version is counted", missed("signer_not_served"));
+    fs::remove_file(pair.net.path("signer.sock")).unwrap();
     pair.start_signer();
     let newest = pair.newest();
     pair.wait_until("the nodes go on when it is back", |pair| pair.newest() > newest);
@@ -264,6 +276,12 @@ fn long_a_signer_that_is_away_slow_or_restarted_costs_duties_only() {
     signal("-CONT");
     let newest = pair.newest();
     pair.wait_until("the nodes go on when it does", |pair| pair.newest() > newest);
+    for (which, reason) in [0, 1].into_iter().flat_map(|which| {
+        ["signer_away", "signer_not_served", "signer_slow"].map(|reason| (which, reason))
+    }) {
+        let label = format!("reason=\"{reason}\"");
+        assert!(pair.metric(which, "lathe_signatures_refused_total", &[&label]) > 0.0, "{which} {reason}");
+    }
     assert_eq!(pair.conflicts, 0);
     for node in pair.nodes.iter_mut().flatten() {
         assert_eq!(node.child.try_wait().unwrap(), None, "no node ends with its signer");

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers fail as tests do, by panicking")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +27,9 @@ fn vote(slot: u64, message: u8) -> SignRequest {
     SignRequest { validator, role, slot: Slot(slot), message: Root::repeat_byte(message) }
 }
 
+/// Ledgers that failed under a signer.
+static FAILURES: AtomicUsize = AtomicUsize::new(0);
+
 fn serve(address: &SignerAddress, ledger: &Path, token: &str) -> String {
     let mut keys = KeyStore::<Prod>::default();
     for (seed, role) in [(1, KeyRole::Attestation), (2, KeyRole::Proposal)] {
@@ -33,7 +39,10 @@ fn serve(address: &SignerAddress, ledger: &Path, token: &str) -> String {
     let signer = Locked::take(keys, ledger, GENESIS_TIME).unwrap().open(None, None, false).unwrap();
     signer.prepare_now(Slot(0)).unwrap();
     let token = token.to_owned().into();
-    let shared = Shared { signer, genesis_time: GENESIS_TIME, token, on_failure: |_| () };
+    let on_failure = |_: &SignError| {
+        FAILURES.fetch_add(1, Ordering::SeqCst);
+    };
+    let shared = Shared { signer, genesis_time: GENESIS_TIME, token, on_failure };
     let server = Server::bind(address, shared).unwrap();
     let address = server.address().unwrap();
     thread::spawn(move || server.run());
@@ -51,6 +60,44 @@ fn home() -> (TempDir, PathBuf, SignerAddress) {
 
 fn client(address: &SignerAddress) -> RemoteSigner {
     RemoteSigner::new(address.clone(), String::new().into(), GENESIS_TIME)
+}
+
+fn hello(token: &str) -> String {
+    format!("{{\"lathe_signer\":1,\"token\":\"{token}\",\"genesis_time\":{GENESIS_TIME}}}\n")
+}
+
+/// All that a signer answers to some lines until it ends the connection.
+fn answers(path: &Path, lines: &str) -> Vec<String> {
+    let stream = UnixStream::connect(path).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // It may end the connection before it has read them all.
+    let _ = (&stream).write_all(lines.as_bytes());
+    let _ = stream.shutdown(Shutdown::Write);
+    BufReader::new(stream).lines().map_while(Result::ok).collect()
+}
+
+/// A signer that accepts one connection after the other, says hello, answers each first request with the next of
+/// `answers` or with silence, and ends the connection.
+fn pretend(path: &Path, answers: Vec<Option<&'static str>>) -> Arc<AtomicUsize> {
+    let (listener, accepted) = (UnixListener::bind(path).unwrap(), Arc::new(AtomicUsize::new(0)));
+    let count = accepted.clone();
+    thread::spawn(move || {
+        let mut silent = Vec::new();
+        for answer in answers {
+            let mut stream = BufReader::new(listener.accept().unwrap().0);
+            count.fetch_add(1, Ordering::SeqCst);
+            let mut line = String::new();
+            stream.read_line(&mut line).unwrap();
+            stream.get_mut().write_all(b"{\"hello\":{\"lathe_signer\":1}}\n").unwrap();
+            stream.read_line(&mut line).unwrap();
+            match answer {
+                Some(answer) => stream.get_mut().write_all(answer.as_bytes()).unwrap(),
+                None => silent.push(stream),
+            }
+        }
+        thread::sleep(Duration::from_secs(10));
+    });
+    accepted
 }
 
 #[test]
@@ -147,7 +194,7 @@ fn a_signer_that_is_away_or_slow_or_of_another_version_says_which() {
 #[test]
 fn whoever_speaks_nonsense_is_cut_off_and_nobody_else() {
     let (_dir, path, address) = home();
-    let hello = format!("{{\"lathe_signer\":1,\"token\":\"\",\"genesis_time\":{GENESIS_TIME}}}\n");
+    let hello = hello("");
     let long = "x".repeat(5000);
     let after_hello = [format!("{hello}nonsense\n"), format!("{hello}{{\"sign\":[{{\"slot\":1}}]}}\n")];
     for text in after_hello.into_iter().chain(["nonsense\n".into(), format!("{long}\n"), "{}\n".into()]) {
@@ -176,4 +223,91 @@ fn whoever_trickles_a_hello_is_cut_off_in_time() {
         thread::sleep(Duration::from_millis(100));
     }
     assert!(client(&address).sign_all(&[vote(1, 1)])[0].is_ok());
+}
+
+#[test]
+fn what_is_too_long_too_much_or_unknown_ends_the_connection() {
+    let (_dir, path, _) = home();
+    let said = r#"{"hello":{"lathe_signer":1}}"#;
+    // A hello of more than 4 KiB is not read to its end.
+    assert_eq!(answers(&path, &hello(&"x".repeat(4096))), [""; 0]);
+    assert_eq!(answers(&path, &hello("x")), [r#"{"error":"the token is wrong"}"#]);
+    // Nor is any line of more than 32 MiB.
+    assert_eq!(answers(&path, &format!("{}{}", hello(""), "x".repeat(33 << 20))), [said]);
+    let wanted = r#"{"validator":9,"role":"attestation","slot":1,"message":"0x0000000000000000000000000000000000000000000000000000000000000000"}"#;
+    let sign = |count: usize| format!("{}{{\"sign\":[{}]}}\n", hello(""), vec![wanted; count].join(","));
+    assert_eq!(
+        answers(&path, &sign(4097)),
+        [said, r#"{"error":"4097 messages in one request, at most 4096"}"#]
+    );
+    assert_eq!(answers(&path, &sign(1)), [said, r#"{"signed":["unknown_key"]}"#]);
+    // A field that a signer does not know may be one that matters.
+    let unknown = sign(1).replace("\"slot\":1", "\"slot\":1,\"fork\":2");
+    assert_eq!(answers(&path, &unknown), [said]);
+    assert_eq!(answers(&path, &hello("").replace("\"token\"", "\"fork\":2,\"token\"")), [""; 0]);
+    assert_eq!(answers(&path, &format!("{}{{\"health\":{{\"fork\":2}}}}\n", hello(""))), [said]);
+}
+
+#[test]
+fn no_more_than_sixteen_are_served_at_a_time() {
+    let (_dir, path, _) = home();
+    let enter = || {
+        let mut stream = BufReader::new(UnixStream::connect(&path).unwrap());
+        stream.get_mut().write_all(hello("").as_bytes()).unwrap();
+        let mut line = String::new();
+        stream.read_line(&mut line).unwrap();
+        (stream, line)
+    };
+    let served: Vec<_> = (0..16).map(|_| enter()).collect();
+    assert!(served.iter().all(|(_, line)| line.starts_with("{\"hello\"")));
+    assert_eq!(enter().1, "{\"error\":\"too many connections\"}\n");
+    drop(served);
+    let started = Instant::now();
+    while !enter().1.starts_with("{\"hello\"") {
+        assert!(started.elapsed() < Duration::from_secs(20), "their places are not given back");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_ledger_that_fails_ends_the_signer() {
+    let (dir, _, address) = home();
+    let signer = client(&address);
+    assert!(signer.sign_all(&[vote(1, 1)])[0].is_ok());
+    std::fs::remove_file(dir.path().join("ledger/signing.ledger")).unwrap();
+    let outcome = signer.sign_all(&[vote(2, 1)]).remove(0);
+    assert!(matches!(&outcome, Err(SignError::Away(why)) if why.contains("deleted")), "{outcome:?}");
+    assert_eq!(FAILURES.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_lost_connection_is_made_anew_once_and_a_slow_signer_is_asked_once() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("signer.sock");
+    let refusal = "{\"signed\":[\"not_prepared\"]}\n";
+    let accepted = pretend(&path, vec![Some(refusal), Some(refusal), None]);
+    let signer = client(&SignerAddress::Unix(path));
+    let outcome = || signer.sign_all(&[vote(1, 1)]).remove(0);
+    let expected = Err(SignError::NotPrepared { slot: 1 });
+    assert_eq!((outcome(), outcome()), (expected.clone(), expected), "the first connection is gone by then");
+    assert_eq!(accepted.load(Ordering::SeqCst), 2);
+    assert_eq!(outcome(), Err(SignError::Slow));
+    assert_eq!(accepted.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn answers_that_do_not_fit_the_question_sign_nothing() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("signer.sock");
+    let too_few = "{\"signed\":[\"not_prepared\"]}\n";
+    let answers = [too_few, "{\"stopped\":[]}\n", "{\"signed\":[{\"signature\":\"00\"},{\"signature\":\"zz\"}]}\n"];
+    pretend(&path, answers.map(Some).to_vec());
+    let signer = client(&SignerAddress::Unix(path));
+    let outcomes = || signer.sign_all(&[vote(1, 1), vote(2, 1)]);
+    let nonsense = SignError::NotServed("an answer that makes no sense".into());
+    for _ in 0..2 {
+        assert_eq!(outcomes(), [Err(nonsense.clone()), Err(nonsense.clone())]);
+    }
+    let no_signature = SignError::Away("a signature that is none".into());
+    assert_eq!(outcomes(), [Err(no_signature.clone()), Err(no_signature)]);
 }

@@ -29,7 +29,7 @@ pub use fork_choice::{ForkChoiceMetrics, TransitionMetrics};
 pub use network::NetworkMetrics;
 pub use proofs::ProofMetrics;
 pub use signatures::SignatureMetrics;
-pub use validator::{NodeMetrics, ValidatorMetrics};
+pub use validator::{NodeMetrics, REFUSALS, ValidatorMetrics};
 pub use workers::WorkerMetrics;
 
 use registrar::Registrar;

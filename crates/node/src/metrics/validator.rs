@@ -35,6 +35,20 @@ impl NodeMetrics {
     }
 }
 
+/// Why a signature was not made, as a label.
+pub const REFUSALS: [&str; 10] = [
+    "already_signed",
+    "below_watermark",
+    "key_stopped",
+    "key_exhausted",
+    "key_not_prepared",
+    "unknown_key",
+    "signer_away",
+    "signer_slow",
+    "signer_not_served",
+    "ledger",
+];
+
 /// What the local validators do.
 pub struct ValidatorMetrics {
     /// Validators with keys on this node.
@@ -47,6 +61,8 @@ pub struct ValidatorMetrics {
     pub key_end: IntGaugeVec,
     /// Keys that rest because somebody else signs with them.
     pub keys_stopped: IntGauge,
+    /// Signatures that were wanted and not made, by reason.
+    pub signatures_refused: IntCounterVec,
     /// Seconds from the decision to vote to the vote's publication.
     pub attestation_production: Histogram,
     /// Aggregations that were due and not done, by reason.
@@ -61,6 +77,14 @@ impl ValidatorMetrics {
             r.counters("lean_aggregator_skipped_total", "Aggregations not done, by reason", &["reason"])?;
         for reason in ["not_aggregator", "not_synced", "missing_state", "spawn_failed", "other"] {
             aggregator_skipped.with_label_values(&[reason]);
+        }
+        let signatures_refused = r.counters(
+            "lathe_signatures_refused_total",
+            "Signatures that were wanted and not made, by reason",
+            &["reason"],
+        )?;
+        for reason in REFUSALS {
+            signatures_refused.with_label_values(&[reason]);
         }
         Ok(Self {
             count: r.gauge("lean_validators_count", "Validators of this node")?,
@@ -78,6 +102,7 @@ impl ValidatorMetrics {
                 "lathe_keys_stopped",
                 "Keys that rest because a signature was seen that is not ours",
             )?,
+            signatures_refused,
             attestation_production: r.histogram(
                 "lean_attestations_production_time_seconds",
                 "Time to produce an attestation",

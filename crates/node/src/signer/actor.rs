@@ -107,6 +107,9 @@ fn measure(
     seconds: f64,
 ) {
     metrics.workers.signing.observe(seconds);
+    for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+        metrics.validator.signatures_refused.with_label_values(&[state::refusal(error)]).inc();
+    }
     let made = requests.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_ok());
     for _ in made.filter(|(request, _)| request.role == KeyRole::Attestation) {
         metrics.signatures.attestation_signatures.inc();

@@ -21,9 +21,43 @@ pub(super) fn failure(error: &SignError) -> SignFailure {
     }
 }
 
+/// The reason as a label: finer than what the engine has to know.
+pub(super) const fn refusal(error: &SignError) -> &'static str {
+    match error {
+        SignError::Refused(Refusal::AlreadySigned { .. }) => "already_signed",
+        SignError::Refused(Refusal::BelowWatermark { .. }) => "below_watermark",
+        SignError::Refused(Refusal::Stopped { .. }) => "key_stopped",
+        SignError::Refused(Refusal::Failed(_)) | SignError::Scheme(_) => "ledger",
+        SignError::KeyExhausted { .. } => "key_exhausted",
+        SignError::NotPrepared { .. } => "key_not_prepared",
+        SignError::UnknownKey => "unknown_key",
+        SignError::Away(_) => "signer_away",
+        SignError::Slow => "signer_slow",
+        SignError::NotServed(_) => "signer_not_served",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::REFUSALS;
+
+    #[test]
+    fn every_refusal_has_a_label_that_is_there_from_the_start() {
+        let errors = [
+            Refusal::AlreadySigned { slot: 1 }.into(),
+            Refusal::BelowWatermark { slot: 1, watermark: 3 }.into(),
+            Refusal::Stopped { slot: 1 }.into(),
+            SignError::KeyExhausted { slot: 9 },
+            SignError::NotPrepared { slot: 9 },
+            SignError::UnknownKey,
+            SignError::Away("gone".into()),
+            SignError::Slow,
+            SignError::NotServed("another version".into()),
+            Refusal::Failed("disk full".into()).into(),
+        ];
+        assert_eq!(errors.each_ref().map(refusal), REFUSALS);
+    }
 
     #[test]
     fn what_the_ledger_forbids_is_refused() {

@@ -4,11 +4,15 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::thread;
 use std::time::{Duration, Instant};
+
+use socket2::{Domain, SockAddr, Type};
 
 /// `unix:PATH` or `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,9 @@ impl fmt::Display for SignerAddress {
     }
 }
 
+/// Wait before a listener whose queue is full is asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(10);
+
 /// One side of a connection.
 #[derive(Debug)]
 pub(super) enum Socket {
@@ -55,7 +62,7 @@ pub(super) enum Socket {
 impl Socket {
     pub(super) fn connect(address: &SignerAddress, within: Duration) -> io::Result<Self> {
         match address {
-            SignerAddress::Unix(path) => UnixStream::connect(path).map(Self::Unix),
+            SignerAddress::Unix(path) => connect_file(path, within).map(Self::Unix),
             SignerAddress::Tcp(host) => {
                 let address = host.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
                 let stream = TcpStream::connect_timeout(&address, within)?;
@@ -76,6 +83,29 @@ impl Socket {
             }
         }
     }
+}
+
+/// Connects to a socket file. A listener that hangs, and whose queue of connections is full, would make a plain call
+/// wait for as long as it hangs.
+fn connect_file(path: &Path, within: Duration) -> io::Result<UnixStream> {
+    let deadline = Instant::now() + within;
+    let address = SockAddr::unix(path)?;
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    loop {
+        match socket.connect(&address) {
+            Ok(()) => break,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if Instant::now() >= deadline {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                thread::sleep(ASK_AGAIN_AFTER);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    socket.set_nonblocking(false)?;
+    Ok(OwnedFd::from(socket).into())
 }
 
 /// A connection that is given up at a deadline, however slowly the other side goes on.
@@ -164,7 +194,7 @@ impl Listener {
 /// A socket file that nobody else can use, not even for a moment: it gets its name after its permissions. One that a
 /// signer has left behind is replaced; a file of another kind is somebody's, and stays.
 fn bind_private(path: &Path) -> io::Result<UnixListener> {
-    if is_socket(path)? && UnixStream::connect(path).is_ok() {
+    if is_socket(path)? && is_listening(path) {
         return Err(io::Error::new(io::ErrorKind::AddrInUse, "another signer listens there"));
     }
     let mut new = path.as_os_str().to_owned();
@@ -177,6 +207,11 @@ fn bind_private(path: &Path) -> io::Result<UnixListener> {
     fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
     fs::rename(&new, path)?;
     Ok(listener)
+}
+
+/// Whether somebody has a socket file open, if only to hang.
+fn is_listening(path: &Path) -> bool {
+    connect_file(path, Duration::ZERO).map_or_else(|error| error.kind() == io::ErrorKind::TimedOut, |_| true)
 }
 
 /// Whether there is a socket file; an error if there is something else.
@@ -207,6 +242,27 @@ mod tests {
         for text in ["", "unix:", "host", ":1", "http://host:1", "host:x"] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_listener_that_hangs_is_waited_for_no_longer_than_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.sock");
+        // Accepts nothing, until its queue is full.
+        let _hangs = UnixListener::bind(&path).unwrap();
+        let address = SignerAddress::Unix(path.clone());
+        let mut waiting = Vec::new();
+        let error = loop {
+            match Socket::connect(&address, Duration::from_millis(50)) {
+                Ok(socket) => waiting.push(socket),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(!waiting.is_empty());
+        // It is there all the same, and keeps its place.
+        let error = Listener::bind(&address).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
