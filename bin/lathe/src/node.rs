@@ -179,6 +179,7 @@ impl NodeArgs {
         let paths = self.paths()?;
         let directory = NetworkDirectory::read(&paths, &self.node_id)?;
         let secrets = directory.duties.keys.iter().map(|key| key.path.as_path());
+        surroundings::warn_of_linked_keys(secrets.clone());
         surroundings::warn_of_open_secrets(secrets.chain([paths.node_key.as_path()]));
         let entry = directory.validator_config.node(&self.node_id).cloned();
         for warning in &directory.config.warnings {

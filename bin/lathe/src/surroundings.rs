@@ -31,6 +31,37 @@ pub fn warn_of_open_secrets<'a>(files: impl Iterator<Item = &'a Path>) {
     }
 }
 
+/// Warns of key files that have another name: what they sign under it leaves no mark here.
+pub fn warn_of_linked_keys<'a>(files: impl Iterator<Item = &'a Path>) {
+    if let Some(line) = linked_keys(files) {
+        warn!("{line}");
+    }
+}
+
+fn linked_keys<'a>(files: impl Iterator<Item = &'a Path>) -> Option<String> {
+    let linked: Vec<&Path> = files.filter(|file| links_of(file) > 1).collect();
+    let first = linked.first()?.display();
+    let more = match linked.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    Some(format!(
+        "key files have other names (hard links): {first}{more}; never start a node with them under another name, where \
+         nobody knows what they have signed here"
+    ))
+}
+
+#[cfg(unix)]
+fn links_of(file: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(file).map_or(1, |metadata| metadata.nlink())
+}
+
+#[cfg(not(unix))]
+fn links_of(_: &Path) -> u64 {
+    1
+}
+
 fn open_secrets<'a>(files: impl Iterator<Item = &'a Path>) -> Option<String> {
     let open: Vec<&Path> = files.filter(|file| others_can_read(file)).collect();
     let first = open.first()?.display();
@@ -65,6 +96,20 @@ mod tests {
         raise_file_limit();
         let (soft, hard) = rlimit::getrlimit(rlimit::Resource::NOFILE).unwrap();
         assert!(soft == hard || soft >= 1 << 16, "{soft} of {hard}");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn keys_with_two_names_are_told_in_one_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let [first, second, link] = ["a", "b", "c"].map(|name| dir.path().join(name));
+        std::fs::write(&first, "secret").unwrap();
+        std::fs::write(&second, "secret").unwrap();
+        let keys = || [first.as_path(), second.as_path()].into_iter();
+        assert_eq!(linked_keys(keys()), None);
+        std::fs::hard_link(&second, link).unwrap();
+        let line = linked_keys(keys()).unwrap();
+        assert!(line.starts_with(&format!("key files have other names (hard links): {};", second.display())));
     }
 
     #[test]

@@ -77,6 +77,36 @@ fn a_second_node_with_the_same_key_files_ends_whatever_its_directories_are() {
 
 #[test]
 #[ignore = "waits for slots; run by make accept"]
+fn long_key_files_that_were_replaced_by_copies_sign_in_one_process_only() {
+    let net = Net::new(64);
+    let mut first = net.start("a", &[]);
+    first.wait_for_line("signer ready");
+    // The same keys, in files that nobody has locked.
+    for entry in fs::read_dir(net.path("net/hash-sig-keys")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "ssz") {
+            fs::copy(&path, net.path("copy")).unwrap();
+            fs::rename(net.path("copy"), &path).unwrap();
+        }
+    }
+    let mut second = net.start_other("b");
+    let started = Instant::now();
+    let said = "another process signs with a copy of key 0x";
+    while ![&first, &second].into_iter().any(|node| node.said().contains(said)) {
+        assert!(started.elapsed() < PATIENCE, "{}\n{}", first.said(), second.said());
+        sleep(Duration::from_millis(100));
+    }
+    sleep(Duration::from_secs(2));
+    let ended = [&mut first, &mut second].map(|node| node.child.try_wait().unwrap().is_some());
+    assert_ne!(ended[0], ended[1], "one of them goes on:\n{}\n{}", first.said(), second.said());
+    // What was recorded and has not left is no signature: the marks count those.
+    let newest = net.newest().unwrap();
+    let goes_on = if ended[0] { &second } else { &first };
+    net.wait_for_signature(goes_on, newest + 1);
+}
+
+#[test]
+#[ignore = "waits for slots; run by make accept"]
 fn long_a_ledger_that_was_restored_from_a_backup_signs_no_slot_again() {
     let net = Net::new(64);
     let node = net.start("data", &[]);

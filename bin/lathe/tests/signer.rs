@@ -276,9 +276,10 @@ fn long_a_signer_that_is_away_slow_restarted_or_of_another_version_costs_duties_
     signal("-CONT");
     let newest = pair.newest();
     pair.wait_until("the nodes go on when it does", |pair| pair.newest() > newest);
-    for (which, reason) in [0, 1].into_iter().flat_map(|which| {
-        ["signer_away", "signer_not_served", "signer_slow"].map(|reason| (which, reason))
-    }) {
+    for (which, reason) in [0, 1]
+        .into_iter()
+        .flat_map(|which| ["signer_away", "signer_not_served", "signer_slow"].map(|reason| (which, reason)))
+    {
         let label = format!("reason=\"{reason}\"");
         assert!(pair.metric(which, "lathe_signatures_refused_total", &[&label]) > 0.0, "{which} {reason}");
     }

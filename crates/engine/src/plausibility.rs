@@ -4,7 +4,14 @@
 //! that it is our clock that is ahead: votes and blocks for slots that are not there yet spend one-time leaves, and
 //! reach nobody. Only blocks count that have just been imported: whoever replays what we know proves nothing, and old
 //! blocks that are new to us are as scarce as the keys that sign them. A single block in time outweighs them all.
+//!
+//! Where no blocks come, votes say the same, if more than a third of the validators sign them for a slot after that of
+//! our head. So a minority cannot turn a stall into a halt, and a stranger who repeats votes has no more of them than
+//! there were slots without a block. Such votes in time outweigh late ones.
 
+use std::collections::VecDeque;
+
+use lathe_forkchoice::ValidatorSet;
 use lathe_types::{MILLISECONDS_PER_SLOT, Slot};
 
 use crate::io::{Event, Millis};
@@ -19,49 +26,135 @@ pub(crate) const FAR_SLOTS: u64 = 8;
 const WITNESSES: usize = 2;
 /// Duties rest for this long after the last such block. Then nothing speaks against the clock any more.
 const REST_FOR_MS: u64 = FAR_SLOTS * MILLISECONDS_PER_SLOT;
+/// Slots whose votes are added up at a time. Those of one slot come within it.
+const COUNTED_SLOTS: usize = 16;
 
 /// What speaks against the clock.
 #[derive(Default)]
 pub(crate) struct Plausibility {
-    /// Slots of late blocks, ascending, as many as are needed.
+    blocks: Evidence,
+    votes: Evidence,
+    /// Who has voted in the slots that were heard of last.
+    voters: VecDeque<(Slot, ValidatorSet)>,
+    rests: bool,
+}
+
+/// Blocks, or votes, that are far behind the clock.
+#[derive(Default)]
+struct Evidence {
+    /// Slots of late ones, ascending, as many as are needed.
     late: Vec<Slot>,
     first_at: Option<Millis>,
     until: Option<Timer>,
     slots_ahead: u64,
-    rests: bool,
+}
+
+/// How something that others have signed stands to the clock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    Timely,
+    Late,
+    Far { slots: u64 },
+}
+
+impl Arrival {
+    fn of(now: Millis, slot: Slot) -> Self {
+        match now.slot().0.saturating_sub(slot.0) {
+            0..=TIMELY_SLOTS => Self::Timely,
+            slots if slots < FAR_SLOTS => Self::Late,
+            slots => Self::Far { slots },
+        }
+    }
+}
+
+impl Evidence {
+    fn add(&mut self, now: Millis, slot: Slot, slots_ahead: u64) {
+        if self.late.len() < WITNESSES && self.late.last().is_none_or(|last| *last < slot) {
+            self.late.push(slot);
+        }
+        self.first_at.get_or_insert(now);
+        self.until = Some(Timer::after(now, REST_FOR_MS));
+        self.slots_ahead = slots_ahead;
+    }
+
+    fn expire(&mut self, now: Millis) {
+        if self.until.is_some_and(|until| until.is_due(now)) {
+            *self = Self::default();
+        }
+    }
+
+    fn suffices(&self, now: Millis) -> bool {
+        let lasted = self.first_at.is_some_and(|first| now.since(first) >= MILLISECONDS_PER_SLOT as i64);
+        self.late.len() >= WITNESSES && lasted
+    }
 }
 
 impl Plausibility {
     /// A block of `slot` came by gossip and was imported. Whether it speaks against the clock.
     pub(crate) fn block_came(&mut self, now: Millis, slot: Slot) -> bool {
-        let lag = now.slot().0.saturating_sub(slot.0);
-        if lag <= TIMELY_SLOTS {
-            *self = Self { rests: self.rests, ..Self::default() };
-        } else if lag >= FAR_SLOTS {
-            if self.late.len() < WITNESSES && self.late.last().is_none_or(|last| *last < slot) {
-                self.late.push(slot);
+        match Arrival::of(now, slot) {
+            Arrival::Timely => self.clock_corrected(),
+            Arrival::Late => {}
+            Arrival::Far { slots } => {
+                self.blocks.add(now, slot, slots);
+                return true;
             }
-            self.first_at.get_or_insert(now);
-            self.until = Some(Timer::after(now, REST_FOR_MS));
-            self.slots_ahead = lag;
         }
-        lag >= FAR_SLOTS
+        false
+    }
+
+    /// `voters` have voted in `slot`, of `registered` validators; our head is of slot `head`. Whether the votes of the
+    /// slot speak against the clock now, and did not before.
+    pub(crate) fn votes_came(
+        &mut self,
+        now: Millis,
+        (slot, voters): (Slot, &ValidatorSet),
+        registered: usize,
+        head: Slot,
+    ) -> bool {
+        if slot <= head || !self.are_enough(slot, voters, registered) {
+            return false;
+        }
+        match Arrival::of(now, slot) {
+            Arrival::Timely => self.votes = Evidence::default(),
+            Arrival::Late => {}
+            Arrival::Far { slots } => {
+                self.votes.add(now, slot, slots);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Adds voters of a slot. True once, when they have become more than a third.
+    fn are_enough(&mut self, slot: Slot, voters: &ValidatorSet, registered: usize) -> bool {
+        let enough = |set: &ValidatorSet| 3 * set.len() > registered;
+        if let Some((_, known)) = self.voters.iter_mut().find(|(known, _)| *known == slot) {
+            let before = enough(known);
+            known.extend(voters);
+            return !before && enough(known);
+        }
+        if self.voters.len() == COUNTED_SLOTS {
+            self.voters.pop_front();
+        }
+        self.voters.push_back((slot, voters.clone()));
+        enough(voters)
     }
 
     /// The clock was set back: what spoke against it spoke against another time.
     pub(crate) fn clock_corrected(&mut self) {
-        *self = Self { rests: self.rests, ..Self::default() };
+        (self.blocks, self.votes) = Default::default();
     }
 
     /// Whether duties rest, and what is to be told if that has changed.
     pub(crate) fn judge(&mut self, now: Millis) -> (bool, Option<Event>) {
-        if self.until.is_some_and(|until| until.is_due(now)) {
-            *self = Self { rests: self.rests, ..Self::default() };
-        }
-        let lasted = self.first_at.is_some_and(|first| now.since(first) >= MILLISECONDS_PER_SLOT as i64);
-        let rests = self.late.len() >= WITNESSES && lasted;
+        self.blocks.expire(now);
+        self.votes.expire(now);
+        let speaks = [&self.blocks, &self.votes].into_iter().find(|evidence| evidence.suffices(now));
+        let slots_ahead = speaks.map(|evidence| evidence.slots_ahead);
+        let rests = slots_ahead.is_some();
         let told = (rests != self.rests)
-            .then_some(Event::ClockImplausible { slots_ahead: if rests { self.slots_ahead } else { 0 } });
+            .then_some(Event::ClockImplausible { slots_ahead: slots_ahead.unwrap_or_default() });
         self.rests = rests;
         (rests, told)
     }
@@ -69,6 +162,8 @@ impl Plausibility {
 
 #[cfg(test)]
 mod tests {
+    use lathe_types::ValidatorIndex;
+
     use super::*;
 
     /// Blocks as `(now, slot)`; what was told after each.
@@ -112,6 +207,67 @@ mod tests {
                 assert!(plausibility.judge(Millis(604_000).plus(REST_FOR_MS - 1)).0);
                 assert!(!plausibility.judge(Millis(604_000).plus(REST_FOR_MS)).0);
             }
+        }
+    }
+
+    /// Votes of one slot after the other, each with these voters of four, when no block comes; whether duties rest.
+    fn rests_for_votes(voters: &[u64], head: u64, at: impl Fn(u64) -> i64) -> bool {
+        let mut plausibility = Plausibility::default();
+        let mut set = ValidatorSet::default();
+        voters.iter().for_each(|voter| set.insert(ValidatorIndex(*voter)));
+        let rest = |slot: u64| {
+            let now = Millis(at(slot));
+            plausibility.votes_came(now, (Slot(slot), &set), 4, Slot(head));
+            plausibility.judge(now).0
+        };
+        (1..=3).map(rest).last().unwrap_or_default()
+    }
+
+    #[test]
+    fn late_votes_of_more_than_a_third_say_so_where_no_block_comes() {
+        let at_pace = |slot: u64| 600_000 + 4_000 * slot as i64;
+        assert!(rests_for_votes(&[0, 3], 0, at_pace));
+        assert!(!rests_for_votes(&[3], 0, at_pace), "a quarter of the validators stops nobody");
+        assert!(!rests_for_votes(&[0, 3], 3, at_pace), "votes that our chain has overtaken are old");
+        assert!(!rests_for_votes(&[0, 3], 0, |_| 600_000), "in one go");
+        assert!(!rests_for_votes(&[0, 3], 0, |slot| 4_000 * slot as i64 + 5_000), "in time");
+    }
+
+    #[test]
+    fn voters_of_a_slot_are_added_up_and_count_once() {
+        let mut plausibility = Plausibility::default();
+        let mut came = |slot: u64, voter: u64| {
+            let mut set = ValidatorSet::default();
+            set.insert(ValidatorIndex(voter));
+            plausibility.votes_came(Millis(600_000), (Slot(slot), &set), 4, Slot(0))
+        };
+        assert_eq!(
+            [came(5, 0), came(5, 0), came(6, 1), came(5, 1), came(5, 2)],
+            [false, false, false, true, false]
+        );
+    }
+
+    #[test]
+    fn votes_in_time_outweigh_late_ones_and_a_block_in_time_outweighs_all() {
+        for is_block in [true, false] {
+            let mut plausibility = Plausibility::default();
+            let all: ValidatorSet = {
+                let mut set = ValidatorSet::default();
+                (0..4).for_each(|voter| set.insert(ValidatorIndex(voter)));
+                set
+            };
+            for slot in 1..3 {
+                let now = Millis(600_000 + 4_000 * slot as i64);
+                assert!(plausibility.votes_came(now, (Slot(slot), &all), 4, Slot(0)));
+            }
+            let now = Millis(608_000);
+            assert!(plausibility.judge(now).0);
+            if is_block {
+                plausibility.block_came(now, now.slot());
+            } else {
+                plausibility.votes_came(now, (now.slot(), &all), 4, Slot(0));
+            }
+            assert!(!plausibility.judge(now).0);
         }
     }
 }

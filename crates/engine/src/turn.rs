@@ -252,6 +252,12 @@ impl Engine {
             Counted::Votes => self.aggregation.vote_seen(),
             Counted::Aggregate => self.aggregation.aggregate_seen(self.core.clock()),
         }
+        let (registered, head) = (self.core.store.head_state().validators.len(), self.core.store.head().slot);
+        for (slot, voters) in self.votes.take_heard() {
+            if self.plausibility.votes_came(self.core.now, (slot, &voters), registered, head) {
+                self.gate.clock_contradicted(self.core.clock());
+            }
+        }
         if kind == JobKind::CheckVotes {
             self.aggregation.begin_if_complete(&mut self.core);
         }

@@ -178,6 +178,32 @@ fn what_nobody_signs_anew_prolongs_no_doubt() {
     assert_eq!(signed, (153..160).collect::<Vec<_>>());
 }
 
+/// Proposers are away, and validators vote for genesis all the same: a node whose clock is ten minutes ahead starts.
+/// The slots, by its clock, in which it votes; and whether it says that its clock is ahead.
+fn votes_while_votes_come(voters: &[u64]) -> (Vec<u64>, bool) {
+    let genesis = Made::genesis(&anchor(4)).checkpoint();
+    let mut hand = Hand::new(601_000, &[0], false, anchor(4));
+    hand.status(7, 0, genesis);
+    let (mut signed, mut is_told) = (Vec::new(), false);
+    for slot in 1..10 {
+        let data = AttestationData { slot: Slot(slot), head: genesis, target: genesis, source: genesis };
+        let job = job_of(&hand.gossip_aggregate(slot as u8, voters, data));
+        hand.verified(job, &[true]);
+        is_told |= !told(&hand).is_empty();
+        let effects = hand.run_to(601_000 + 4_000 * slot as i64);
+        signed.extend(effects.iter().filter(|effect| effect.contains("Attestation 0")).map(|_| slot + 149));
+        is_told |= !told(&hand).is_empty();
+    }
+    (signed, is_told)
+}
+
+#[test]
+fn votes_that_are_far_behind_say_that_the_clock_is_ahead() {
+    assert_eq!(votes_while_votes_come(&[1, 2]), (vec![], true));
+    // Whoever has a quarter of the votes turns no stall into a halt.
+    assert_eq!(votes_while_votes_come(&[1]), ((153..159).collect(), false));
+}
+
 /// A chain of that many blocks after genesis, one in each slot.
 fn chain_of(genesis: &Made, length: u64) -> Vec<Made> {
     let mut blocks = vec![genesis.child(1, &[])];

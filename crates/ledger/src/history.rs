@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use lathe_types::Root;
 
 use crate::error::Refusal;
-use crate::mark::Mark;
+use crate::mark::{Mark, beginning};
 use crate::record::{KeyId, Record};
 
 /// Slots that are remembered per key, newest first; below them the key signs nothing. Duties are for the current slot
@@ -111,16 +111,19 @@ impl History {
     /// What the key's mark has to say.
     pub(crate) fn mark(&self, genesis_time: u64, key: KeyId) -> Mark {
         let Some(history) = self.keys.get(&key) else {
-            return Mark { key, genesis_time, signed: 0, newest: None };
+            return Mark::unused(key, genesis_time);
         };
-        Mark { key, genesis_time, signed: history.count(), newest: history.newest() }
+        let last = history.signed.last_key_value();
+        let message = last.map(|(_, root)| beginning(root)).unwrap_or_default();
+        Mark { key, genesis_time, signed: history.count(), newest: history.newest(), message }
     }
 
     /// Whether everything that a mark speaks of is on record.
     pub(crate) fn knows(&self, mark: &Mark) -> bool {
         let Some(newest) = mark.newest else { return true };
         let Some(history) = self.keys.get(&mark.key) else { return false };
-        history.count() >= mark.signed && (history.signed.contains_key(&newest) || newest < history.floor)
+        let is_listed = || history.signed.get(&newest).is_some_and(|root| mark.is_of(root));
+        history.count() >= mark.signed && (newest < history.floor || is_listed())
     }
 
     /// The highest slot that any key has signed at.

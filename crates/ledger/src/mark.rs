@@ -1,26 +1,37 @@
-//! The mark beside a key: how often it has signed, and up to where.
+//! The mark beside a key: how often it has signed, up to where, and what it signed there.
 //!
 //! A ledger can be wiped, restored from a backup or copied, and then does not know what the key has signed since. The
 //! mark lies where the key lies, so it goes where the key goes. It is durable before a signature leaves; a ledger that
-//! knows fewer signatures than the mark counts, or not the newest of them, is not this key's ledger.
+//! knows fewer signatures than the mark counts, or not the newest of them, is not this key's ledger. Nor is one that
+//! knows another message for the newest slot: it has recorded one that never left, and another ledger signed since.
 //!
 //! ```text
-//! per key, twice   key id 32 | version u64 | genesis time u64 | signatures u64 | newest slot + 1 u64 | check 8
+//! per key, twice   key id 32 | version u64 | genesis time u64 | signatures u64 | newest slot + 1 u64 | message 8 |
+//!                  check 8
 //! ```
-//! Integers are big-endian, the check is the start of the SHA-256 of a title and what precedes it. Of the two copies
-//! the one with the higher version counts and the other is written next, so a torn write loses nothing that was
-//! durable. The place of a key is blank before its first use, and the second copy is blank before its first signature.
+//! The message is the beginning of what was signed at the newest slot. Integers are big-endian, the check is the start
+//! of the SHA-256 of a title and what precedes it. Of the two copies the one with the higher version counts and the
+//! other is written next, so a torn write loses nothing that was durable. The place of a key is blank before its first
+//! use, and the second copy is blank before its first signature.
+//!
+//! Whoever signs with a key is the only one who writes its mark. So a mark is looked at before it is written: if it is
+//! not as this process has left it, another one signs with a copy of the key that no lock has kept out, and the
+//! signature does not leave.
 
 use std::collections::HashMap;
 use std::io;
+
+use lathe_types::Root;
 
 use crate::error::Error;
 use crate::medium::Medium;
 use crate::record::{CHECK_LEN, KeyId, check, read_u64};
 
 /// Goes into the check, so that nothing else passes for a mark.
-const TITLE: &[u8] = b"lathe signing mark 1";
-const BODY_LEN: usize = 32 + 4 * 8;
+const TITLE: &[u8] = b"lathe signing mark 2";
+const BODY_LEN: usize = 32 + 4 * 8 + MESSAGE_LEN;
+/// Of the message that was signed last; enough to tell two of them apart.
+const MESSAGE_LEN: usize = 8;
 const COPY_LEN: usize = BODY_LEN + CHECK_LEN;
 const PLACE_LEN: usize = 2 * COPY_LEN;
 /// Keys in one directory at most: a full registry of 4,096 validators with two each, many times over.
@@ -37,9 +48,21 @@ pub struct Mark {
     pub signed: u64,
     /// The highest slot that it has signed at since that genesis.
     pub newest: Option<u64>,
+    /// The beginning of what it has signed there; zeros where that is not known.
+    pub message: [u8; MESSAGE_LEN],
 }
 
 impl Mark {
+    /// The mark of a key that has signed nothing.
+    pub(crate) fn unused(key: KeyId, genesis_time: u64) -> Self {
+        Self { key, genesis_time, signed: 0, newest: None, message: [0; MESSAGE_LEN] }
+    }
+
+    /// Whether it may speak of `root`.
+    pub(crate) fn is_of(&self, root: &Root) -> bool {
+        self.message == beginning(root)
+    }
+
     /// Whether the key has signed for a network that began at another time than `genesis_time`.
     pub fn is_used_elsewhere(&self, genesis_time: u64) -> bool {
         self.genesis_time != genesis_time && self.newest.is_some()
@@ -50,10 +73,11 @@ impl Mark {
         bytes[..32].copy_from_slice(&self.key.0);
         let newest = self.newest.map_or(0, |slot| slot.saturating_add(1));
         for (place, number) in
-            bytes[32..BODY_LEN].chunks_mut(8).zip([version, self.genesis_time, self.signed, newest])
+            bytes[32..64].chunks_mut(8).zip([version, self.genesis_time, self.signed, newest])
         {
             place.copy_from_slice(&number.to_be_bytes());
         }
+        bytes[64..BODY_LEN].copy_from_slice(&self.message);
         let sum = check(&[TITLE, &bytes[..BODY_LEN]].concat());
         bytes[BODY_LEN..].copy_from_slice(&sum);
         bytes
@@ -70,9 +94,15 @@ impl Mark {
             genesis_time: read_u64(body, 40),
             signed: read_u64(body, 48),
             newest: read_u64(body, 56).checked_sub(1),
+            message: body.get(64..)?.try_into().ok()?,
         };
         Some((read_u64(body, 32), mark))
     }
+}
+
+/// As much of a message as a mark has.
+pub(crate) fn beginning(root: &Root) -> [u8; MESSAGE_LEN] {
+    std::array::from_fn(|at| root.0[at])
 }
 
 /// Where a mark is, and which of its copies counts.
@@ -155,7 +185,7 @@ impl<M: Medium> Marks<M> {
         if self.used + fresh.len() > MAX_PLACES {
             return Err(io::Error::other(format!("no room for more than {MAX_PLACES} keys")));
         }
-        let marks = fresh.iter().map(|key| Mark { key: *key, genesis_time, signed: 0, newest: None });
+        let marks = fresh.iter().map(|key| Mark::unused(*key, genesis_time));
         let made: Vec<Mark> = marks.collect();
         let bytes: Vec<u8> =
             made.iter().flat_map(|mark| mark.encode(0).into_iter().chain([0; COPY_LEN])).collect();
@@ -169,20 +199,22 @@ impl<M: Medium> Marks<M> {
     }
 
     /// Writes marks down, durably. They only rise as long as the genesis is the same, in whatever order they come;
-    /// those that say nothing new cost nothing. Of keys without a place none is kept.
+    /// those that say nothing new cost nothing. Of keys without a place none is kept. An error if somebody else has
+    /// written one of them; the caller sees to it that nobody does so meanwhile.
     pub fn write(&mut self, marks: &[Mark]) -> io::Result<()> {
         let mut changed = Vec::new();
         for mark in marks {
-            let Some(place) = self.places.get(&mark.key) else { continue };
+            let Some(place) = self.places.get(&mark.key).copied() else { continue };
             let is_older = (mark.signed, mark.newest) <= (place.mark.signed, place.mark.newest);
             if mark.genesis_time == place.mark.genesis_time && is_older {
                 continue;
             }
+            self.check_untouched(place)?;
             let next = Place {
                 copy: 1 - place.copy,
                 version: place.version.saturating_add(1),
                 mark: *mark,
-                ..*place
+                ..place
             };
             let offset = next.index * PLACE_LEN + next.copy * COPY_LEN;
             self.medium.write_at(offset as u64, &mark.encode(next.version))?;
@@ -194,5 +226,19 @@ impl<M: Medium> Marks<M> {
         self.medium.sync()?;
         self.places.extend(changed.into_iter().map(|place| (place.mark.key, place)));
         Ok(())
+    }
+
+    /// Whether a place is as we know it: the copy that counts is the one that we wrote or found last.
+    fn check_untouched(&mut self, place: Place) -> io::Result<()> {
+        let bytes = self.medium.read_at((place.index * PLACE_LEN) as u64, PLACE_LEN)?;
+        let copies = [bytes.get(..COPY_LEN), bytes.get(COPY_LEN..)].into_iter().flatten();
+        let newest = copies.filter_map(Mark::decode).max_by_key(|(version, _)| *version);
+        if newest == Some((place.version, place.mark)) {
+            return Ok(());
+        }
+        Err(io::Error::other(format!(
+            "another process signs with a copy of key {}: two signers with the same keys destroy them, stop one",
+            place.mark.key.short()
+        )))
     }
 }

@@ -33,6 +33,8 @@ struct Without {
 /// A signer that runs.
 struct Running {
     ledger: Ledger<FaultyMedium>,
+    /// Which of the places for ledgers it has taken.
+    place: usize,
     marks: Marks<FaultyMedium>,
 }
 
@@ -52,6 +54,8 @@ struct World {
     /// The message that left for each key and slot, and for which genesis.
     released: HashMap<(KeyId, u64), (u64, Root)>,
     signatures: usize,
+    /// Processes that found that another one signs with a copy of their key.
+    stopped: usize,
     corrections: usize,
     starts: usize,
     what: Vec<String>,
@@ -75,6 +79,7 @@ impl World {
             clock_error: 0,
             released: HashMap::new(),
             signatures: 0,
+            stopped: 0,
             corrections: 0,
             starts: 0,
             what: Vec::new(),
@@ -96,7 +101,12 @@ impl World {
         if !self.running.is_empty() && !self.without.key_locks {
             return None;
         }
-        let medium = self.any_ledger();
+        // Nor does it get the ledger of the first.
+        let place = self.rng.random_range(0..self.ledgers.len());
+        if self.running.iter().any(|running| running.place == place) {
+            return None;
+        }
+        let medium = self.ledgers[place].clone();
         let mut marks = Marks::open(self.marks.clone()).ok()?;
         let found: Vec<_> = KEYS.iter().filter_map(|key| marks.of(*key)).collect();
         marks.make_room(self.genesis_time, &KEYS).ok()?;
@@ -109,9 +119,11 @@ impl World {
         };
         let ledger = Ledger::open(medium, &terms).ok()?;
         self.what.push(format!("  {:?}, signing from {}", ledger.opened(), ledger.watermark()));
-        marks.write(&KEYS.map(|key| ledger.mark(key))).ok()?;
+        if ledger.opened().is_clean() {
+            marks.write(&KEYS.map(|key| ledger.mark(key))).ok()?;
+        }
         self.starts += 1;
-        self.running.push(Running { ledger, marks });
+        self.running.push(Running { ledger, place, marks });
         Some(())
     }
 
@@ -119,7 +131,7 @@ impl World {
     fn sign(&mut self) -> Option<()> {
         let slot = self.clock()?.saturating_add_signed(self.rng.random_range(-1..=1));
         let process = self.rng.random_range(0..self.running.len().max(1));
-        let ends_early = self.rng.random_range(0..12);
+        let ends_early = self.rng.random_range(0..8);
         let running = self.running.get_mut(process)?;
         let mut entries = Vec::new();
         for key in KEYS {
@@ -137,8 +149,14 @@ impl World {
             self.end();
             return None;
         }
-        if !self.without.marks_first {
-            running.marks.write(&marks).unwrap();
+        if !self.without.marks_first
+            && let Err(error) = running.marks.write(&marks)
+        {
+            // Nothing leaves, and the process ends.
+            self.what.push(format!("  {error}"));
+            self.stopped += 1;
+            self.running.remove(process);
+            return None;
         }
         for Entry { key, slot, root } in signed {
             self.signatures += 1;
@@ -281,6 +299,7 @@ fn no_key_signs_twice_whatever_happens_to_the_files_around_it() {
         if let Some(violation) = world.violation {
             panic!("{violation}");
         }
+        assert_eq!(world.stopped, 0, "nobody else signs:\n{}", world.what.join("\n"));
         signatures += world.signatures;
         starts += world.starts;
         corrections += world.corrections;
@@ -299,12 +318,28 @@ fn reused(without: Without) -> usize {
     (0..600).filter(|seed| World::run(*seed, without).violation.is_some()).count()
 }
 
+/// A key file that was replaced by a copy of itself has no lock on it. The marks are still those that both processes
+/// write, and each has a ledger of its own.
+#[test]
+fn where_no_lock_keeps_a_second_process_out_its_first_signature_stops_one_of_them() {
+    let without = Without { key_locks: true, ..Without::default() };
+    let (mut stopped, count) = (0, schedules(2_000));
+    for seed in 0..count {
+        let world = World::run(seed, without);
+        if let Some(violation) = world.violation {
+            panic!("{violation}");
+        }
+        stopped += world.stopped;
+    }
+    assert!(stopped as u64 * 20 > count, "{stopped} processes were stopped in {count} schedules");
+}
+
 #[test]
 fn the_model_notices_when_a_guard_is_missing() {
     for without in [
         Without { marks: true, ..Without::default() },
         Without { marks_first: true, ..Without::default() },
-        Without { key_locks: true, ..Without::default() },
+        Without { marks_first: true, key_locks: true, ..Without::default() },
     ] {
         assert!(reused(without) > 0, "{without:?}");
     }

@@ -161,9 +161,11 @@ impl<S: Scheme> std::fmt::Debug for KeyStore<S> {
     }
 }
 
-/// The directory that a file lies in.
+/// The directory that a file lies in: the file itself, where the path is a link to it, so that its mark is found from
+/// wherever it is used.
 pub fn directory_of(path: &Path) -> PathBuf {
-    match path.parent() {
+    let real = std::fs::canonicalize(path);
+    match real.as_deref().unwrap_or(path).parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     }

@@ -60,7 +60,7 @@ pub(crate) fn check_identity(path: &Path, file: &File, expects_one_link: bool) -
     }
 }
 
-fn holder_of(file: &File) -> Holder {
+pub(crate) fn holder_of(file: &File) -> Holder {
     let process = file.metadata().ok().and_then(|metadata| {
         let locks = std::fs::read_to_string("/proc/locks").ok()?;
         find_holder(&locks, metadata.dev(), metadata.ino())

@@ -5,16 +5,22 @@
 //! protects less: see `docs/keys.md`.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use lathe_ledger::{KeyId, Mark, Marks, Medium};
 
 use crate::error::Error;
 use crate::ledger_file::read_bounded;
-use crate::lock::check_identity;
+use crate::lock::{check_identity, holder_of};
+
+/// Longest wait for other processes that read or write the same marks, which takes each a sync to the disk.
+const TURN_WITHIN: Duration = Duration::from_secs(2);
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(2);
 
 /// Name of the file beside the keys.
 pub const MARK_FILE: &str = "signing.marks";
@@ -48,6 +54,19 @@ impl Medium for MarkFile {
         read_bounded(&self.file).map(Some)
     }
 
+    fn read_at(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        let mut filled = 0;
+        while filled < length {
+            match self.file.read_at(&mut bytes[filled..], offset + filled as u64)? {
+                0 => break,
+                more => filled += more,
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
     fn replace(&mut self, _: &[u8]) -> io::Result<()> {
         // Others write to the same file.
         Err(io::ErrorKind::Unsupported.into())
@@ -63,10 +82,49 @@ impl Medium for MarkFile {
     }
 }
 
+/// A file of marks that other processes may write to as well, each for keys of its own.
+#[derive(Debug)]
+struct Shared {
+    marks: Marks<MarkFile>,
+    turns: Turns,
+    keys: HashSet<KeyId>,
+}
+
+/// The turns that processes take at a file of marks: a lock on it, held for as long as something is read and written.
+#[derive(Debug)]
+struct Turns(File);
+
+impl Turns {
+    fn at(marks: &MarkFile) -> io::Result<Self> {
+        // A handle of the same open file.
+        marks.file.try_clone().map(Self)
+    }
+
+    /// Does something when nobody else does. A process that hangs in its turn is waited for, but not for ever.
+    fn take<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
+        let until = Instant::now() + TURN_WITHIN;
+        while let Err(error) = self.0.try_lock() {
+            match error {
+                TryLockError::Error(source) => return Err(source),
+                TryLockError::WouldBlock if Instant::now() < until => thread::sleep(ASK_AGAIN_AFTER),
+                TryLockError::WouldBlock => {
+                    let holder = holder_of(&self.0);
+                    return Err(io::Error::other(format!(
+                        "{holder} keeps it locked: nothing is signed without a mark"
+                    )));
+                }
+            }
+        }
+        let done = work();
+        self.0.unlock()?;
+        Ok(done)
+    }
+}
+
 /// The marks of a signer's keys, wherever they lie.
 #[derive(Debug, Default)]
 pub(crate) struct MarkFiles {
-    files: Vec<(Marks<MarkFile>, HashSet<KeyId>)>,
+    files: Vec<Shared>,
     /// Key directories that cannot be written.
     read_only: Vec<PathBuf>,
     /// Marks that were found, before anything is written.
@@ -110,15 +168,17 @@ impl MarkFiles {
             Err(error) if is_read_only(&error) => return Ok(false),
             Err(error) => return Err(failed(error)),
         };
-        // Held while room is made, by whoever makes it: the handle is the same file.
-        let turn = file.file.try_clone().map_err(failed)?;
-        turn.lock().map_err(failed)?;
-        let mut marks = Marks::open(file)?;
-        self.found.extend(keys.iter().filter_map(|key| marks.of(*key)));
-        let made = marks.make_room(genesis_time, keys);
-        turn.unlock().map_err(failed)?;
+        let turns = Turns::at(&file).map_err(failed)?;
+        let (marks, made) = turns
+            .take(|| {
+                let mut marks = Marks::open(file)?;
+                self.found.extend(keys.iter().filter_map(|key| marks.of(*key)));
+                let made = marks.make_room(genesis_time, keys);
+                Ok::<_, Error>((marks, made))
+            })
+            .map_err(failed)??;
         made.map_err(failed)?;
-        self.files.push((marks, keys.iter().copied().collect()));
+        self.files.push(Shared { marks, turns, keys: keys.iter().copied().collect() });
         Ok(true)
     }
 
@@ -134,9 +194,10 @@ impl MarkFiles {
 
     /// Writes marks down, durably.
     pub(crate) fn write(&mut self, marks: &[Mark]) -> Result<(), String> {
-        for (file, keys) in &mut self.files {
+        for Shared { marks: file, turns, keys } in &mut self.files {
             let ours: Vec<Mark> = marks.iter().copied().filter(|mark| keys.contains(&mark.key)).collect();
-            file.write(&ours).map_err(|error| format!("{}: {error}", file.location()))?;
+            let written = turns.take(|| file.write(&ours)).flatten();
+            written.map_err(|error| format!("{}: {error}", file.location()))?;
         }
         Ok(())
     }
@@ -163,9 +224,10 @@ pub fn carry_mark(key: KeyId, from: &Path, to: &Path) -> Result<(), Error> {
     let Some(mark) = read_marks(from)?.into_iter().find(|mark| mark.key == key) else { return Ok(()) };
     let failed = |source| Error::ledger(to.join(MARK_FILE).display().to_string(), source);
     let file = MarkFile::open(to).map_err(failed)?;
-    let turn = file.file.try_clone().map_err(failed)?;
-    turn.lock().map_err(failed)?;
-    let mut marks = Marks::open(file)?;
-    marks.make_room(mark.genesis_time, &[key]).and_then(|()| marks.write(&[mark])).map_err(failed)?;
-    turn.unlock().map_err(failed)
+    let turns = Turns::at(&file).map_err(failed)?;
+    let carried = turns.take(|| {
+        let mut marks = Marks::open(file)?;
+        marks.make_room(mark.genesis_time, &[key]).and_then(|()| marks.write(&[mark])).map_err(failed)
+    });
+    carried.map_err(failed)?
 }

@@ -64,8 +64,12 @@ impl<S: Scheme> Locked<S> {
             allow_key_reuse,
         };
         let ledger = Ledger::open(file, &terms)?;
-        let known: Vec<Mark> = keys.iter().map(|(.., key)| ledger.mark(key.id)).collect();
-        marks.write(&known).map_err(|why| Error::ledger(why, std::io::Error::other("not written")))?;
+        // A ledger that knows more than the marks says so. One that is not the keys' own has nothing to say: whoever
+        // signs with a copy of them now is to go on.
+        if ledger.opened().is_clean() {
+            let known: Vec<Mark> = keys.iter().map(|(.., key)| ledger.mark(key.id)).collect();
+            marks.write(&known).map_err(|why| Error::ledger(why, std::io::Error::other("not written")))?;
+        }
         Ok(Signer { keys, ledger: Mutex::new(ledger), marks: Mutex::new(marks) })
     }
 }

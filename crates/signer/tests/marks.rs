@@ -243,6 +243,62 @@ fn the_mark_is_durable_with_the_signature_and_counts_it() {
     assert!(why.ends_with("signing.marks: it was moved away or deleted while it was in use"), "{why}");
 }
 
+/// Puts a copy in the place of each key file, as who updates files by `mv` does.
+fn replace_key_files(home: &Home) {
+    for at in 0..2 {
+        let path = home.path(&format!("keys/{at}"));
+        fs::copy(&path, home.path("copy")).unwrap();
+        fs::rename(home.path("copy"), &path).unwrap();
+    }
+}
+
+fn assert_stopped(signer: &Signer<Test>, slot: u64) {
+    match sign(signer, slot, 2) {
+        Err(SignError::Refused(Refusal::Failed(why))) => {
+            assert!(why.contains("signing.marks: another process signs with a copy of key 0x"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_key_file_that_was_replaced_while_in_use_signs_in_one_process_only() {
+    let home = Home::having_signed(3);
+    let first = home.open("ledger", Some(4)).unwrap();
+    replace_key_files(&home);
+    // Nothing keeps a second one out: the lock is on the file that is gone.
+    let second = home.open("other", Some(4)).unwrap();
+    assert_eq!(second.watermark(), Slot(6));
+    assert_eq!(sign(&first, 6, 1), Ok(()));
+    assert_stopped(&second, 6);
+    assert_stopped(&second, 7);
+    assert_eq!(sign(&first, 7, 1), Ok(()));
+    // Whoever signs first goes on.
+    drop(second);
+    replace_key_files(&home);
+    let third = home.open("third", Some(8)).unwrap();
+    assert_eq!(sign(&third, 10, 3), Ok(()));
+    assert_stopped(&first, 10);
+    assert_stopped(&first, 11);
+}
+
+#[test]
+fn the_mark_of_a_key_is_found_through_a_link_to_its_file() {
+    let home = Home::having_signed(3);
+    fs::create_dir(home.path("links")).unwrap();
+    let assignments = home.assignments().into_iter().enumerate().map(|(at, key)| {
+        let path = home.path(&format!("links/{at}"));
+        std::os::unix::fs::symlink(&key.path, &path).unwrap();
+        KeyAssignment { path, ..key }
+    });
+    let assignments: Vec<_> = assignments.collect();
+    let keys = KeyStore::<Test>::load(SignatureScheme::Leansig, &assignments).unwrap();
+    let signer = Locked::take(keys, &home.path("other"), GENESIS_TIME).unwrap();
+    let signer = signer.open(None, None, false).unwrap_err();
+    assert!(signer.to_string().contains("has signed for this network, up to slot 3"), "{signer}");
+    assert!(!home.path("links/signing.marks").exists());
+}
+
 #[test]
 fn nodes_that_share_a_key_directory_share_the_marks() {
     let home = Home::new();

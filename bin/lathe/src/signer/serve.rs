@@ -77,6 +77,7 @@ pub fn run(args: &ServeArgs) -> eyre::Result<()> {
         bail!("--node-id {}: no validators are assigned to this node", args.node_id);
     }
     let secrets = duties.keys.iter().map(|key| key.path.as_path());
+    surroundings::warn_of_linked_keys(secrets.clone());
     surroundings::warn_of_open_secrets(secrets.chain(args.token_file.as_deref()));
     let signer = open(args, duties, &config)?;
     let keys = signer.keys().len();

@@ -41,6 +41,8 @@ pub(crate) struct Votes {
     checks: BTreeMap<JobId, Check>,
     held: HeldVotes,
     seen: SeenVotes,
+    /// Who has voted in which slot, by the checks that came back last.
+    heard: Vec<(Slot, ValidatorSet)>,
 }
 
 impl Votes {
@@ -145,6 +147,11 @@ impl Votes {
         }
     }
 
+    /// Who has voted in which slot, by the checks that came back since the last call.
+    pub(crate) fn take_heard(&mut self) -> Vec<(Slot, ValidatorSet)> {
+        std::mem::take(&mut self.heard)
+    }
+
     fn votes_checked(&mut self, core: &mut Core, votes: Vec<PendingVote>, verdicts: &[bool]) -> Counted {
         let mut counted = Counted::Nothing;
         for (position, vote) in votes.into_iter().enumerate() {
@@ -154,6 +161,9 @@ impl Votes {
                     let voter = vote.attestation.validator_index;
                     let message = data.tree_hash_root();
                     core.witness(|local| local == voter, KeyRole::Attestation, data.slot, message);
+                    let mut voters = ValidatorSet::default();
+                    voters.insert(voter);
+                    self.heard.push((data.slot, voters));
                     self.count(core, &vote.attestation);
                     core.settle(vote.origin, GossipVerdict::Accept);
                     counted = Counted::Votes;
@@ -180,6 +190,7 @@ impl Votes {
                 let voters = ValidatorSet::of(&proof.participants);
                 let message = data.tree_hash_root();
                 core.witness(|local| voters.contains(local), KeyRole::Attestation, data.slot, message);
+                self.heard.push((data.slot, voters));
                 count_aggregate(core, &vote.aggregate);
                 GossipVerdict::Accept
             }

@@ -62,7 +62,8 @@ fn what_was_signed_while_the_clock_was_ahead_stays_signed() {
 
 #[test]
 fn no_correction_gives_back_what_marks_records_or_blocks_rule_out() {
-    let mark = Mark { key: KeyId([1; 32]), genesis_time: GENESIS_TIME, signed: 3, newest: Some(40) };
+    let (key, genesis_time) = (KeyId([1; 32]), GENESIS_TIME);
+    let mark = Mark { key, genesis_time, signed: 3, newest: Some(40), message: [1; 8] };
     let terms = Terms { genesis_time: GENESIS_TIME, current_slot: Some(12 + AHEAD), ..Terms::default() };
     // The mark of a key that has signed what nobody knows, and a stored block.
     for terms in [Terms { marks: &[mark], ..terms }, Terms { proven_slot: Some(40), ..terms }] {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lathe_ledger::{Entry, Error, Ledger, Opened, RETAINED_SLOTS, Refusal, SAFETY_SLOTS, Terms};
+use lathe_ledger::{Entry, Error, KeyId, Ledger, Mark, Opened, RETAINED_SLOTS, Refusal, SAFETY_SLOTS, Terms};
 
 use crate::disk::{Disk, GENESIS_TIME, entry};
 
@@ -107,6 +107,24 @@ fn a_ledger_that_ends_before_the_last_slot_is_a_missing_one() {
     drop(unused.open(None).unwrap());
     assert_eq!(unused.open(Some(0)).unwrap().watermark(), 0);
     assert_eq!(unused.open(Some(1)).unwrap().watermark(), 3, "slot 0 may have been signed at");
+}
+
+/// A message that was recorded and never left, because the process ended before the mark was written. Then another
+/// ledger has signed at that slot, and now the first one is back.
+#[test]
+fn a_ledger_with_another_message_than_the_mark_is_not_the_keys_own() {
+    let disk = Disk::default();
+    assert_eq!(disk.open(None).unwrap().record_all(&[entry(1, 9, 7)]), [Ok(())]);
+    let left = disk.open(Some(9)).unwrap().mark(KeyId([1; 32]));
+    assert_eq!((left.signed, left.newest, left.message), (1, Some(9), [7; 8]));
+    let again = |mark: Mark, message: u8| {
+        let mut ledger = disk.open_with(Some(9), &[mark]).unwrap();
+        (*ledger.opened(), ledger.record_all(&[entry(1, 9, message)])[0].clone())
+    };
+    assert_eq!(again(left, 7), (Opened::Whole, Ok(())));
+    let other = Mark { message: [8; 8], ..left };
+    let behind = Opened::Behind { key: left.key, newest: 9 };
+    assert_eq!(again(other, 7), (behind, below(9, 11)));
 }
 
 #[test]
