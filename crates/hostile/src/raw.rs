@@ -201,6 +201,15 @@ impl Raw {
         self.run(move |swarm| swarm.behaviour_mut().gossip.subscribe(&topic)).await.unwrap();
     }
 
+    /// The topics that any peer of it follows.
+    pub async fn topics_of_others(&self) -> Vec<String> {
+        let topics = |swarm: &mut Swarm<Behaviour>| {
+            let peers = swarm.behaviour().gossip.all_peers();
+            peers.flat_map(|(_, topics)| topics).map(ToString::to_string).collect()
+        };
+        self.run(topics).await
+    }
+
     /// Puts `bytes` on a topic; `false` if nobody takes them.
     pub async fn throw(&self, topic: &str, bytes: Vec<u8>) -> bool {
         let topic = gossipsub::TopicHash::from_raw(topic);
