@@ -21,6 +21,8 @@ const MAX_AGGREGATE_BYTES: usize = 128 + 4 + 8 + VALIDATOR_REGISTRY_LIMIT as usi
 const BLOCKS_PER_SLOT: usize = 3;
 /// Aggregates that one slot may bring: two of each aggregator of many subnets, or more with short proofs.
 const AGGREGATES_PER_SLOT: usize = 16;
+/// How often the messages of a slot may come: once, and as much again of what is told anew or turns out to be wrong.
+const TIMES_PER_SLOT: usize = 2;
 /// Slots whose messages may come at once, as after a stall.
 const BURST_SLOTS: f64 = 4.0;
 /// Peers at one place that nothing valid came from yet may bring as much as this many. Those that brought something
@@ -75,10 +77,20 @@ impl NetworkSize {
         }
     }
 
+    fn votes_per_slot(self) -> usize {
+        self.validators.min(VALIDATOR_REGISTRY_LIMIT) as usize
+    }
+
+    /// What a message costs at least, however small it is. The library remembers the id of each for two minutes, so
+    /// their number has to be bounded, too.
+    fn least_price(self) -> usize {
+        let messages = self.votes_per_slot() + BLOCKS_PER_SLOT + AGGREGATES_PER_SLOT;
+        self.bytes_per_slot() / (TIMES_PER_SLOT * messages)
+    }
+
     /// Bytes, decompressed, that all messages of a slot can have.
     fn bytes_per_slot(self) -> usize {
-        let votes = self.validators.min(VALIDATOR_REGISTRY_LIMIT) as usize;
-        votes * self.vote_bytes()
+        self.votes_per_slot() * self.vote_bytes()
             + BLOCKS_PER_SLOT * self.max_block_bytes()
             + AGGREGATES_PER_SLOT * MAX_AGGREGATE_BYTES
     }
@@ -100,6 +112,8 @@ pub(crate) struct Meter {
     current: Option<PeerId>,
     groups: HashMap<PeerId, Group>,
     proven: HashSet<PeerId>,
+    /// What the smallest message costs.
+    least_price: usize,
     peers: Buckets<PeerId>,
     strangers: Buckets<Group>,
     /// What peers did wrong since it was asked last, a moment ago.
@@ -114,6 +128,7 @@ impl Meter {
             current: None,
             groups: HashMap::new(),
             proven: HashSet::new(),
+            least_price: size.least_price(),
             peers: Buckets::new(burst, per_second),
             strangers: Buckets::new(STRANGERS_PER_GROUP * burst, STRANGERS_PER_GROUP * per_second),
             offences: Vec::new(),
@@ -144,7 +159,7 @@ impl Meter {
     /// Whether a message of so many bytes, compressed and claimed, may be looked into.
     pub(crate) fn admit(&mut self, wire: usize, claimed: usize, now: Instant) -> Admission {
         let Some(peer) = self.current else { return Admission::Admitted };
-        let price = wire.max(claimed) as f64;
+        let price = wire.max(claimed).max(self.least_price) as f64;
         let group = self.groups.get(&peer).copied().unwrap_or(Group::None);
         let admitted = self.peers.take(peer, price, now)
             && (self.proven.contains(&peer) || self.strangers.take(group, price, now));
@@ -220,6 +235,21 @@ mod tests {
         assert_eq!(meter.take_offences(), vec![(peer, Offence::Greedy); 1000 - burst]);
         let slot = Duration::from_secs(SECONDS_PER_SLOT);
         assert_eq!(admitted(&mut meter, peer, start + slot), SMALL.bytes_per_slot() / MIB);
+    }
+
+    #[test]
+    fn small_messages_are_counted() {
+        let (peer, start) = (PeerId::random(), Instant::now());
+        let mut meter = meter_of(&[peer]);
+        meter.listen_to(Some(peer));
+        let admitted = |meter: &mut Meter, now| {
+            (0..1000).filter(|_| meter.admit(300, 300, now) == Admission::Admitted).count()
+        };
+        // Four votes, three blocks and sixteen aggregates, twice over; four slots of that at once.
+        assert_eq!(admitted(&mut meter, start), 4 * 2 * 23);
+        assert_eq!(admitted(&mut meter, start + Duration::from_secs(SECONDS_PER_SLOT)), 2 * 23);
+        // In the largest network that is some two votes, so that votes alone are bounded by their number, too.
+        assert_eq!(NetworkSize::default().least_price(), 6172);
     }
 
     #[test]
