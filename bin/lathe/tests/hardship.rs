@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, helpers included")]
 
+mod support;
+
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use support::free_ports;
 use tempfile::TempDir;
 
 /// Longest wait for a process to end or to come up; only reached when something hangs.
@@ -29,19 +32,16 @@ struct Network {
 impl Network {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let tcp = || TcpListener::bind("127.0.0.1:0").unwrap();
-        let (quic, api, metrics) = (UdpSocket::bind("127.0.0.1:0").unwrap(), tcp(), tcp());
-        let port = |address: std::net::SocketAddr| address.port().to_string();
+        let base = free_ports(3);
+        let [quic, api, metrics] = [0, 1, 2].map(|at| (base + at).to_string());
         let made = lathe()
             .args(["genesis", "--nodes", "1", "--validators", "1", "--slots", "4", "--genesis-delay", "3600"])
-            .args(["--base-port", &port(quic.local_addr().unwrap())])
-            .args(["--base-api-port", &port(api.local_addr().unwrap())])
-            .args(["--base-metrics-port", &port(metrics.local_addr().unwrap())])
+            .args(["--base-port", &quic, "--base-api-port", &api, "--base-metrics-port", &metrics])
             .arg("--out")
             .arg(dir.path())
             .status();
         assert!(made.unwrap().success());
-        Self { dir, api_port: api.local_addr().unwrap().port() }
+        Self { dir, api_port: base + 1 }
     }
 
     fn path(&self, name: &str) -> PathBuf {

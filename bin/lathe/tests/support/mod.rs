@@ -38,11 +38,15 @@ pub fn signal(name: &str, process: &str) -> bool {
     Command::new("kill").args([name, process]).status().is_ok_and(|status| status.success())
 }
 
+/// Where ports for nodes are looked for: below those that systems give to outgoing connections. One of these may have
+/// taken a port again by the time that a node on a busy machine gets to listen on it.
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
+
 /// First of `count` consecutive ports that are free for UDP and TCP alike.
 pub fn free_ports(count: u16) -> u16 {
     for _ in 0..100 {
-        let probe = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let Some(last) = probe.checked_add(count) else { continue };
+        let probe = rand::random_range(PORTS);
+        let last = probe + count;
         let free = |port| {
             UdpSocket::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok()
         };
