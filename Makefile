@@ -112,6 +112,18 @@ advisories: ## Check dependencies against the advisory database (needs the netwo
 dist: deps ## Build the binary that is shipped: thin LTO, for any x86-64-v3 machine
 	RUSTFLAGS="-C target-cpu=x86-64-v3" $(CARGO) build --profile dist -p lathe
 
+.PHONY: deb
+deb: dist ## Build the Debian package: binary, manual pages, completions, service (needs cargo-deb)
+	@mkdir -p target/deb/man
+	$(TARGET_DIR)/dist/lathe man --out target/deb/man
+	$(TARGET_DIR)/dist/lathe completions bash > target/deb/lathe.bash
+	$(TARGET_DIR)/dist/lathe completions zsh > target/deb/_lathe
+	$(CARGO) deb -p lathe --profile dist --no-build
+
+.PHONY: book-test
+book-test: build ## Run the commands of README and book as they are written, from fresh directories
+	LATHE=$(LATHE) scripts/book-test.py $(PAGES)
+
 .PHONY: docker
 docker: ## Build the container image
 	docker build -t lathe .

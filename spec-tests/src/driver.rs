@@ -34,6 +34,11 @@ impl lathe_http::TestDriver for Driver {
             DriverCall::StepForkChoice => self.step_fork_choice(body).map(Some),
             DriverCall::RunStateTransition => self.run_state_transition(body).map(Some),
             DriverCall::VerifySignatures => self.verify_signatures(body).map(Some),
+            DriverCall::Reset => {
+                self.reset();
+                Ok(None)
+            }
+            DriverCall::Snapshot => self.snapshot().map(Some),
         };
         answer.map_err(|error| error.to_string())
     }
@@ -61,6 +66,17 @@ impl Driver {
         let mut current = self.fork_choice.lock().unwrap_or_else(PoisonError::into_inner);
         let drive = current.as_mut().ok_or(DriverError::NotStarted)?;
         answer(&drive.step(step).map_err(DriverError::Nonsense)?)
+    }
+
+    /// `fork_choice/reset`: forgets the fork choice.
+    pub fn reset(&self) {
+        *self.fork_choice.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// `fork_choice/snapshot`: tells how the store looks.
+    pub fn snapshot(&self) -> Result<Vec<u8>, DriverError> {
+        let current = self.fork_choice.lock().unwrap_or_else(PoisonError::into_inner);
+        answer(&current.as_ref().ok_or(DriverError::NotStarted)?.snapshot())
     }
 
     /// `state_transition/run`: runs a whole case and tells what the state came to.

@@ -7,6 +7,7 @@ use lathe_types::Genesis;
 
 /// Options about proofs, of every command that runs nodes.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Aggregation")]
 pub struct AggregationArgs {
     /// Proof system: raw signatures; stark, which proves those that do not fit; or external:<path of a shared library>
     ///

@@ -43,7 +43,8 @@ impl ApiArgs {
 
 fn read_token(path: &Path) -> eyre::Result<Token> {
     let named = || format!("--admin-token-file {}", path.display());
-    let length = std::fs::metadata(path).wrap_err_with(named)?.len();
+    let missing = || format!("{}: make one with: openssl rand -hex 32", named());
+    let length = std::fs::metadata(path).wrap_err_with(missing)?.len();
     if length > MAX_TOKEN_FILE_BYTES {
         return Err(eyre!("{}: {length} bytes are no token", named()));
     }

@@ -13,6 +13,7 @@ use crate::quiet::quiet;
 
 /// The execution client beside the node.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Execution client")]
 pub struct ExecutionArgs {
     /// Where the execution client serves the Engine API, such as http://127.0.0.1:8551
     #[arg(long, value_name = "URL", requires = "execution_jwt_secret", value_parser = quiet::<Endpoint>())]
@@ -34,7 +35,12 @@ impl ExecutionArgs {
         let (Some(endpoint), Some(file)) = (&self.execution_endpoint, &self.execution_jwt_secret) else {
             return Ok(None);
         };
-        let secret = JwtSecret::from_file(file).wrap_err("--execution-jwt-secret")?;
+        let secret = JwtSecret::from_file(file).wrap_err_with(|| {
+            format!(
+                "--execution-jwt-secret {}: make one for both clients with: openssl rand -hex 32",
+                file.display()
+            )
+        })?;
         let fee_recipient = self.suggested_fee_recipient.unwrap_or_default();
         Ok(Some(ExecutionOptions { endpoint: endpoint.clone(), secret, fee_recipient }))
     }

@@ -4,11 +4,17 @@
 mod aggregation;
 mod aggregation_worker;
 mod api;
+mod check;
+mod command_line;
+mod db;
 mod devnet;
+mod enr;
 mod execution;
 mod genesis;
+mod health;
 mod keys;
 mod log;
+mod manual;
 mod node;
 mod nodes;
 mod output;
@@ -23,8 +29,10 @@ mod test_driver;
 mod top;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
+use lathe_node::LogSwitch;
 
 /// Gives freed memory back from a thread of its own, so that a burst does not stay in the process.
 #[global_allocator]
@@ -41,12 +49,18 @@ Examples:
   lathe node --network-dir net --node-id lathe_0
       ... and run one of its nodes
 
-Logging goes to standard error. RUST_LOG=debug says more.";
+The log goes to standard error; -v says more. What an option says, the
+environment can say too: LATHE_HTTP_ADDRESS=0.0.0.0 is --http-address 0.0.0.0.";
+
+/// Version with the commit, and the target; as `--version` tells them.
+const VERSION: &str = concat!(env!("LATHE_VERSION"), " (", env!("LATHE_TARGET"), ")");
 
 /// A Lean Ethereum consensus client
 #[derive(Parser)]
-#[command(name = "lathe", version, after_help = EXAMPLES, propagate_version = true)]
+#[command(name = "lathe", version = VERSION, after_help = EXAMPLES, propagate_version = true)]
 struct Cli {
+    #[command(flatten)]
+    log: log::LogArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -54,6 +68,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run one node of a network
+    #[command(alias = "lean_node")]
     Node(Box<node::NodeArgs>),
     /// Run a whole network on this machine
     Devnet(devnet::DevnetArgs),
@@ -69,6 +84,18 @@ enum Command {
     /// See, check and move the record of what keys have signed
     #[command(subcommand)]
     Signer(signer::SignerCommand),
+    /// Look into a chain database, and look after it
+    #[command(subcommand)]
+    Db(db::DbCommand),
+    /// Read and make node records
+    #[command(subcommand)]
+    Enr(enr::EnrCommand),
+    /// Ask a node whether it is well
+    Health(health::HealthArgs),
+    /// Print completions for a shell
+    Completions(manual::CompletionsArgs),
+    /// Write manual pages
+    Man(manual::ManArgs),
     /// Run a library of the external aggregation backend; nodes start it themselves
     #[command(name = lathe_external::WORKER_COMMAND, hide = true)]
     AggregationWorker(aggregation_worker::WorkerArgs),
@@ -80,19 +107,39 @@ enum Command {
 fn main() -> ExitCode {
     let log = log::Log::start();
     signals::listen(log.clone());
-    let cli = Cli::parse();
-    let outcome = match cli.command {
-        Command::Node(args) => node::run(*args, &log),
-        Command::Devnet(args) => devnet::run(&args),
+    let cli = match command_line::read(std::env::args_os()) {
+        Ok(matches) => Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()),
+        Err(report) => return end(&log, Err(report)),
+    };
+    let outcome = cli.log.begin(&log).and_then(|switch| run(cli, &log, switch));
+    signals::stand_aside();
+    end(&log, outcome)
+}
+
+fn run(cli: Cli, log: &log::Log, switch: Arc<dyn LogSwitch>) -> eyre::Result<()> {
+    match cli.command {
+        Command::Node(args) => node::run(*args, log, switch),
+        Command::Devnet(args) => devnet::run(&args, &cli.log),
         Command::Top(args) => top::run(args),
         Command::Watch(args) => top::watch(args),
         Command::Genesis(args) => genesis::run(&args),
         Command::Keys(command) => keys::run(&command),
         Command::Signer(command) => signer::run(&command),
+        Command::Db(command) => db::run(&command),
+        Command::Enr(command) => enr::run(&command),
+        Command::Health(args) => health::run(&args),
+        Command::Completions(args) => {
+            manual::completions(&args);
+            Ok(())
+        }
+        Command::Man(args) => manual::man(&args),
         Command::AggregationWorker(args) => aggregation_worker::run(&args),
         Command::Spec(command) => spec::run(&command),
-    };
-    signals::stand_aside();
+    }
+}
+
+/// Says why the command failed, if it did.
+fn end(log: &log::Log, outcome: eyre::Result<()>) -> ExitCode {
     let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {

@@ -13,21 +13,22 @@ const DEFAULT_GOSSIP_PORT: u16 = 9000;
 
 /// Where to listen and whom to dial.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Peers")]
 pub struct P2pArgs {
     /// nodes.yaml, or node records and multiaddrs separated by commas, or `none`
     ///
     /// Host names (/dns4/../udp/../quic-v1) are looked up whenever the peer is dialled. What cannot be used is warned
     /// of and left out.
-    #[arg(long, value_name = "FILE|LIST", value_delimiter = ',')]
+    #[arg(long, value_name = "FILE|LIST", value_delimiter = ',', visible_aliases = ["bootnodes-file", "nodes-path"])]
     bootnodes: Vec<String>,
     /// UDP port of QUIC; default: as validator-config.yaml says, else 9000
-    #[arg(long, value_name = "PORT", alias = "socket-port")]
+    #[arg(long, value_name = "PORT", visible_aliases = ["socket-port", "listen-port", "port"])]
     gossipsub_port: Option<u16>,
     /// Address that QUIC listens on, alone, with a port, or as /ip4/../udp/../quic-v1; may be given several times
     ///
     /// `::` means all addresses of both families. Default: loopback if validator-config.yaml puts the node there or
     /// does not know it, else all addresses.
-    #[arg(long, value_name = "ADDRESS", alias = "listen-address", value_delimiter = ',')]
+    #[arg(long, value_name = "ADDRESS", visible_aliases = ["listen-address", "address"], value_delimiter = ',')]
     listen_addr: Vec<ListenAddress>,
 }
 

@@ -13,11 +13,12 @@ Examples:
       everything below a directory that holds <set>/consensus/<kind>/...
   lathe spec run fixtures/consensus/fork_choice
       one family
-  lathe spec run fixtures/consensus/ssz/lstar/ssz/test_containers/test_block.json
+  lathe spec run fixtures/consensus/ssz/lstar/ssz/test_block.json
       one file
 
-A case that disagrees is printed with its file, the step, what the case expects and what was found, and
-the exit code is 1. Cases with real proofs take leanVM to judge and are counted apart.";
+A case that disagrees is printed with its file, the step, what the case expects
+and what was found, and the exit code is 1. Cases with real proofs take leanVM
+to judge and are counted apart.";
 
 /// Run conformance fixtures
 #[derive(Subcommand, Debug)]

@@ -101,7 +101,8 @@ impl Tool {
 
     /// Runs `words`, the first of them the binary or `node`, where the tool would.
     fn start(&mut self, words: &[String]) {
-        let words = if words[0] == "node" { words } else { &words[1..] };
+        let begin = words.iter().position(|word| word == "node").unwrap();
+        let words = &words[begin..];
         let log = fs::File::create(self.path("log")).unwrap();
         let mut command = Command::new(self.path("lathe"));
         command.args(words).current_dir(self.path("elsewhere")).stdin(Stdio::null());
@@ -219,8 +220,11 @@ fn quickstarts_script_passes_on_what_it_is_told() {
         .env("scriptDir", tool.path("config"))
         .output()
         .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let (user, command) = said.split_at(said.find("lathe:latest").unwrap());
+    assert!(user.starts_with("--user ") && user.trim_end().ends_with(|c: char| c.is_ascii_digit()), "{user}");
     assert_eq!(
-        String::from_utf8(output.stdout).unwrap(),
+        command,
         "lathe:latest node --network-dir /config --node-id lathe_1 --data-dir /data --listen-addr 0.0.0.0 \
          --gossipsub-port 9001 --http-address 0.0.0.0 --api-port 5055 --metrics-port 8081 --allow-key-reuse --is-aggregator \
          --aggregate-subnet-ids 0,1 --attestation-committee-count 2 --checkpoint-sync-url http://a:1 --aggregation-backend \

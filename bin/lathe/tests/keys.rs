@@ -64,7 +64,7 @@ fn long_wiped_data_costs_two_slots_and_no_key() {
 fn a_second_node_with_the_same_key_files_ends_whatever_its_directories_are() {
     let net = Net::new(64);
     let mut first = net.start("a", &[]);
-    first.wait_for_line("signer ready");
+    first.wait_for_line("node is up");
     let error = net.start_other("b").refusal();
     let holder = format!("is in use by process {} (lathe", first.child.id());
     assert!(error.contains("_key_sk.ssz") && error.contains(&holder), "{error}");
@@ -72,7 +72,7 @@ fn a_second_node_with_the_same_key_files_ends_whatever_its_directories_are() {
     assert_eq!(first.child.try_wait().unwrap(), None);
     drop(first);
     // The locks end with their process.
-    net.start("b", &[]).wait_for_line("signer ready");
+    net.start("b", &[]).wait_for_line("node is up");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_second_node_with_the_same_key_files_ends_whatever_its_directories_are() {
 fn long_key_files_that_were_replaced_by_copies_sign_in_one_process_only() {
     let net = Net::new(64);
     let mut first = net.start("a", &[]);
-    first.wait_for_line("signer ready");
+    first.wait_for_line("node is up");
     // The same keys, in files that nobody has locked.
     for entry in fs::read_dir(net.path("net/hash-sig-keys")).unwrap() {
         let path = entry.unwrap().path();
@@ -137,7 +137,7 @@ fn long_a_ledger_that_was_restored_from_a_backup_signs_no_slot_again() {
 fn a_ledger_that_is_deleted_under_a_node_ends_it() {
     let net = Net::new(64);
     let mut node = net.start("data", &[]);
-    node.wait_for_line("signer ready");
+    node.wait_for_line("node is up");
     fs::remove_file(net.path("data/ledger/signing.ledger")).unwrap();
     let error = node.refusal();
     assert!(error.contains("it was moved away or deleted while it was in use"), "{error}");
@@ -197,7 +197,7 @@ fn read_only_keys_are_locked_and_said_to_have_no_mark() {
     let mut node = net.spawn(command, "log");
     let line = node.wait_for_line("cannot be written, so what its keys have signed is only known to");
     assert!(line.contains("WARN") && line.contains("never wipe"), "{line}");
-    node.wait_for_line("signer ready");
+    node.wait_for_line("node is up");
     assert!(net.start_other("b").refusal().contains("is in use by process"));
     assert!(
         net.path("data/ledger/signing.marks").exists()
@@ -273,7 +273,7 @@ fn keys_are_inspected_and_converted() {
     let error = failure(&convert("leansig", &first));
     assert!(error.contains("already exists and is never overwritten"), "{error}");
     let mut node = net.start("data", &[]);
-    node.wait_for_line("signer ready");
+    node.wait_for_line("node is up");
     assert!(failure(&convert("leansig", &out)).contains("is in use by process"));
     assert!(!out.exists());
     let error = failure(&lathe().args(["keys", "inspect"]).arg(net.path("net")).output().unwrap());

@@ -31,5 +31,6 @@ lathe_command() { # directory of the network, directory of the node's data
 }
 
 node_binary="${LATHE_BINARY:-$scriptDir/../lathe/target/debug/lathe} $(lathe_command "$configDir" "$dataDir/$item")"
-node_docker="${LATHE_IMAGE:-lathe:latest} $(lathe_command /config /data)"
+# The image has a user of its own; what quickstart mounts belongs to whoever runs it.
+node_docker="--user $(id -u):$(id -g) ${LATHE_IMAGE:-lathe:latest} $(lathe_command /config /data)"
 node_setup="${LATHE_SETUP:-docker}"

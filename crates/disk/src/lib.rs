@@ -48,6 +48,30 @@ pub fn open(path: &Path, network: &NetworkId) -> Result<DiskDb, StorageError> {
     ChainDb::open(DiskKv::open(path, lock)?, network, path)
 }
 
+/// Opens the database that is in the directory `path`, of whichever network, and makes none.
+pub fn open_existing(path: &Path) -> Result<(DiskDb, NetworkId), StorageError> {
+    if !is_at(path) {
+        return Err(StorageError::NotADatabase { path: path.to_owned() });
+    }
+    ChainDb::take_up(DiskKv::open(path, lock(path)?)?, path)
+}
+
+/// Gives back to the file system what the file in the directory `path` no longer needs. True if there was something.
+pub fn compact(path: &Path) -> Result<bool, StorageError> {
+    let mut kv = DiskKv::open(path, lock(path)?)?;
+    kv.db.compact().map_err(backend)
+}
+
+/// The one file of the database in the directory `path`.
+pub fn file(path: &Path) -> PathBuf {
+    path.join(FILE)
+}
+
+/// Bytes that the database in the directory `path` takes on the disk.
+pub fn size(path: &Path) -> io::Result<u64> {
+    Ok(fs::metadata(file(path))?.len())
+}
+
 /// The backend of [`DiskDb`].
 pub struct DiskKv {
     db: redb::Database,

@@ -55,6 +55,8 @@ pub(crate) struct Aggregation {
     round: Option<(Slot, usize)>,
     /// Slot in which an aggregate was last seen, of anybody.
     last_aggregate: Option<Slot>,
+    /// Aggregates refused up to then.
+    refused_before: u64,
     votes_since: bool,
     /// What is being taken out of blocks' proofs.
     splits: BTreeMap<JobId, Vec<AttestationData>>,
@@ -65,8 +67,9 @@ impl Aggregation {
         self.votes_since = true;
     }
 
-    pub(crate) fn aggregate_seen(&mut self, clock: Slot) {
-        self.last_aggregate = Some(clock);
+    pub(crate) fn aggregate_seen(&mut self, core: &Core) {
+        self.last_aggregate = Some(core.clock());
+        self.refused_before = core.aggregates_refused;
         self.votes_since = false;
     }
 
@@ -198,7 +201,7 @@ impl Aggregation {
     }
 
     fn publish(&mut self, core: &mut Core, data: AttestationData, proof: SingleMessageAggregate) {
-        self.aggregate_seen(core.clock());
+        self.aggregate_seen(core);
         let participants = proof.participants.num_set_bits();
         let aggregate = Arc::new(SignedAggregatedAttestation { data, proof });
         core.push(Effect::Publish { message: Publication::Aggregate(aggregate) });
@@ -247,7 +250,8 @@ impl Aggregation {
         let since = *self.last_aggregate.get_or_insert(slot);
         let slots = slot.0.saturating_sub(since.0);
         if self.votes_since && slots > 0 && slots.is_multiple_of(SLOTS_WITHOUT_AGGREGATOR) {
-            core.announce(Event::NoAggregator { slots });
+            let refused = core.aggregates_refused - self.refused_before;
+            core.announce(Event::NoAggregator { slots, refused });
         }
     }
 }

@@ -32,7 +32,7 @@ impl Engine {
             }
             Some(Err(rejection)) => {
                 self.core.exit(Step::BlockProcessing);
-                self.core.rejected(ObjectKind::Block, rejection.reason);
+                self.core.rejected_block(arrived.refused(), rejection.reason);
                 let leads = self.blocks.condemn_relayed(&mut self.core, arrived);
                 self.follow(leads);
             }
@@ -75,7 +75,7 @@ impl Engine {
         self.sync.imported(&root);
         self.core.note_votes_in(&block.block);
         if !block.block.body.attestations.is_empty() {
-            self.aggregation.aggregate_seen(self.core.clock());
+            self.aggregation.aggregate_seen(&self.core);
         }
         self.core.announce_import(block, Checkpoint { root, slot }, arrival);
         if arrival.is_some() && self.plausibility.block_came(self.core.now, slot) {

@@ -16,7 +16,7 @@ use lathe_types::{
 };
 
 pub use crate::core::Singles;
-pub use event::{Duty, Event, MissReason, ObjectKind};
+pub use event::{Duty, Event, MissReason, ObjectKind, RefusedBlock};
 pub use execution::{
     ExecutionHealth, ForkchoiceState, NewPayload, PayloadAttributes, PayloadFailure, PayloadVerdict,
 };

@@ -250,7 +250,7 @@ impl Engine {
         match self.votes.checked(&mut self.core, job, verdicts) {
             Counted::Nothing => {}
             Counted::Votes => self.aggregation.vote_seen(),
-            Counted::Aggregate => self.aggregation.aggregate_seen(self.core.clock()),
+            Counted::Aggregate => self.aggregation.aggregate_seen(&self.core),
         }
         let (registered, head) = (self.core.store.head_state().validators.len(), self.core.store.head().slot);
         for (slot, voters) in self.votes.take_heard() {

@@ -238,5 +238,5 @@ fn a_network_without_aggregator_is_told_of() {
         hand.run_to(slot * 4_000 + 3_999);
         told.extend(hand.events().into_iter().filter(|event| event.starts_with("NoAggregator")));
     }
-    assert_eq!(told, ["NoAggregator { slots: 4 }", "NoAggregator { slots: 8 }"]);
+    assert_eq!(told, ["NoAggregator { slots: 4, refused: 0 }", "NoAggregator { slots: 8, refused: 0 }"]);
 }

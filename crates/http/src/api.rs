@@ -23,6 +23,15 @@ pub enum ApiError {
     Internal,
 }
 
+/// Changes how much a program logs, while it runs.
+pub trait LogSwitch: Send + Sync {
+    /// The level, or the list of levels, as it was asked for.
+    fn level(&self) -> String;
+
+    /// Sets another; the error says why it is none.
+    fn set(&self, level: &str) -> Result<(), String>;
+}
+
 /// The node, as the server sees it.
 ///
 /// Answers come from a view that the node keeps up to date. [`Self::state`] and [`Self::block`] may read a disk and are
@@ -54,6 +63,11 @@ pub trait Api: Send + Sync + 'static {
 
     /// Progress of synchronisation.
     fn syncing(&self) -> Result<Syncing, ApiError>;
+
+    /// What changes how much the node logs, if that can be changed.
+    fn log(&self) -> Option<&dyn LogSwitch> {
+        None
+    }
 
     /// Whether the node aggregates.
     fn is_aggregator(&self) -> Result<bool, ApiError>;

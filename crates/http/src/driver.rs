@@ -29,6 +29,10 @@ pub enum DriverCall {
     RunStateTransition,
     /// Judge a signed block.
     VerifySignatures,
+    /// Forget the fork choice; there is no answer but that it worked.
+    Reset,
+    /// Tell how the fork choice looks.
+    Snapshot,
 }
 
 /// What judges the pieces.
@@ -47,11 +51,14 @@ struct Shared {
 /// Everything that a test driver serves.
 pub(crate) fn routes(driver: Arc<dyn TestDriver>) -> Router {
     let handle = |call| post(move |shared: State<Shared>, request| run(shared.0, call, request));
+    let asked = |call| get(move |shared: State<Shared>, request| run(shared.0, call, request));
     let calls = Router::new()
         .route("/fork_choice/init", handle(DriverCall::InitForkChoice))
         .route("/fork_choice/step", handle(DriverCall::StepForkChoice))
         .route("/state_transition/run", handle(DriverCall::RunStateTransition))
         .route("/verify_signatures/run", handle(DriverCall::VerifySignatures))
+        .route("/fork_choice/reset", handle(DriverCall::Reset))
+        .route("/fork_choice/snapshot", asked(DriverCall::Snapshot))
         .with_state(Shared { driver, calls: Arc::new(Semaphore::new(MAX_CALLS)) });
     let router = Router::new()
         .nest("/lean/v0/test_driver", calls)

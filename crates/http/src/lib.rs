@@ -6,6 +6,7 @@
 
 mod admin;
 mod api;
+mod compress;
 mod connection;
 mod driver;
 mod encode;
@@ -22,8 +23,8 @@ mod stall;
 
 pub use admin::{Guard, MIN_TOKEN_LEN, Token};
 pub use api::{
-    Api, ApiError, BlockId, ExecutionSync, ForkChoice, ForkChoiceNode, Identity, NetworkInfo, PeerInfo,
-    Syncing,
+    Api, ApiError, BlockId, ExecutionSync, ForkChoice, ForkChoiceNode, Identity, LogSwitch, NetworkInfo,
+    PeerInfo, Syncing,
 };
 pub use connection::{Limits, serve_stream};
 pub use driver::{DriverCall, TestDriver};

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use lathe_types::{
@@ -22,7 +22,7 @@ use crate::admin::{Guard, Refusal};
 use crate::api::{Api, ApiError, BlockId};
 use crate::negotiate::{Format, format};
 use crate::places::Place;
-use crate::{encode, events, origin, page};
+use crate::{compress, encode, events, origin, page};
 
 /// The only body that a request may have is a switch.
 const MAX_BODY_BYTES: usize = 4 << 10;
@@ -32,6 +32,8 @@ const MAX_ENCODINGS: usize = 2;
 
 /// Where the aggregator role is read and switched.
 const AGGREGATOR: &str = "/lean/v0/admin/aggregator";
+/// Where it is read and changed how much the node logs.
+const LOG_LEVEL: &str = "/lean/v0/admin/log_level";
 const HEALTH: &str = r#"{"status":"healthy","service":"lean-rpc-api"}"#;
 pub(crate) const JSON: &str = "application/json";
 /// The description of everything that is served here.
@@ -97,7 +99,7 @@ pub(crate) fn api(api: Arc<dyn Api>, options: &Options, admin: Admin) -> Router 
         .merge(health_checks());
     let router = match admin {
         Admin::Here => router.merge(admin_routes()),
-        Admin::Elsewhere => router.route(AGGREGATOR, any(elsewhere)),
+        Admin::Elsewhere => router.route(AGGREGATOR, any(elsewhere)).route(LOG_LEVEL, any(elsewhere)),
     };
     finish(router, api, options)
 }
@@ -113,7 +115,9 @@ pub(crate) fn admin_only(api: Arc<dyn Api>, options: &Options) -> Router {
 }
 
 fn admin_routes() -> Router<Shared> {
-    Router::new().route(AGGREGATOR, get(aggregator).post(set_aggregator))
+    Router::new()
+        .route(AGGREGATOR, get(aggregator).post(set_aggregator))
+        .route(LOG_LEVEL, get(log_level).post(set_log_level))
 }
 
 /// Health, under the paths that tools were written for.
@@ -128,7 +132,9 @@ fn finish(router: Router<Shared>, api: Arc<dyn Api>, options: &Options) -> Route
     let encodings = Arc::new(Semaphore::new(MAX_ENCODINGS));
     let options = Arc::new(options.clone());
     let router = router.with_state(Shared { api, options: options.clone(), encodings });
-    bounded(router, MAX_BODY_BYTES).layer(from_fn_with_state(options, origin::allow))
+    bounded(router, MAX_BODY_BYTES)
+        .layer(from_fn_with_state(options, origin::allow))
+        .layer(from_fn(compress::gzip))
 }
 
 /// Answers what no route takes, and refuses bodies that are too long.
@@ -278,6 +284,30 @@ fn is_json(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
     media_type.trim().eq_ignore_ascii_case(JSON)
+}
+
+async fn log_level(State(shared): State<Shared>) -> Response {
+    let log = shared.api.log().ok_or(ApiError::Unavailable);
+    answer(log.map(|log| json!({ "level": log.level() })))
+}
+
+async fn set_log_level(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Err(Refusal(status, why)) = shared.options.admin.check(&headers, &shared.options.origins) {
+        return failure(status, why);
+    }
+    let body: Option<serde_json::Map<String, Value>> = serde_json::from_slice(&body).ok();
+    let Some(level) = body.as_ref().and_then(|body| body.get("level")?.as_str()) else {
+        return failure(StatusCode::BAD_REQUEST, "the body must be {\"level\": \"debug\"} or another level");
+    };
+    if !is_json(&headers) {
+        return failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content type must be application/json");
+    }
+    let Some(log) = shared.api.log() else { return refuse(ApiError::Unavailable) };
+    let previous = log.level();
+    match log.set(level) {
+        Ok(()) => answer(Ok::<_, ApiError>(json!({ "level": log.level(), "previous": previous }))),
+        Err(why) => failure(StatusCode::BAD_REQUEST, &why),
+    }
 }
 
 async fn elsewhere() -> Response {

@@ -22,16 +22,16 @@ use crate::options::NodeOptions;
 const CONTINUED_SLOTS: u64 = HISTORY_SLOTS / 2;
 
 /// Lets the stored chain begin at the newest finalized block that the servers in the options have, if they should be
-/// asked at all and the stored chain cannot be continued.
+/// asked at all and the stored chain cannot be continued. Answers with its slot if the chain begins there now.
 pub(crate) async fn synchronise(
     options: &NodeOptions,
     database: &Arc<dyn Database>,
     genesis: &GenesisBlock,
     backend: &Arc<dyn Backend>,
     time: &Time,
-) -> Result<(), NodeError> {
+) -> Result<Option<Slot>, NodeError> {
     if options.checkpoint_servers.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let servers = options.checkpoint_servers.clone();
     let network = Network {
@@ -66,22 +66,22 @@ fn proof_is_valid(backend: &dyn Backend, block: &SignedBlock, registry: &Validat
     }
 }
 
-/// Chooses between the stored chain and what was fetched.
+/// Chooses between the stored chain and what was fetched; answers with the checkpoint's slot if that is taken.
 fn settle(
     database: &dyn Database,
     fetched: Result<CheckpointAnchor, lathe_checkpoint::Error>,
-) -> Result<(), NodeError> {
+) -> Result<Option<Slot>, NodeError> {
     let stored = database.checkpoints()?;
     match (stored, fetched) {
         (None, Err(error)) => Err(error.into()),
         (Some(stored), Err(error)) => {
             warn!(head_slot = stored.head.slot.0, "{error}: going on with the stored chain");
-            Ok(())
+            Ok(None)
         }
         (Some(stored), Ok(anchor)) if stored.head.slot >= anchor.header.slot => {
             let head_slot = stored.head.slot.0;
             info!(head_slot, checkpoint_slot = anchor.header.slot.0, "the stored chain is as new");
-            Ok(())
+            Ok(None)
         }
         (Some(stored), Ok(anchor)) if can_be_continued(&stored, &anchor) => {
             let head_slot = stored.head.slot.0;
@@ -90,10 +90,10 @@ fn settle(
                 checkpoint_slot = anchor.header.slot.0,
                 "the stored chain is kept: peers can continue it"
             );
-            Ok(())
+            Ok(None)
         }
         // Genesis is made here, whatever others say of it.
-        (None, Ok(anchor)) if anchor.header.slot == Slot(0) => Ok(()),
+        (None, Ok(anchor)) if anchor.header.slot == Slot(0) => Ok(None),
         (stored, Ok(anchor)) => {
             if let Some(stored) = stored.filter(|stored| !is_on_its_chain(stored, &anchor)) {
                 warn!(
@@ -104,7 +104,9 @@ fn settle(
             }
             info!(slot = anchor.header.slot.0, "the chain begins at a checkpoint");
             let CheckpointAnchor { header, block, state } = anchor;
-            Ok(begin_at(database, header, block, state)?)
+            let slot = header.slot;
+            begin_at(database, header, block, state)?;
+            Ok(Some(slot))
         }
     }
 }

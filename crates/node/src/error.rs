@@ -10,7 +10,7 @@ use lathe_types::ValidatorIndex;
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// A directory cannot be made.
-    #[error("{}: the directory cannot be made ({source}); check its permissions", path.display())]
+    #[error("{}: the directory cannot be made ({source}); check the permissions of its parent, or choose another --data-dir or --ledger-dir", path.display())]
     Directory {
         /// The directory.
         path: PathBuf,

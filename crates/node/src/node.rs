@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lathe_actor::{Failure, Reason, Shutdown, Supervisor};
+use lathe_actor::{Failure, Probe, Reason, Shutdown, Supervisor};
 use lathe_aggregation::SchemeVerifier;
 use lathe_driver::Kit;
 use lathe_engine::{DEFAULT_SIGN_LEAD_MS, EngineConfig, View};
@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::backfill::Backfill;
 use crate::chain::{Actors, Chain};
 use crate::clock::{self, Time};
+use crate::description::Description;
 use crate::error::NodeError;
 use crate::metrics::Metrics;
 use crate::network::Network;
@@ -28,16 +29,12 @@ use crate::{chain, execution, http, network, opening, signer, store, workers};
 /// Worker threads at most: the largest burst, a block of eight attestations, keeps no more busy.
 const MAX_WORKERS: usize = 8;
 
-/// Program and version, as peers and tools hear it.
-const AGENT: &str = concat!("lathe/", env!("CARGO_PKG_VERSION"));
-
 /// A running node.
 pub struct Node {
     stopper: Stopper,
     running: JoinHandle<Result<(), Failure>>,
-    quic: SocketAddr,
-    /// Of the API and of the metrics.
-    addresses: (Option<SocketAddr>, Option<SocketAddr>),
+    description: Description,
+    time: Time,
     view: watch::Receiver<Arc<View>>,
     metrics: Arc<Metrics>,
 }
@@ -81,7 +78,7 @@ impl Node {
         let locked = signer::lock(&options)?;
         let (database, engine, newest_block) = {
             let config = || engine_config(&options, &kit, &time);
-            opening::open_chain(&options, &kit.backend, &time, config).await?
+            opening::open_chain(&options, &kit.backend, &time, &metrics, config).await?
         };
         let signer = signer::load(locked, &options, &metrics, time.now(), newest_block)?;
         let (service, quic) = network::listen(&options).await?;
@@ -92,6 +89,9 @@ impl Node {
         let (store, store_inbox) = store::open();
         let (network_mailbox, network_inbox) = network::open();
         let (signer_mailbox, signer_inbox) = signer::open();
+        let probes =
+            vec![chain_mailbox.probe(), network_mailbox.probe(), signer_mailbox.probe(), store.probe()];
+        watch_resources(&metrics, probes, &options);
         let backend = kit.backend.clone();
         let pool = Workers::new(kit, time.clone(), metrics.clone());
         let actors = Actors {
@@ -136,10 +136,14 @@ impl Node {
             identity: identity(&options),
             network: network_info(&options),
             is_paired: execution.is_some(),
+            log: options.process.log.clone(),
             is_aggregator: options.is_aggregator.into(),
         };
         let server = http::bind(&options, api).await?;
-        let addresses = (server.api_address(), server.metrics_address());
+        let sockets = (quic, server.api_address(), server.metrics_address());
+        let chain_now = (view.borrow().head, view.borrow().finalized);
+        let known_peers = network::known_peers(&options).len();
+        let description = Description::new(&options, &signer, sockets, known_peers, chain_now)?;
 
         // The chain stops first; those whom only it talks to end when it drops their mailboxes, so nothing that it
         // decided before is lost.
@@ -159,13 +163,15 @@ impl Node {
         let history = (reader, network_mailbox);
         execution::spawn(execution, &mut supervisor, &options, &chain_mailbox, history, &time, &metrics);
         spawn_watchdog(&mut supervisor, pulse, &time, &metrics, &shutdown);
+        let clock = time.clone();
+        supervisor.spawn("countdown", clock::count_down(time.clone(), metrics.clone(), shutdown.clone()));
         let told = (chain_mailbox.clone(), signer_mailbox, view.clone());
         supervisor.spawn("clock", clock::run(time, told, metrics.clone(), shutdown.clone()));
         http::spawn(&mut supervisor, server, &shutdown);
         let threads = Threads { database, store: store_inbox, signer, inbox: signer_inbox, pool };
         spawn_threads(&mut supervisor, &chain_mailbox, &metrics, threads);
         let running = tokio::spawn(supervisor.run());
-        Ok(Self { stopper: Stopper(shutdown), running, quic, addresses, view, metrics })
+        Ok(Self { stopper: Stopper(shutdown), running, description, time: clock, view, metrics })
     }
 
     /// A handle that stops the node.
@@ -173,19 +179,24 @@ impl Node {
         self.stopper.clone()
     }
 
+    /// What an operator wants to see of the node that has just started, in lines.
+    pub fn describe(&self) -> Vec<String> {
+        self.description.lines(self.time.now())
+    }
+
     /// Where QUIC listens.
     pub fn quic_address(&self) -> SocketAddr {
-        self.quic
+        self.description.quic
     }
 
     /// Where the API listens.
     pub fn api_address(&self) -> Option<SocketAddr> {
-        self.addresses.0
+        self.description.api
     }
 
     /// Where the metrics listen.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.addresses.1
+        self.description.metrics
     }
 
     /// The newest view of the chain; changes can be awaited.
@@ -219,12 +230,16 @@ impl Node {
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("quic", &self.quic).finish_non_exhaustive()
+        f.debug_struct("Node").field("quic", &self.description.quic).finish_non_exhaustive()
     }
 }
 
 fn identity(options: &NodeOptions) -> Identity {
-    Identity { version: AGENT.into(), peer_id: options.node_key.peer_id().to_string() }
+    // Program and version, as tools hear it.
+    Identity {
+        version: format!("lathe/{}", options.process.version),
+        peer_id: options.node_key.peer_id().to_string(),
+    }
 }
 
 fn network_info(options: &NodeOptions) -> NetworkInfo {
@@ -233,6 +248,12 @@ fn network_info(options: &NodeOptions) -> NetworkInfo {
         validator_count: options.genesis.validators.len() as u64,
         fork_digest: options.fork_digest.clone(),
     }
+}
+
+fn watch_resources(metrics: &Metrics, probes: Vec<Probe>, options: &NodeOptions) {
+    let chain = lathe_disk::file(&options.data_dir.join(opening::CHAIN_DIR));
+    let ledger = options.ledger_dir.join(lathe_signer::LEDGER_FILE);
+    metrics.resources.watch(probes, vec![("chain", chain), ("ledger", ledger)]);
 }
 
 /// What the threads of a node own.
@@ -301,7 +322,8 @@ fn supervisor(options: &NodeOptions, shutdown: &Shutdown) -> Supervisor {
 /// Metrics with those gauges set that stay as they are.
 fn describe(options: &NodeOptions) -> Result<Arc<Metrics>, NodeError> {
     let mut metrics = Metrics::new(&options.name, clock::unix_seconds())?;
-    metrics.log_lines_lost = options.log_lines_lost.clone();
+    metrics.describe_process(&options.name, &options.process);
+    metrics.log_lines_lost = options.process.log_lines_lost.clone();
     metrics.validator.count.set(options.validators().len() as i64);
     metrics.network.committee_count.set(options.committee_count as i64);
     if let Some(subnet) = options.subnets().first() {

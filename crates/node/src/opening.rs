@@ -13,31 +13,39 @@ use lathe_aggregation::Backend;
 use lathe_driver::{GenesisBlock, resume};
 use lathe_engine::{Engine, EngineConfig};
 use lathe_storage::{Database, NetworkId, StorageError};
-use lathe_types::Slot;
-use tracing::{info, warn};
+use lathe_types::{Genesis, Slot};
+use tracing::{debug, warn};
 
 use crate::checkpoint;
 use crate::clock::Time;
 use crate::error::NodeError;
+use crate::metrics::Metrics;
 use crate::options::NodeOptions;
 
 /// Directory of the chain database inside the data directory.
-const CHAIN_DIR: &str = "chain";
+pub const CHAIN_DIR: &str = "chain";
+
+/// The network that a database belongs to, for a genesis and the proofs of `backend`.
+pub fn network_of(genesis: &Genesis, backend: &str) -> NetworkId {
+    GenesisBlock::new(genesis).network(backend)
+}
 
 /// Opens the chain database and takes the chain up where it stands. The slot is that of the newest block.
 pub(crate) async fn open_chain(
     options: &NodeOptions,
     backend: &Arc<dyn Backend>,
     time: &Time,
+    metrics: &Metrics,
     config: impl Fn() -> EngineConfig,
 ) -> Result<(Arc<dyn Database>, Engine, Slot), NodeError> {
     let path = options.data_dir.join(CHAIN_DIR);
     let attempt = async || {
         let origin = GenesisBlock::new(&options.genesis);
         let database = open(&path, &origin.network(backend.id()))?;
-        checkpoint::synchronise(options, &database, &origin, backend, time).await?;
+        let checkpoint = checkpoint::synchronise(options, &database, &origin, backend, time).await?;
+        metrics.chain.checkpoint_slot.set(checkpoint.map_or(0, |slot| slot.0 as i64));
         let anchor = guarded(|| resume(&*database, &origin))?;
-        info!(
+        debug!(
             slot = anchor.header.slot.0,
             later_blocks = anchor.later.len(),
             genesis_time = options.genesis.genesis_time,
@@ -102,7 +110,7 @@ fn set_aside(path: &Path) -> Result<PathBuf, NodeError> {
 
 #[cfg(test)]
 mod tests {
-    use lathe_types::{Genesis, PublicKey, Validator, ValidatorIndex, Validators};
+    use lathe_types::{PublicKey, Validator, ValidatorIndex, Validators};
 
     use super::*;
 

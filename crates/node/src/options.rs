@@ -1,13 +1,14 @@
 //! What a node is told when it starts.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use lathe_checkpoint::{Proxy, Server};
 use lathe_config::KeyFile;
+use lathe_http::LogSwitch;
 use lathe_network::{Bootnode, NodeKey, PeerId};
 use lathe_signer::SignerAddress;
 use lathe_types::{Genesis, SubnetId, ValidatorIndex};
@@ -27,6 +28,32 @@ pub struct HttpOptions {
     pub admin_unprotected: bool,
     /// Origins whose pages may use the API.
     pub origins: Vec<String>,
+}
+
+/// The program that a node runs in. The default is for a node inside a test.
+#[derive(Clone)]
+pub struct ProcessOptions {
+    /// Its version, with the commit where that is known.
+    pub version: String,
+    /// What it was built for, such as `x86_64-unknown-linux-gnu`; empty if nobody says.
+    pub target: String,
+    /// Lines that its log lost, counted by whoever writes it.
+    pub log_lines_lost: Arc<AtomicU64>,
+    /// What changes how much it logs.
+    pub log: Option<Arc<dyn LogSwitch>>,
+}
+
+impl Default for ProcessOptions {
+    fn default() -> Self {
+        let version = env!("CARGO_PKG_VERSION").into();
+        Self { version, target: String::new(), log_lines_lost: Arc::default(), log: None }
+    }
+}
+
+impl std::fmt::Debug for ProcessOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProcessOptions").field("version", &self.version).finish_non_exhaustive()
+    }
 }
 
 /// Where a signer of its own is.
@@ -78,6 +105,8 @@ pub struct NodeOptions {
     pub node_key: NodeKey,
     /// Where QUIC listens, at least one address; port 0 lets the system choose.
     pub listen: Vec<SocketAddr>,
+    /// Where others find it, if that is not where it listens.
+    pub advertised_ip: Option<IpAddr>,
     /// Peers to connect to; the node itself may be among them.
     pub bootnodes: Vec<Bootnode>,
     /// Names of known peers, for metrics.
@@ -102,8 +131,8 @@ pub struct NodeOptions {
     pub execution: Option<ExecutionOptions>,
     /// How many times as fast as the system clock the node's own clock runs; 1 except in tests.
     pub clock_speed: f64,
-    /// Lines that the process's log lost, counted by whoever writes it.
-    pub log_lines_lost: Arc<AtomicU64>,
+    /// The program that the node runs in.
+    pub process: ProcessOptions,
     /// Called on a thread of its own when a stop outlasts its deadline; the binary ends the process there.
     pub last_resort: Option<fn()>,
 }

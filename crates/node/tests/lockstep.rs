@@ -83,7 +83,8 @@ fn options(dir: &Path, node: usize, running: &[Running]) -> NodeOptions {
         data_dir,
         execution: None,
         clock_speed: CLOCK_SPEED,
-        log_lines_lost: Default::default(),
+        process: Default::default(),
+        advertised_ip: None,
         last_resort: None,
     }
 }

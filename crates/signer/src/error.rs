@@ -50,7 +50,9 @@ pub enum Error {
     #[error(transparent)]
     Ledger(#[from] lathe_ledger::Error),
     /// A key file could not be read.
-    #[error("cannot read the key file {path}: {source}")]
+    #[error(
+        "cannot read the key file {path}: {source}; check --hash-sig-keys-dir and the assignment of validators"
+    )]
     KeyFile {
         /// The file.
         path: PathBuf,
@@ -66,7 +68,7 @@ pub enum Error {
         bytes: u64,
     },
     /// A key file does not decode.
-    #[error("the key file {path} is not usable: {source}")]
+    #[error("the key file {path} is not usable: {source}; restore it, or make new keys for a new network")]
     Key {
         /// The file.
         path: PathBuf,

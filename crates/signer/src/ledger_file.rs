@@ -14,7 +14,8 @@ use lathe_ledger::{Ledger, Medium};
 use crate::error::Error;
 use crate::lock::{LockFailure, check_identity, lock};
 
-pub(crate) const FILE_NAME: &str = "signing.ledger";
+/// Name of the ledger in its directory.
+pub const FILE_NAME: &str = "signing.ledger";
 const NEW_FILE_NAME: &str = "signing.ledger.new";
 /// Keeps two processes from making the first ledger of a directory at once.
 const LOCK_NAME: &str = "signing.lock";

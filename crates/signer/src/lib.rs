@@ -16,7 +16,7 @@ mod signing_key;
 
 pub use error::{Error, SignError};
 pub use key_store::{KeyAssignment, KeyStore, directory_of, inspect_key};
-pub use ledger_file::{DiskFile, Snapshot, inspect_ledger};
+pub use ledger_file::{DiskFile, FILE_NAME as LEDGER_FILE, Snapshot, inspect_ledger};
 pub use lock::Holder;
 pub use mark_files::{MARK_FILE, carry_mark, read_marks};
 pub use remote::{RemoteSigner, Server, Shared, SignerAddress};

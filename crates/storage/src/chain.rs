@@ -173,7 +173,7 @@ impl<K: KeyValue> ChainDb<K> {
     }
 
     /// Visits the keys of a range until the visitor fails.
-    fn scan(
+    pub(crate) fn scan(
         &self,
         column: Column,
         range: Range<Vec<u8>>,
@@ -188,7 +188,22 @@ impl<K: KeyValue> ChainDb<K> {
         outcome
     }
 
-    fn slot_roots(&self, column: Column, range: Range<Slot>) -> Result<Vec<(Slot, Root)>, StorageError> {
+    /// Writes changes; after a failure no more are accepted.
+    pub(crate) fn apply(&self, ops: Vec<Op>) -> Result<(), StorageError> {
+        let mut writer = self.writer.lock();
+        if writer.failed {
+            return Err(StorageError::HandleFailed);
+        }
+        let written = self.kv.write(ops);
+        writer.failed = written.is_err();
+        written
+    }
+
+    pub(crate) fn slot_roots(
+        &self,
+        column: Column,
+        range: Range<Slot>,
+    ) -> Result<Vec<(Slot, Root)>, StorageError> {
         let mut keys = Vec::new();
         self.scan(column, slots(range), &mut |key, _| {
             keys.push(decode_slot_root(key)?);

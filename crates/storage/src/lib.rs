@@ -15,6 +15,7 @@ mod key_value;
 mod memory;
 mod model;
 mod restore;
+mod upkeep;
 
 pub use chain::{ChainDb, Database, HISTORY_SLOTS};
 pub use error::{BatchFlaw, StorageError};
@@ -22,3 +23,4 @@ pub use faulty::{Failure, FaultyDb, FaultyDisk, FaultyKv};
 pub use key_value::{Column, KeyValue, Op, Visitor};
 pub use memory::{MemoryDb, MemoryKv};
 pub use model::{BareAnchor, Batch, Checkpoints, ImportedBlock, NetworkId};
+pub use upkeep::{Checked, Tally};

@@ -35,7 +35,12 @@ impl Children {
         let output = File::options().create(true).append(true).open(&log);
         let output = output.wrap_err_with(|| format!("{}: cannot be written", log.display()))?;
         let program = std::env::current_exe().wrap_err("cannot find the path of this program")?;
-        let mut process = Command::new(program)
+        let mut command = Command::new(program);
+        // What the environment says was said to us, and we say what is the nodes' to know.
+        std::env::vars_os()
+            .filter(|(name, _)| name.as_encoded_bytes().starts_with(crate::command_line::PREFIX.as_bytes()))
+            .for_each(|(name, _)| _ = command.env_remove(name));
+        let mut process = command
             .arg("node")
             .arg("--network-dir")
             .arg(dir)

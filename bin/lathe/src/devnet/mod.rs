@@ -24,6 +24,7 @@ use summary::{Record, Summary};
 
 use crate::aggregation::AggregationArgs;
 use crate::keys::lasting;
+use crate::log::LogArgs;
 use crate::nodes::{PagePort, Poller, Sample};
 use crate::output::say;
 use crate::signals;
@@ -80,7 +81,7 @@ pub struct DevnetArgs {
 }
 
 /// Runs the network.
-pub fn run(args: &DevnetArgs) -> eyre::Result<()> {
+pub fn run(args: &DevnetArgs, log: &LogArgs) -> eyre::Result<()> {
     let started = Instant::now();
     let dir = args.dir.clone().unwrap_or_else(|| PathBuf::from(format!("devnet-{}", unix_time().as_secs())));
     let nodes = usize::try_from(args.nodes)?;
@@ -96,6 +97,7 @@ pub fn run(args: &DevnetArgs) -> eyre::Result<()> {
     for (node, endpoint) in network.endpoints.iter().enumerate() {
         let mut options = clients.as_ref().map_or(Ok(Vec::new()), |clients| clients.options(node))?;
         options.extend(args.aggregation.to_options());
+        options.extend(log.to_options());
         children.start(&dir, &endpoint.name, &options.iter().map(String::as_str).collect::<Vec<_>>())?;
     }
     say(&format!(

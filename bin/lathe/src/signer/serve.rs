@@ -19,8 +19,9 @@ Examples:
   lathe signer serve --network-dir net --node-id lathe_0 \\
       --listen unix:signer.sock --ledger-dir signer-ledger
       hold the keys of lathe_0 ...
-  lathe node --network-dir net --node-id lathe_0 --remote-signer unix:signer.sock
-      ... and sign with them from a node, or from two that stand in for each other
+  lathe node --network-dir net --node-id lathe_0 \\
+      --remote-signer unix:signer.sock
+      ... and sign with them from a node, or from two, each for the other
 
 A socket file is for its owner alone. A TCP port needs --token-file on both
 sides and is not encrypted: use loopback, or a tunnel.";

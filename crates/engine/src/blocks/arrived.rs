@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use lathe_types::{Root, SignedBlock, Slot};
+use lathe_types::{Checkpoint, Root, SignedBlock, Slot};
 
 use crate::core::Core;
-use crate::io::{GossipVerdict, Millis, Origin, Peer};
+use crate::io::{GossipVerdict, Millis, Origin, Peer, RefusedBlock};
 
 /// A block with all that is known of it.
 #[derive(Clone, Debug)]
@@ -31,6 +31,15 @@ impl ArrivedBlock {
     /// Whether it answers a request of ours, in one of the ways that it came.
     pub(super) fn was_asked_for(&self) -> bool {
         self.origins.iter().any(|origin| matches!(origin, Origin::Response { .. }))
+    }
+
+    /// What is told of it when a rule refuses it.
+    pub(crate) fn refused(&self) -> RefusedBlock {
+        RefusedBlock {
+            block: Checkpoint { root: self.root, slot: self.slot() },
+            proposer: self.block.block.proposer_index,
+            peer: self.sender(),
+        }
     }
 
     pub(super) fn sender(&self) -> Option<Peer> {

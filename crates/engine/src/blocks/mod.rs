@@ -189,7 +189,7 @@ impl Blocks {
         }
         // Our clock may be the one that is wrong, so nobody is blamed. If it was asked for, it will be again.
         if slot.0 > core.clock().0.saturating_add(1) {
-            core.rejected(ObjectKind::Block, RejectionReason::BlockTooFarInFuture);
+            core.rejected_block(arrived.refused(), RejectionReason::BlockTooFarInFuture);
             return arrived.settle(core, GossipVerdict::Ignore);
         }
         let parent_root = arrived.parent_root();
@@ -218,7 +218,7 @@ impl Blocks {
             }
             Ok(BlockCheck::Known | BlockCheck::Obsolete) => arrived.settle(core, GossipVerdict::Ignore),
             Err(rejection) => {
-                core.rejected(ObjectKind::Block, rejection.reason);
+                core.rejected_block(arrived.refused(), rejection.reason);
                 self.condemn(core, &arrived);
             }
         }
@@ -318,7 +318,7 @@ impl Blocks {
         match verifies {
             Some(true) => return (self.proof_holds(core, check.arrived), Vec::new()),
             Some(false) => {
-                core.rejected(ObjectKind::Block, RejectionReason::InvalidBlockProof);
+                core.rejected_block(check.arrived.refused(), RejectionReason::InvalidBlockProof);
                 self.bad_proofs.insert((root, check.proof_hash));
                 check.arrived.settle(core, GossipVerdict::Reject);
                 // A block that others build on, or of which a copy was turned away, is asked for again, in case it

@@ -23,7 +23,8 @@ impl Core {
         if !self.config.is_foreign_proof.is_some_and(|is_foreign| is_foreign(proof)) {
             return false;
         }
-        self.announce(Event::Rejected { kind, reason: REASON });
+        self.aggregates_refused += u64::from(kind == ObjectKind::Aggregate);
+        self.announce(Event::Rejected { kind, reason: REASON, block: None });
         let clock = self.clock();
         let is_news = |told: &Slot| clock.0.saturating_sub(told.0) >= AGAIN_AFTER_SLOTS;
         if self.foreign_proofs.0.as_ref().is_none_or(is_news) {

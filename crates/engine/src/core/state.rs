@@ -21,7 +21,7 @@ use super::witness::Known;
 use crate::config::EngineConfig;
 use crate::io::{
     Duty, Effect, Event, GossipVerdict, Group, JobId, Millis, MissReason, ObjectKind, Offence, Origin, Peer,
-    Sequence,
+    RefusedBlock, Sequence,
 };
 use crate::observer::{Observer, Step};
 use crate::share::Sender;
@@ -47,6 +47,8 @@ pub(crate) struct Core {
     groups: Groups,
     jobs: Jobs,
     verdicts: Verdicts,
+    /// Aggregates that a rule refused, since the start.
+    pub(crate) aggregates_refused: u64,
     pub(super) known: Known,
     pub(super) foreign_proofs: ForeignProofs,
     /// Single votes for blocks of ours.
@@ -73,6 +75,7 @@ impl Core {
             groups: Groups::default(),
             jobs: Jobs::default(),
             verdicts: Verdicts::default(),
+            aggregates_refused: 0,
             known: Known::default(),
             foreign_proofs: ForeignProofs::default(),
             singles: KeptVotes::default(),
@@ -99,7 +102,14 @@ impl Core {
     }
 
     pub(crate) fn rejected(&mut self, kind: ObjectKind, reason: RejectionReason) {
-        self.announce(Event::Rejected { kind, reason: reason.name() });
+        self.aggregates_refused += u64::from(kind == ObjectKind::Aggregate);
+        self.announce(Event::Rejected { kind, reason: reason.name(), block: None });
+    }
+
+    /// A rule refused a block that was worth hashing.
+    pub(crate) fn rejected_block(&mut self, block: RefusedBlock, reason: RejectionReason) {
+        let kind = ObjectKind::Block;
+        self.announce(Event::Rejected { kind, reason: reason.name(), block: Some(block) });
     }
 
     pub(crate) fn missed(

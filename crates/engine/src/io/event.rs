@@ -3,8 +3,20 @@
 use lathe_forkchoice::ValidatorSet;
 use lathe_types::{Checkpoint, Interval, KeyRole, Root, Slot, ValidatorIndex};
 
+use super::Peer;
 use super::execution::{ExecutionHealth, PayloadFailure};
 use super::work::{JobFailure, SignFailure};
+
+/// A block that a rule refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedBlock {
+    /// Its root and slot.
+    pub block: Checkpoint,
+    /// Whose it is, as it says itself.
+    pub proposer: ValidatorIndex,
+    /// A peer that brought it.
+    pub peer: Option<Peer>,
+}
 
 /// What the engine announces.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,11 +122,15 @@ pub enum Event {
         kind: ObjectKind,
         /// The specification's reason, or the engine's own.
         reason: &'static str,
+        /// Which block, if it is one and was worth hashing.
+        block: Option<RefusedBlock>,
     },
     /// The network has no aggregator that we can see: votes arrive, aggregates do not.
     NoAggregator {
         /// Slots without any aggregate.
         slots: u64,
+        /// Aggregates that came in them and were refused.
+        refused: u64,
     },
     /// The sync gate opened or closed.
     Syncing(bool),

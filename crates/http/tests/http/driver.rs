@@ -25,7 +25,7 @@ impl TestDriver for Echo {
         self.busy.fetch_sub(1, Ordering::SeqCst);
         match (call, body) {
             (_, b"bad") => Err("what is that?".into()),
-            (DriverCall::InitForkChoice, _) => Ok(None),
+            (DriverCall::InitForkChoice | DriverCall::Reset, _) => Ok(None),
             _ => Ok(Some(format!("{call:?} of {} bytes", body.len()).into_bytes())),
         }
     }
@@ -77,6 +77,9 @@ async fn each_route_has_its_call() {
     assert_eq!(served.post("fork_choice/step", "{}").await, json(200, "StepForkChoice of 2 bytes"));
     assert_eq!(served.post("state_transition/run", "").await, json(200, "RunStateTransition of 0 bytes"));
     assert_eq!(served.post("verify_signatures/run", "{ }").await, json(200, "VerifySignatures of 3 bytes"));
+    assert_eq!(served.post("fork_choice/reset", "").await, (204, String::new(), String::new()));
+    let snapshot = served.ask("GET", "/lean/v0/test_driver/fork_choice/snapshot", "").await;
+    assert_eq!(snapshot, json(200, "Snapshot of 0 bytes"));
     assert_eq!(served.post("fork_choice/init", "bad").await, json(400, r#"{"error":"what is that?"}"#));
     let healthy = json(200, r#"{"status":"healthy","service":"lean-rpc-api"}"#);
     assert_eq!(served.ask("GET", "/lean/v0/health", "").await, healthy);

@@ -6,5 +6,6 @@ mod common;
 mod driver;
 mod events;
 mod page;
+mod reference;
 mod routes;
 mod server;

@@ -173,7 +173,10 @@ impl Chain {
             };
             self.actors.signer.seen(validators.iter().map(of).collect());
         }
-        self.reporter.report(event);
+        if let Event::Rejected { block: Some(block), reason, .. } = event {
+            self.actors.network.tell_refused(*block, reason);
+        }
+        self.reporter.report(event, self.view.borrow().is_aggregator);
     }
 
     /// Says what became of a slot once it is over. Whatever the turn that ends it announced is in the line.

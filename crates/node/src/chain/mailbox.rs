@@ -52,6 +52,11 @@ pub(crate) fn open() -> (Mailbox, Inbox<Envelope>) {
 }
 
 impl Mailbox {
+    /// Its numbers, for metrics.
+    pub(crate) fn probe(&self) -> lathe_actor::Probe {
+        self.0.probe()
+    }
+
     /// Time has passed. Ticks coalesce.
     pub(crate) fn tick(&self) {
         self.tell(Input::Tick, Policy::Coalesce { key: 0 });

@@ -22,6 +22,7 @@ pub(crate) use actor::{Actors, Chain};
 pub(crate) use mailbox::{Mailbox, NoRoom, open};
 pub(crate) use pulse::{HEALTHY_AGE, Pulse, watch};
 pub(crate) use recorder::Records;
+pub(crate) use slot_line::Short;
 
 use crate::clock::Time;
 use crate::metrics::Metrics;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use lathe_engine::{Batch, Duty, Event, JobFailure, MissReason, ObjectKind, PayloadFailure, SignFailure};
+use lathe_engine::{
+    Batch, Duty, Event, ExecutionHealth, JobFailure, MissReason, ObjectKind, PayloadFailure, SignFailure,
+};
 use lathe_forkchoice::ValidatorSet;
-use lathe_types::{MILLISECONDS_PER_SLOT, Slot, State, ValidatorIndex};
+use lathe_types::{MILLISECONDS_PER_SLOT, Phase, Slot, State, ValidatorIndex};
 use tracing::{debug, error, info, warn};
 
 use super::slot_line::Short;
@@ -19,7 +21,8 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    pub(super) fn report(&self, event: &Event) {
+    /// `is_aggregator` says whether the node aggregates now.
+    pub(super) fn report(&self, event: &Event, is_aggregator: bool) {
         let metrics = &*self.metrics;
         match event {
             Event::BlockImported { .. } => self.block_imported(event),
@@ -54,13 +57,8 @@ impl Reporter {
             Event::DutyMissed { duty, validator, slot, reason } => {
                 self.duty_missed(*duty, *validator, *slot, *reason);
             }
-            Event::Rejected { kind, reason } => self.rejected(*kind, reason),
-            Event::NoAggregator { slots } => warn!(
-                slots,
-                "votes arrive but no aggregates: nothing can be justified until some node runs with --is-aggregator"
-            ),
-            Event::Syncing(syncing) => info!(syncing, "sync state changed"),
-            Event::ExecutionHealth(health) => warn!(?health, "the execution client came or went"),
+            Event::Rejected { kind, reason, .. } => self.rejected(*kind, reason),
+            Event::NoAggregator { .. } | Event::Syncing(_) | Event::ExecutionHealth(_) => say_standing(event),
             Event::InvalidPayload { block, removed } => {
                 warn!(%block, removed, "the execution client refuses a payload; its block and what builds on it are gone");
             }
@@ -77,6 +75,9 @@ impl Reporter {
             | Event::ClockImplausible { .. } => report_concern(event),
             // The signer's to judge.
             Event::OwnKeysSeen { .. } => {}
+            Event::Interval(interval) if interval.phase() == Phase::Aggregate && !is_aggregator => {
+                metrics.validator.aggregator_skipped.with_label_values(&["not_aggregator"]).inc();
+            }
             Event::Interval(_) | Event::SafeTarget(_) => {}
             _ => debug!(?event, "announced"),
         }
@@ -169,6 +170,30 @@ impl Reporter {
             self.metrics.fork_choice.attestations_invalid.inc();
         }
         debug!(kind = kind_label, reason, "rejected");
+    }
+}
+
+/// How the node stands in its network and beside its execution client.
+fn say_standing(event: &Event) {
+    match event {
+        Event::NoAggregator { slots, refused: 0 } => warn!(
+            slots,
+            "votes arrive but no aggregates: nothing can be justified until some node runs with --is-aggregator"
+        ),
+        Event::NoAggregator { slots, refused } => warn!(
+            slots,
+            refused,
+            "votes arrive, and every aggregate that came was refused: nothing can be justified until the aggregators \
+             make what this node accepts; lathe_rejected_total{{kind=\"aggregate\"}} counts the reasons"
+        ),
+        Event::Syncing(true) => info!("the chain is behind: duties rest until it has caught up"),
+        Event::Syncing(false) => info!("the chain is in sync: duties go on"),
+        Event::ExecutionHealth(ExecutionHealth::Online) => info!("the execution client is online"),
+        Event::ExecutionHealth(ExecutionHealth::Offline) => warn!(
+            "the execution client is offline: no duty is done that needs it; check that it runs, \
+             --execution-endpoint and --execution-jwt-secret"
+        ),
+        _ => {}
     }
 }
 
@@ -313,13 +338,55 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_is_a_label_that_is_there_from_the_start() {
+        use lathe_engine::{JobFailure as Job, PayloadFailure as Payload, SignFailure as Sign};
+        let signs = [
+            Sign::Refused,
+            Sign::KeyExhausted,
+            Sign::NotPrepared,
+            Sign::Stopped,
+            Sign::UnknownKey,
+            Sign::Ledger,
+        ];
+        let away = [Sign::Away, Sign::Slow, Sign::NotServed, Sign::Overloaded];
+        let jobs = [Job::Refused, Job::Deadline, Job::Backend, Job::Panicked];
+        let payloads = [
+            Payload::Offline,
+            Payload::NotBuilding,
+            Payload::Timeout,
+            Payload::Refused,
+            Payload::Mismatch,
+            Payload::TooLarge,
+        ];
+        let plain = [
+            MissReason::NotSynced,
+            MissReason::LateTick,
+            MissReason::NotPrepared,
+            MissReason::HeadMoved,
+            MissReason::ClockImplausible,
+            MissReason::OutOfTime,
+            MissReason::OptimisticHead,
+        ];
+        let reasons = (plain.into_iter())
+            .chain(signs.into_iter().chain(away).map(MissReason::Signer))
+            .chain(jobs.map(MissReason::Worker))
+            .chain(payloads.map(MissReason::Payload));
+        let mut named: Vec<_> = reasons.map(miss_name).chain(["other"]).collect();
+        let mut listed = crate::metrics::MISS_REASONS.to_vec();
+        named.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(named, listed);
+    }
+
+    #[test]
     fn every_missed_duty_is_counted_with_its_reason() {
         let metrics = Arc::new(Metrics::new("lathe_0", 0.0).unwrap());
         let reporter = Reporter { metrics: metrics.clone(), committee_count: 1 };
         let reasons = [MissReason::LateTick, MissReason::Signer(SignFailure::Refused), MissReason::LateTick];
         for reason in reasons {
             let (duty, slot) = (Duty::Proposal, Slot(3));
-            reporter.report(&Event::DutyMissed { duty, validator: Some(ValidatorIndex(1)), slot, reason });
+            reporter
+                .report(&Event::DutyMissed { duty, validator: Some(ValidatorIndex(1)), slot, reason }, true);
         }
         let missed = |reason| metrics.chain.missed_duties.with_label_values(&["proposal", reason]).get();
         assert_eq!((missed("late_tick"), missed("signer_refused"), missed("not_synced")), (2, 1, 0));
@@ -330,11 +397,11 @@ mod tests {
         let metrics = Arc::new(Metrics::new("lathe_0", 0.0).unwrap());
         let reporter = Reporter { metrics: metrics.clone(), committee_count: 1 };
         let set = |voters: &[u64]| voters.iter().copied().map(ValidatorIndex).collect::<ValidatorSet>();
-        reporter.report(&Event::AggregationBegun { slot: Slot(1), pending: set(&[6]) });
+        reporter.report(&Event::AggregationBegun { slot: Slot(1), pending: set(&[6]) }, true);
         let (timely, late, block) = (set(&[0, 1]), set(&[1, 2, 3]), set(&[1, 4, 5, 6]));
-        reporter.report(&Event::VotesHeard { slot: Slot(1), timely, late, block });
+        reporter.report(&Event::VotesHeard { slot: Slot(1), timely, late, block }, true);
         let (folded, others) = (set(&[0, 1, 2, 3, 4, 5]), set(&[6, 7, 8]));
-        reporter.report(&Event::VotesProposed { slot: Slot(2), folded, others });
+        reporter.report(&Event::VotesProposed { slot: Slot(2), folded, others }, true);
         let text = metrics.render().unwrap();
         let sections = [
             ("aggregate_start_new", 1),

@@ -7,7 +7,7 @@ use lathe_http::{Duties, SlotRecord};
 use lathe_types::{Root, Slot};
 
 /// A root as people tell roots apart: its first eight digits.
-pub(super) struct Short(pub Root);
+pub(crate) struct Short(pub Root);
 
 impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

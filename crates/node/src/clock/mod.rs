@@ -3,6 +3,7 @@
 //! It fails only with the process: a clock that steps back by up to a slot is slowed down, any other step is followed.
 
 mod actor;
+mod countdown;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,6 +13,7 @@ use lathe_engine::Millis;
 use parking_lot::Mutex;
 
 pub(crate) use actor::run;
+pub(crate) use countdown::count_down;
 
 /// Chain time for one node. Clones share it.
 #[derive(Clone)]

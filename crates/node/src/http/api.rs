@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lathe_engine::{Input, View};
 use lathe_http::{
-    Api, ApiError, BlockId, ExecutionSync, Feed, ForkChoice, ForkChoiceNode, Identity, NetworkInfo, Overview,
-    PeerInfo, Syncing,
+    Api, ApiError, BlockId, ExecutionSync, Feed, ForkChoice, ForkChoiceNode, Identity, LogSwitch,
+    NetworkInfo, Overview, PeerInfo, Syncing,
 };
 use lathe_storage::StorageError;
 use lathe_types::{Checkpoint, Root, SignedBlock, Slot, State, ValidatorIndex};
@@ -33,6 +33,8 @@ pub(crate) struct NodeApi {
     pub network: NetworkInfo,
     /// Whether the network has an execution layer.
     pub is_paired: bool,
+    /// What changes how much is logged.
+    pub log: Option<Arc<dyn LogSwitch>>,
     /// The aggregator role as it was asked for last; the view follows a moment later.
     pub is_aggregator: AtomicBool,
 }
@@ -162,6 +164,10 @@ impl Api for NodeApi {
             age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
             execution,
         })
+    }
+
+    fn log(&self) -> Option<&dyn LogSwitch> {
+        self.log.as_deref()
     }
 
     fn is_aggregator(&self) -> Result<bool, ApiError> {

@@ -1,9 +1,48 @@
 //! Block production, and our own account of blocks and duties.
 
-use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
+use lathe_types::RejectionReason;
+use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 
 use super::buckets;
 use super::registrar::Registrar;
+
+/// Duties, as labels.
+const DUTIES: [&str; 3] = ["attestation", "proposal", "aggregation"];
+/// Objects from outside, as labels.
+const OBJECTS: [&str; 3] = ["block", "attestation", "aggregate"];
+/// Phases of a block's building: choosing and merging votes, the proposer's signature, and the block's proof.
+pub(crate) const PHASES: [&str; 3] = ["prepare", "sign", "seal"];
+/// Why duties are missed, as labels.
+pub(crate) const MISS_REASONS: &[&str] = &[
+    "not_synced",
+    "late_tick",
+    "not_prepared",
+    "signer_refused",
+    "key_exhausted",
+    "key_not_prepared",
+    "key_stopped",
+    "unknown_key",
+    "ledger",
+    "signer_away",
+    "signer_slow",
+    "signer_not_served",
+    "signer_overloaded",
+    "refused",
+    "deadline",
+    "backend",
+    "panicked",
+    "head_moved",
+    "clock_implausible",
+    "out_of_time",
+    "optimistic_head",
+    "execution_offline",
+    "payload_not_building",
+    "payload_timeout",
+    "payload_refused",
+    "payload_mismatch",
+    "payload_too_large",
+    "other",
+];
 
 /// Producing blocks.
 pub struct ProductionMetrics {
@@ -13,6 +52,8 @@ pub struct ProductionMetrics {
     pub payload_aggregation: Histogram,
     /// Seconds to build a block.
     pub building: Histogram,
+    /// Seconds of each phase.
+    pub phases: HistogramVec,
     /// Blocks built.
     pub success: IntCounter,
     /// Blocks that could not be built.
@@ -21,6 +62,13 @@ pub struct ProductionMetrics {
 
 impl ProductionMetrics {
     pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
+        let phases = r.histograms(
+            "lathe_block_building_phase_seconds",
+            "Time of a phase of a block's building",
+            &["phase"],
+            buckets::FINE,
+        )?;
+        PHASES.iter().for_each(|phase| _ = phases.with_label_values(&[phase]));
         Ok(Self {
             aggregated_payloads: r.histogram(
                 "lean_block_aggregated_payloads",
@@ -37,6 +85,7 @@ impl ProductionMetrics {
                 "Time to build a block",
                 buckets::PRODUCTION,
             )?,
+            phases,
             success: r.counter("lean_block_building_success_total", "Blocks built")?,
             failures: r.counter("lean_block_building_failures_total", "Blocks that could not be built")?,
         })
@@ -61,6 +110,8 @@ pub struct ChainMetrics {
     pub block_published: Histogram,
     /// Slot from which on peers can be served with blocks; kept while older ones are fetched.
     pub earliest_block_slot: IntGauge,
+    /// Slot of the checkpoint that the chain began at in this run; 0 without one.
+    pub checkpoint_slot: IntGauge,
     /// Duties not done, by duty and reason.
     pub missed_duties: IntCounterVec,
     /// Inputs refused by a rule, by kind and reason.
@@ -83,6 +134,24 @@ pub struct ChainMetrics {
 
 impl ChainMetrics {
     pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
+        // A series that appears with its first event hides that event from a rate, so all are there from the start.
+        let missed_duties =
+            r.counters("lathe_missed_duties_total", "Duties not done", &["duty", "reason"])?;
+        for duty in DUTIES {
+            MISS_REASONS.iter().for_each(|reason| missed_duties.with_label_values(&[duty, reason]).reset());
+        }
+        let rejected = r.counters("lathe_rejected_total", "Inputs refused by a rule", &["kind", "reason"])?;
+        let equivocations = r.counters(
+            "lathe_equivocations_total",
+            "Second blocks and votes of one validator for one slot",
+            &["kind"],
+        )?;
+        for kind in OBJECTS {
+            equivocations.with_label_values(&[kind]).reset();
+            RejectionReason::ALL
+                .iter()
+                .for_each(|reason| rejected.with_label_values(&[kind, reason.name()]).reset());
+        }
         Ok(Self {
             blocks_imported: r.counter("lathe_blocks_imported_total", "Blocks imported")?,
             last_block_slot: r.gauge("lathe_last_block_slot", "Slot of the block imported last")?,
@@ -113,15 +182,15 @@ impl ChainMetrics {
                 "lathe_earliest_block_slot",
                 "First slot whose block can be served, when it was looked at last",
             )?,
-            missed_duties: r.counters("lathe_missed_duties_total", "Duties not done", &["duty", "reason"])?,
-            rejected: r.counters("lathe_rejected_total", "Inputs refused by a rule", &["kind", "reason"])?,
+            checkpoint_slot: r.gauge(
+                "lathe_checkpoint_slot",
+                "Slot of the checkpoint that this run began at; 0 without one",
+            )?,
+            missed_duties,
+            rejected,
             stalls: r.counter("lathe_chain_stalls_total", "Times that the chain stood still")?,
             age: r.float_gauge("lathe_chain_age_seconds", "Time since the chain's last turn")?,
-            equivocations: r.counters(
-                "lathe_equivocations_total",
-                "Second blocks and votes of one validator for one slot",
-                &["kind"],
-            )?,
+            equivocations,
             pending_blocks: r.gauge("lathe_pending_blocks", "Blocks that wait for their parents")?,
             held_votes: r
                 .gauge("lathe_held_votes", "Votes and aggregates that wait for a block or the clock")?,

@@ -21,6 +21,11 @@ pub(super) const REORG_DEPTH: &[f64] = &[1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 30
 /// Time from one interval tick to the next.
 pub(super) const TICK: &[f64] =
     &[0.4, 0.6, 0.75, 0.8, 0.805, 0.81, 0.815, 0.82, 0.825, 0.85, 0.9, 1.0, 1.2, 1.6];
+/// Delays of gossip.
+pub(super) const ARRIVAL: &[f64] = &[0.05, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 4.0, 8.0, 16.0];
+/// Sizes of requests and of the parts of answers.
+pub(super) const REQRESP_BYTES: &[f64] =
+    &[64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0];
 /// Sizes of gossiped blocks.
 pub(super) const BLOCK_BYTES: &[f64] = &[10e3, 50e3, 100e3, 250e3, 500e3, 1e6, 2e6, 5e6];
 /// Sizes of gossiped votes.

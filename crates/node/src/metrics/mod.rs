@@ -3,6 +3,7 @@
 //! Each node has its own registry, so that several nodes can live in one process. Counters are fed as things happen;
 //! gauges that mirror the chain are set from one immutable view when they are asked for, so a scrape is consistent.
 
+mod arrivals;
 mod blocks;
 mod buckets;
 mod coverage;
@@ -12,6 +13,7 @@ mod network;
 pub(crate) mod process;
 mod proofs;
 mod registrar;
+mod resources;
 mod signatures;
 mod validator;
 mod view;
@@ -22,17 +24,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::{Encoder, Registry, TextEncoder};
 
+pub use arrivals::{ArrivalMetrics, Arrived};
+#[cfg(test)]
+pub(crate) use blocks::MISS_REASONS;
+pub(crate) use blocks::PHASES;
 pub use blocks::{ChainMetrics, ProductionMetrics};
 pub use coverage::{CoverageMetrics, Section};
 pub use execution::ExecutionMetrics;
 pub use fork_choice::{ForkChoiceMetrics, TransitionMetrics};
 pub use network::NetworkMetrics;
 pub use proofs::ProofMetrics;
+pub use resources::ResourceMetrics;
 pub use signatures::SignatureMetrics;
 pub use validator::{NodeMetrics, REFUSALS, ValidatorMetrics};
 pub use workers::WorkerMetrics;
 
 use registrar::Registrar;
+
+use crate::options::ProcessOptions;
 
 /// Every metric of one node.
 pub struct Metrics {
@@ -57,6 +66,10 @@ pub struct Metrics {
     pub validator: ValidatorMetrics,
     /// Peers and gossip.
     pub network: NetworkMetrics,
+    /// When gossip arrives.
+    pub arrivals: ArrivalMetrics,
+    /// Mailboxes and files.
+    pub resources: ResourceMetrics,
     /// Workers, signer and store.
     pub workers: WorkerMetrics,
     /// The execution client.
@@ -81,14 +94,25 @@ impl Metrics {
             transition: TransitionMetrics::new(&r)?,
             validator: ValidatorMetrics::new(&r)?,
             network: NetworkMetrics::new(&r)?,
+            arrivals: ArrivalMetrics::new(&r)?,
+            resources: ResourceMetrics::new(&r)?,
             workers: WorkerMetrics::new(&r)?,
             execution: ExecutionMetrics::new(&r)?,
             log_lines_lost: Arc::default(),
             registry,
         };
-        metrics.node.info.with_label_values(&[name, env!("CARGO_PKG_VERSION")]).set(1);
+        metrics.describe_process(name, &ProcessOptions::default());
         metrics.node.start_time.set(start_time);
+        metrics.node.process_start_time.set(start_time);
         Ok(metrics)
+    }
+
+    /// Says what the node `name` was built from and for.
+    pub(crate) fn describe_process(&self, name: &str, process: &ProcessOptions) {
+        self.node.info.reset();
+        self.node.build.reset();
+        self.node.info.with_label_values(&["lathe", &process.version]).set(1);
+        self.node.build.with_label_values(&[name, &process.version, &process.target]).set(1);
     }
 
     /// Says where each key ends.
@@ -102,10 +126,9 @@ impl Metrics {
     /// Everything in the Prometheus text format 0.0.4.
     pub fn render(&self) -> Result<String, prometheus::Error> {
         if let Some(usage) = process::usage() {
-            self.node.resident_bytes.set(usage.resident_bytes);
-            self.node.max_resident_bytes.set(usage.max_resident_bytes);
-            self.node.cpu_seconds.set(usage.cpu_seconds);
+            self.node.observe(&usage, process::limits());
         }
+        self.resources.observe();
         // The log counts by itself, because it is there before any metric.
         let lost = self.log_lines_lost.load(Ordering::Relaxed);
         self.node.log_lines_lost.reset();

@@ -1,7 +1,7 @@
 //! Peers and gossip.
 
 use prometheus::core::Collector as _;
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::buckets;
 use super::registrar::Registrar;
@@ -26,6 +26,12 @@ pub struct NetworkMetrics {
     pub attestation_bytes: Histogram,
     /// Bytes of gossiped aggregates, decompressed.
     pub aggregation_bytes: Histogram,
+    /// Bytes of proofs in gossiped aggregates.
+    pub proof_bytes: Histogram,
+    /// Bytes of requests, by protocol and direction.
+    pub request_bytes: HistogramVec,
+    /// Bytes of the parts of answers, by direction.
+    pub response_chunk_bytes: HistogramVec,
     /// Inbound connections refused because too many begin or all places are taken.
     pub turned_away: IntCounter,
     /// Gossip that was dropped unread because its sender brought more than its share.
@@ -60,6 +66,11 @@ impl NetworkMetrics {
                 disconnection_events.with_label_values(&[direction, reason]);
             }
         }
+        let dropped =
+            r.counters("lathe_gossip_dropped_total", "Gossip dropped unseen", &["kind", "reason"])?;
+        for kind in ["block", "attestation", "aggregate"] {
+            dropped.with_label_values(&[kind, "no_room"]);
+        }
         Ok(Self {
             connected_peers,
             connection_events,
@@ -83,14 +94,27 @@ impl NetworkMetrics {
                 "Size of gossiped aggregates",
                 buckets::AGGREGATION_BYTES,
             )?,
+            proof_bytes: r.histogram(
+                "lean_aggregated_proof_size_bytes",
+                "Size of the proofs in gossiped aggregates",
+                buckets::AGGREGATION_BYTES,
+            )?,
+            request_bytes: r.histograms(
+                "lean_reqresp_request_size_bytes",
+                "Size of requests, uncompressed",
+                &["protocol", "direction"],
+                buckets::REQRESP_BYTES,
+            )?,
+            response_chunk_bytes: r.histograms(
+                "lean_reqresp_response_chunk_size_bytes",
+                "Size of the blocks in answers, uncompressed",
+                &["direction"],
+                buckets::REQRESP_BYTES,
+            )?,
             turned_away: r
                 .counter("lathe_connections_turned_away_total", "Inbound connections without a place")?,
             over_quota: r.counter("lathe_gossip_over_quota_total", "Gossip beyond a peer's share")?,
-            dropped: r.counters(
-                "lathe_gossip_dropped_total",
-                "Gossip dropped unseen",
-                &["kind", "reason"],
-            )?,
+            dropped,
         })
     }
 }

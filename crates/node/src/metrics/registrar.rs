@@ -1,8 +1,8 @@
 //! Short constructors that register what they make.
 
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, core::Collector,
+    Counter, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, core::Collector,
 };
 
 /// Makes collectors inside one registry; every name is checked for validity and uniqueness.
@@ -30,6 +30,10 @@ impl Registrar<'_> {
 
     pub fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntGaugeVec> {
         self.keep(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    pub fn float_counter(&self, name: &str, help: &str) -> Made<Counter> {
+        self.keep(Counter::new(name, help)?)
     }
 
     pub fn float_gauge(&self, name: &str, help: &str) -> Made<Gauge> {

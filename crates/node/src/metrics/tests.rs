@@ -62,6 +62,20 @@ const LEAN_METRICS: &[(&str, &str)] = &[
     ("lean_gossip_block_size_bytes", "histogram"),
     ("lean_gossip_attestation_size_bytes", "histogram"),
     ("lean_gossip_aggregation_size_bytes", "histogram"),
+    ("lean_gossip_block_arrival_delay_seconds", "histogram"),
+    ("lean_gossip_attestation_arrival_delay_seconds", "histogram"),
+    ("lean_gossip_aggregation_arrival_delay_seconds", "histogram"),
+    ("lean_gossip_block_arrival_total", "counter"),
+    ("lean_gossip_attestation_arrival_total", "counter"),
+    ("lean_gossip_aggregation_arrival_total", "counter"),
+    ("lean_aggregated_proof_size_bytes", "histogram"),
+    ("process_cpu_seconds_total", "counter"),
+    ("process_start_time_seconds", "gauge"),
+    ("process_resident_memory_bytes", "gauge"),
+    ("process_virtual_memory_bytes", "gauge"),
+    ("process_threads", "gauge"),
+    ("process_open_fds", "gauge"),
+    ("process_max_fds", "gauge"),
 ];
 
 fn bounds(text: &str, name: &str) -> String {
@@ -77,7 +91,7 @@ fn names_and_types_are_those_of_lean_metrics() {
     for (name, kind) in LEAN_METRICS {
         assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name} is not a {kind}");
     }
-    assert!(text.contains("lean_node_info{name=\"lathe_0\",version=\"0.1.0\"} 1\n"));
+    assert!(text.contains("lean_node_info{name=\"lathe\",version=\"0.1.0\"} 1\n"));
     assert!(text.contains("lean_node_start_time_seconds 1.5\n"));
 }
 
@@ -101,6 +115,7 @@ fn buckets_are_those_of_lean_metrics() {
         ("lean_state_transition_block_processing_time_seconds", "0.005,0.01,0.025,0.05,0.1,1,+Inf"),
         ("lean_state_transition_attestations_processing_time_seconds", "0.005,0.01,0.025,0.05,0.1,1,+Inf"),
         ("lean_state_transition_time_seconds", "0.25,0.5,0.75,1,1.25,1.5,2,2.5,3,4,+Inf"),
+        ("lean_gossip_block_arrival_delay_seconds", "0.05,0.1,0.2,0.4,0.8,1.2,1.6,2.4,4,8,16,+Inf"),
         ("lean_gossip_block_size_bytes", "10000,50000,100000,250000,500000,1000000,2000000,5000000,+Inf"),
         ("lean_gossip_attestation_size_bytes", "512,1024,2048,4096,8192,16384,+Inf"),
         ("lean_gossip_aggregation_size_bytes", "1024,4096,16384,65536,131072,262144,524288,1048576,+Inf"),
@@ -155,4 +170,48 @@ fn coverage_is_counted_by_section_and_subnet() {
     assert!(text.contains("section=\"timely\",subnet=\"subnet_0\"} 0\n"));
     assert!(text.contains("lean_attestation_aggregate_coverage_subnets{section=\"timely\"} 1\n"));
     assert!(!text.contains("subnet_64\""));
+}
+
+#[test]
+fn counters_are_there_before_their_first_event() {
+    let text = Metrics::new("lathe_0", 0.0).unwrap().render().unwrap();
+    for line in [
+        "lathe_missed_duties_total{duty=\"proposal\",reason=\"late_tick\"} 0",
+        "lathe_rejected_total{kind=\"block\",reason=\"INVALID_BLOCK_PROOF\"} 0",
+        "lathe_equivocations_total{kind=\"block\"} 0",
+        "lathe_gossip_dropped_total{kind=\"block\",reason=\"no_room\"} 0",
+        "lean_aggregator_skipped_total{reason=\"not_aggregator\"} 0",
+        "lathe_block_building_phase_seconds_count{phase=\"sign\"} 0",
+    ] {
+        assert!(text.contains(&format!("{line}\n")), "{line}");
+    }
+}
+
+#[test]
+fn mailboxes_and_files_are_looked_at_when_they_are_asked_for() {
+    struct Letter;
+    impl lathe_actor::Message for Letter {
+        fn policy(&self) -> lathe_actor::Policy {
+            lathe_actor::Policy::Answer
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("chain");
+    std::fs::write(&file, [0; 7]).unwrap();
+    let (mailbox, _inbox) = lathe_actor::mailbox::<Letter>("store", lathe_actor::Bounds::messages(3));
+    let metrics = Metrics::new("lathe_0", 0.0).unwrap();
+    metrics
+        .resources
+        .watch(vec![mailbox.probe()], vec![("chain", file), ("ledger", dir.path().join("none"))]);
+    let _ = mailbox.try_send(Letter);
+    let text = metrics.render().unwrap();
+    for line in [
+        "lathe_mailbox_depth{mailbox=\"store\"} 1",
+        "lathe_mailbox_capacity{mailbox=\"store\"} 3",
+        "lathe_mailbox_dropped_total{mailbox=\"store\"} 0",
+        "lean_table_bytes{table=\"chain\"} 7",
+        "lean_table_bytes{table=\"ledger\"} 0",
+    ] {
+        assert!(text.contains(&format!("{line}\n")), "{line}");
+    }
 }

@@ -6,24 +6,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lathe_actor::Inbox;
-use lathe_engine::{Input, Origin, Peer, View};
+use lathe_engine::{Input, Origin, Peer, RefusedBlock, View};
 use lathe_http::PeerInfo;
 use lathe_network::{
     Direction, GossipMessage, MessageId, NetworkEvent, PeerId, Publication, Request, RequestFailure,
     RequestId, Service, TopicKind, Verdict,
 };
-use lathe_types::{MILLISECONDS_PER_SLOT, Root, SignedBlock, Slot, SubnetId};
+use lathe_types::{Encode as _, MILLISECONDS_PER_SLOT, Root, SignedBlock, Slot, SubnetId};
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, info, warn};
 
+use super::alone::{Alone, News};
 use super::book::Keeper;
 use super::convert;
 use super::mailbox::Command;
-use super::metrics::{direction_name, disconnect_name, failure_name};
+use super::metrics::{direction_name, disconnect_name, failure_name, request_size};
 use super::state::{PeerTable, group_of};
-use crate::chain::{self, NoRoom};
+use crate::chain::{self, NoRoom, Short};
 use crate::clock::Time;
-use crate::metrics::Metrics;
+use crate::description::duration;
+use crate::metrics::{Arrived, Metrics};
+use crate::sparing::Sparing;
 use crate::store;
 
 /// How often the meshes are counted.
@@ -61,6 +64,11 @@ pub(crate) struct Network {
     pub(super) look_ups: usize,
     /// When it was said last that peers lack blocks.
     pub(super) complained_at: Option<Instant>,
+    /// Blocks that were refused, as far as they are told.
+    pub(super) refusals: Sparing,
+    pub(super) alone: Alone,
+    /// Whether all validators are this node's, so that it needs no peers.
+    pub(super) is_whole_network: bool,
     /// Keeps what we know of peers for the next run.
     pub(super) book: Keeper,
     /// For the API.
@@ -82,7 +90,10 @@ impl Network {
                 },
                 event = self.service.next_event() => self.on_event(event).await,
                 Ok(()) = self.view.changed() => self.update_status(),
-                _ = mesh_count.tick() => self.count_meshes(),
+                _ = mesh_count.tick() => {
+                    self.count_meshes();
+                    self.look_for_peers();
+                }
                 _ = keeping.tick() => {
                     // Nobody waits for it; a stop does, below.
                     self.book.keep(self.service.known_peers()).map(tokio::task::spawn_blocking);
@@ -113,7 +124,9 @@ impl Network {
             }
             Command::Fetch(request, peer, what) => match self.table.id(peer) {
                 Some(id) => {
-                    let ours = self.service.request(id, convert::request(what));
+                    let what = convert::request(what);
+                    self.measure(&what, Direction::Outbound);
+                    let ours = self.service.request(id, what);
                     self.requests.insert(ours, Requester::Chain(request, peer));
                 }
                 None => {
@@ -133,6 +146,7 @@ impl Network {
                     self.service.penalise(peer, convert::offence(offence));
                 }
             }
+            Command::TellRefused(block, reason) => self.tell_refused(block, reason),
             Command::SetAggregator(enabled) => self.set_aggregator(enabled),
         }
     }
@@ -145,6 +159,12 @@ impl Network {
         self.look_ups = self.look_ups.wrapping_add(1);
         let request = self.service.request(peer.peer, Request::BlocksByRoot(vec![root]));
         self.requests.insert(request, Requester::LookUp(Some(answer)));
+    }
+
+    fn measure(&self, request: &Request, direction: Direction) {
+        let (protocol, bytes) = request_size(request);
+        let labels = [protocol, direction_name(direction)];
+        self.metrics.network.request_bytes.with_label_values(&labels).observe(bytes as f64);
     }
 
     async fn on_block(&mut self, request: RequestId, block: Arc<SignedBlock>) {
@@ -206,12 +226,24 @@ impl Network {
                 self.chain.answer(Input::PeerStatus { peer, status });
             }
             NetworkEvent::Request { request, responder, .. } => {
+                self.measure(&request, Direction::Inbound);
                 let (reader, now) = (self.reader.clone(), self.time.now());
                 let current_slot = Slot(now.0.max(0).unsigned_abs() / MILLISECONDS_PER_SLOT);
                 // How many of these run at once is the network's to bound.
-                tokio::spawn(async move { reader.serve(request, current_slot, responder).await });
+                let sent = self
+                    .metrics
+                    .network
+                    .response_chunk_bytes
+                    .with_label_values(&[direction_name(Direction::Outbound)]);
+                tokio::spawn(async move { reader.serve(request, current_slot, responder, &sent).await });
             }
-            NetworkEvent::ResponseChunk { request, block, .. } => self.on_block(request, block).await,
+            NetworkEvent::ResponseChunk { request, block, .. } => {
+                let bytes = &self.metrics.network.response_chunk_bytes;
+                bytes
+                    .with_label_values(&[direction_name(Direction::Inbound)])
+                    .observe(block.ssz_bytes_len() as f64);
+                self.on_block(request, block).await;
+            }
             NetworkEvent::ResponseEnd { request, outcome, .. } => {
                 if outcome == Err(RequestFailure::Unavailable) {
                     self.complain_of_gaps();
@@ -221,6 +253,41 @@ impl Network {
                         .answer(Input::FetchEnded { request, outcome: outcome.map_err(convert::failure) });
                 }
             }
+        }
+    }
+
+    /// Says which block was refused, why, and who brought it.
+    fn tell_refused(&mut self, refused: RefusedBlock, reason: &'static str) {
+        let Some(kept_back) = self.refusals.admits(Instant::now()) else { return };
+        let RefusedBlock { block, proposer, peer } = refused;
+        let from = match peer.and_then(|peer| self.table.id(peer)) {
+            Some(id) => format!("{} {id}", self.name_of(&id)),
+            None => "nobody known".into(),
+        };
+        let more = match kept_back {
+            0 => String::new(),
+            count => format!(" ({count} more were refused since the last such line)"),
+        };
+        warn!(
+            "a block is refused: slot {}, root {}, proposer {proposer}, from peer {from}: {reason}{more}",
+            block.slot,
+            Short(block.root)
+        );
+    }
+
+    /// Says when there is no peer for a while, unless the whole network is in this node.
+    fn look_for_peers(&mut self) {
+        if self.is_whole_network {
+            return;
+        }
+        match self.alone.look(self.service.peers().len(), Instant::now()) {
+            Some(News::Alone(time)) => warn!(
+                "no peers for {}: nothing is heard or sent; check --bootnodes, that UDP reaches this node, and that the \
+                 others run with the same FORK_DIGEST",
+                duration(time.as_secs())
+            ),
+            Some(News::Over) => info!("there are peers again"),
+            None => {}
         }
     }
 
@@ -251,16 +318,22 @@ impl Network {
         let peer = self.table.number(from);
         let origin = Origin::Gossip { id: lathe_engine::MessageId(id.0), peer };
         let network = &self.metrics.network;
+        let now = self.time.now();
+        let arrived = |what, slot| self.metrics.arrivals.note(what, slot, now);
         let (kind, delivered) = match message {
             GossipMessage::Block(block) => {
+                arrived(Arrived::Block, block.block.slot);
                 network.block_bytes.observe(bytes as f64);
                 ("block", self.chain.gossip_block(block, origin))
             }
             GossipMessage::Aggregate(aggregate) => {
+                arrived(Arrived::Aggregate, aggregate.data.slot);
+                network.proof_bytes.observe(aggregate.proof.proof.len() as f64);
                 network.aggregation_bytes.observe(bytes as f64);
                 ("aggregate", self.chain.gossip_aggregate(aggregate, origin))
             }
             GossipMessage::Attestation { attestation, .. } => {
+                arrived(Arrived::Attestation, attestation.data.slot);
                 network.attestation_bytes.observe(bytes as f64);
                 ("attestation", self.chain.gossip_attestation(attestation, origin))
             }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use lathe_actor::{Bounds, Inbox, Message, Policy};
-use lathe_engine::{FetchWhat, GossipVerdict, MessageId, Offence, Peer, Publication, RequestId};
+use lathe_engine::{
+    FetchWhat, GossipVerdict, MessageId, Offence, Peer, Publication, RefusedBlock, RequestId,
+};
 use lathe_types::{Root, SignedBlock};
 use tokio::sync::oneshot;
 
@@ -24,6 +26,8 @@ pub(crate) enum Command {
     RequestStatus(Peer),
     /// Count an offence.
     Penalise(Peer, Offence),
+    /// Say that a block was refused, and who brought it.
+    TellRefused(RefusedBlock, &'static str),
     /// Follow the subnets of an aggregator, or no longer.
     SetAggregator(bool),
 }
@@ -44,6 +48,11 @@ pub(crate) fn open() -> (Mailbox, Inbox<Command>) {
 }
 
 impl Mailbox {
+    /// Its numbers, for metrics.
+    pub(crate) fn probe(&self) -> lathe_actor::Probe {
+        self.0.probe()
+    }
+
     /// Sends our own message.
     pub(crate) fn publish(&self, message: Publication) {
         self.tell(Command::Publish(message));
@@ -75,6 +84,11 @@ impl Mailbox {
     /// Counts an offence.
     pub(crate) fn penalise(&self, peer: Peer, offence: Offence) {
         self.tell(Command::Penalise(peer, offence));
+    }
+
+    /// Says that a block was refused, and who brought it.
+    pub(crate) fn tell_refused(&self, block: RefusedBlock, reason: &'static str) {
+        self.tell(Command::TellRefused(block, reason));
     }
 
     /// Follows the subnets of an aggregator, or no longer.

@@ -4,6 +4,7 @@
 //! peers, never relayed unseen. Requests of peers are answered from the store, off the chain.
 
 mod actor;
+mod alone;
 mod book;
 mod convert;
 mod mailbox;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use lathe_engine::View;
 use lathe_http::PeerInfo;
-use lathe_network::{Config, Multiaddr, NetworkEvent, NetworkSize, Service, quic_multiaddr};
+use lathe_network::{Bootnode, Config, Multiaddr, NetworkEvent, NetworkSize, Service, quic_multiaddr};
 use lathe_types::SubnetId;
 use tokio::sync::watch;
 
@@ -34,17 +35,23 @@ use crate::store;
 /// A socket that opens does so at once; one that does not within this is taken for failed.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The peers of the last run.
+pub(crate) fn known_peers(options: &NodeOptions) -> Vec<Bootnode> {
+    book::read(&options.data_dir)
+}
+
 /// Opens the sockets and waits until all of them listen; returns the first address, with its port.
 pub(crate) async fn listen(options: &NodeOptions) -> Result<(Service, SocketAddr), NodeError> {
     let mut config = Config::new(options.node_key.clone());
     config.listen = options.listen.iter().map(|at| quic_multiaddr(at.ip(), at.port())).collect();
     config.bootnodes.clone_from(&options.bootnodes);
-    config.known_peers = book::read(&options.data_dir);
+    config.known_peers = known_peers(options);
     config.size = NetworkSize {
         validators: options.genesis.validators.len() as u64,
         is_paired: options.genesis.execution_genesis.is_some(),
         scheme: options.genesis.signature_scheme,
     };
+    config.agent = format!("lathe/{}", options.process.version);
     config.network_name.clone_from(&options.fork_digest);
     config.subnets = options.subnets();
     let mut service = Service::new(config).map_err(|error| match error {
@@ -124,6 +131,9 @@ impl Network {
             requests: HashMap::new(),
             look_ups: 0,
             complained_at: None,
+            refusals: Default::default(),
+            alone: Default::default(),
+            is_whole_network: options.validators().len() == options.genesis.validators.len(),
             book: book::Keeper::new(&options.data_dir),
             peers,
         };

@@ -13,9 +13,11 @@ use super::hand::Hand;
 use super::mailbox::SignerTask;
 use super::{SLOTS_PER_DAY, say_ended, say_stopped, state, warn_of_ending_keys};
 use crate::chain;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, PHASES};
 use crate::workers::Workers;
 
+/// The phase of a block's building that is the signer's.
+const SIGN: &str = PHASES[1];
 /// Slots between looks at the ends of the keys.
 const SLOTS_PER_LOOK: u64 = SLOTS_PER_DAY / 24;
 
@@ -109,6 +111,9 @@ fn measure(
     metrics.workers.signing.observe(seconds);
     for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
         metrics.validator.signatures_refused.with_label_values(&[state::refusal(error)]).inc();
+    }
+    if requests.iter().any(|request| request.role == KeyRole::Proposal) {
+        metrics.production.phases.with_label_values(&[SIGN]).observe(seconds);
     }
     let made = requests.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_ok());
     for _ in made.filter(|(request, _)| request.role == KeyRole::Attestation) {

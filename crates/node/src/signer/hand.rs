@@ -157,8 +157,16 @@ impl Hand {
         }
     }
 
+    /// The first slot that the ledger lets be signed; `None` where another process has it.
+    pub(crate) fn watermark(&self) -> Option<Slot> {
+        match self {
+            Self::Own(signer) => Some(signer.watermark()),
+            Self::Remote(_) => None,
+        }
+    }
+
     /// Every key with its range; none before a signer in another process was first reached.
-    pub(super) fn keys(&self) -> Vec<HeldKey> {
+    pub(crate) fn keys(&self) -> Vec<HeldKey> {
         match self {
             Self::Own(signer) => signer.describe_keys(),
             Self::Remote(remote) => remote.held.lock().clone(),

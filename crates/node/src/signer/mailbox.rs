@@ -53,6 +53,11 @@ pub(crate) fn open() -> (Mailbox, Inbox<SignerTask>) {
 }
 
 impl Mailbox {
+    /// Its numbers, for metrics.
+    pub(crate) fn probe(&self) -> lathe_actor::Probe {
+        self.0.probe()
+    }
+
     /// Has a group signed. When too much waits, it is refused, with the number of its requests: a missed duty is safe,
     /// a late signature is of no use.
     pub(crate) fn sign(&self, job: JobId, requests: Vec<SignRequest>) -> Result<(), usize> {

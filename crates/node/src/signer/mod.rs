@@ -14,19 +14,22 @@ use std::sync::Arc;
 
 use lathe_engine::Millis;
 use lathe_signer::{HeldKey, KeyAssignment, KeyStore, Locked, RemoteSigner};
-use lathe_types::{KeyRole, MILLISECONDS_PER_SLOT, Slot, ValidatorIndex};
-use tracing::{error, info, warn};
+use lathe_types::{KeyRole, MILLISECONDS_PER_SLOT, SECONDS_PER_SLOT, Slot, ValidatorIndex};
+use tracing::{debug, error, warn};
 
 pub(crate) use actor::run;
 pub(crate) use hand::{Hand, Stopped};
 pub(crate) use mailbox::{Mailbox, SignerTask, open};
 
+use crate::description::duration;
 use crate::error::NodeError;
 use crate::metrics::Metrics;
 use crate::options::{NodeOptions, RemoteOptions};
 
-/// Slots of a day: a key that ends within them is worth a warning.
+/// Slots of a day: a key that ends within them is worth a warning, unless it never lasted long.
 const SLOTS_PER_DAY: u64 = 21_600;
+/// A key that never lasted long is worth a warning when less than this part of its slots is left.
+const LAST_PART: u64 = 8;
 
 /// Keys that one line names; the rest is counted.
 const NAMED_KEYS: usize = 8;
@@ -97,7 +100,7 @@ pub(crate) fn load(
         );
     }
     signer.prepare_now(slot.unwrap_or_default()).map_err(NodeError::Keys)?;
-    info!(keys = signer.keys().len(), watermark = signer.watermark().0, "signer ready");
+    debug!(keys = signer.keys().len(), watermark = signer.watermark().0, "signer ready");
     let keys = signer.describe_keys();
     metrics.describe_keys(&keys);
     warn_of_ending_keys(&keys, slot.unwrap_or_default());
@@ -117,12 +120,19 @@ pub(crate) fn slot_at(now: Millis) -> Option<Slot> {
 
 /// Says once a day, and at the start, which keys are about to end, and which have ended.
 fn warn_of_ending_keys(keys: &[HeldKey], now: Slot) {
-    let horizon = now.0.saturating_add(SLOTS_PER_DAY);
-    let ending = keys.iter().filter(|key| key.slots.end <= horizon).cloned();
+    let horizon =
+        |key: &HeldKey| SLOTS_PER_DAY.min(key.slots.end.saturating_sub(key.slots.start) / LAST_PART);
+    let ending = keys.iter().filter(|key| key.slots.end <= now.0.saturating_add(horizon(key))).cloned();
     let (ended, ending): (Vec<_>, Vec<_>) = ending.partition(|key| key.slots.end <= now.0);
     say_ended(&ended);
     if let Some(first) = ending.iter().map(|key| key.slots.end).min() {
-        warn!(keys = ending.len(), first_end_slot = first, current_slot = now.0, "keys end within a day");
+        let left = first.saturating_sub(now.0);
+        warn!(
+            keys = ending.len(),
+            "keys end soon, the first after {left} more slots ({}): validators fall silent then; a key cannot be extended, \
+             make new ones (lathe keys generate) for a new network",
+            duration(left.saturating_mul(SECONDS_PER_SLOT))
+        );
     }
 }
 

@@ -30,6 +30,11 @@ pub(crate) fn open() -> (Mailbox, Inbox<Write>) {
 }
 
 impl Mailbox {
+    /// Its numbers, for metrics.
+    pub(crate) fn probe(&self) -> lathe_actor::Probe {
+        self.0.probe()
+    }
+
     /// Hands a batch over, waiting while too many wait already; nothing is ever dropped.
     pub(crate) async fn persist(&self, persist: Persist) -> Result<(), Closed> {
         self.0.send(Write(persist)).await.map(|_| ()).map_err(|_| Closed)

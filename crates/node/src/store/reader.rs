@@ -6,6 +6,7 @@ use lathe_driver::{Refusal, blocks_in_range};
 use lathe_network::{Request, Responder, ResponseCode};
 use lathe_storage::{Database, StorageError};
 use lathe_types::{Root, SignedBlock, Slot, State};
+use prometheus::Histogram;
 use tracing::warn;
 
 /// Reads the database for peers and for the API.
@@ -43,8 +44,14 @@ impl Reader {
     }
 
     /// Answers a peer's request for blocks, one at a time, as fast as the peer reads. `head_slot` is where our chain
-    /// stands.
-    pub(crate) async fn serve(&self, request: Request, head_slot: Slot, responder: Responder) {
+    /// stands; `sizes` takes in the bytes of each block.
+    pub(crate) async fn serve(
+        &self,
+        request: Request,
+        head_slot: Slot,
+        responder: Responder,
+        sizes: &Histogram,
+    ) {
         let roots = match request {
             Request::BlocksByRoot(roots) => Ok(roots),
             Request::BlocksByRange { start_slot, count } => self.range(start_slot, count, head_slot).await,
@@ -59,6 +66,7 @@ impl Reader {
             match self.block_ssz(root).await {
                 Ok(None) => {}
                 Ok(Some(ssz)) => {
+                    sizes.observe(ssz.len() as f64);
                     if responder.send_block_ssz(ssz).await.is_err() {
                         return;
                     }

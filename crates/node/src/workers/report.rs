@@ -6,6 +6,11 @@ use lathe_types::{Block, MultiMessageAggregate, Validators};
 use tracing::{debug, error, warn};
 
 use super::Shared;
+use crate::metrics::PHASES;
+
+/// Phases of a block's building that are workers' jobs.
+const PREPARE: &str = PHASES[0];
+const SEAL: &str = PHASES[2];
 
 /// Counts a job that took so many seconds.
 pub(super) fn report(shared: &Shared, task: &Task, done: &Done, seconds: f64) {
@@ -34,10 +39,12 @@ pub(super) fn report(shared: &Shared, task: &Task, done: &Done, seconds: f64) {
         }
         (Task::Prepare(..), Input::Prepared { prepared, .. }) => {
             production.building.observe(seconds);
+            production.phases.with_label_values(&[PREPARE]).observe(seconds);
             production.aggregated_payloads.observe(prepared.components.len() as f64);
         }
         (Task::Seal(prepared, _), Input::Sealed { proof, .. }) => {
             production.payload_aggregation.observe(seconds);
+            production.phases.with_label_values(&[SEAL]).observe(seconds);
             production.success.inc();
             count_block(shared, &prepared.parent_state.validators, &prepared.block, proof);
         }

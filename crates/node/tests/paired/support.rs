@@ -78,7 +78,8 @@ pub fn options(
             fee_recipient: [0x22; 20].into(),
         }),
         clock_speed,
-        log_lines_lost: Default::default(),
+        process: Default::default(),
+        advertised_ip: None,
         last_resort: None,
         name,
     }

@@ -13,3 +13,4 @@ mod faults;
 mod golden;
 mod growth;
 mod rules;
+mod upkeep;

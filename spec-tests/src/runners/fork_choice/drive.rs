@@ -33,7 +33,7 @@ pub(crate) struct StepReport {
 /// The store after a step, accepted or not.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Snapshot {
+pub(crate) struct Snapshot {
     head_slot: Slot,
     head_root: Root,
     time: u64,
@@ -55,6 +55,11 @@ impl Drive {
             return Err(format!("genesisTime is {time}, but {} in anchorState", state.config.genesis_time));
         }
         Session::open(state, &block, OpaqueProofs::LeaveOpen).map(Self).map_err(|error| error.to_string())
+    }
+
+    /// How the store looks now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot::of(&self.0.store)
     }
 
     /// Takes a fixture's step.

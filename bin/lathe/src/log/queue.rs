@@ -5,14 +5,13 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Bytes of lines that wait to be written: an hour of a quiet node, or what a flood of warnings brings in a moment. A
@@ -23,10 +22,6 @@ const MAX_WAITING_BYTES: usize = 1 << 20;
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 /// Longest wait for the last lines when the process ends.
 const LAST_LINES: Duration = Duration::from_millis(300);
-
-/// What is logged unless RUST_LOG says otherwise: ourselves at work, libraries only when something is wrong. Two
-/// aggregators often make the same aggregate, which gossipsub warns of and which is as it should be.
-const DEFAULT_LOG: &str = "warn,libp2p_gossipsub=error,lathe=info,lathe_checkpoint=info,lathe_node=info,lathe_network=info,lathe_engine=info,lathe_http=info";
 
 /// A handle on the log's queue.
 #[derive(Clone, Debug)]
@@ -40,6 +35,8 @@ struct Shared {
     /// All is written.
     drained: Condvar,
     lost: Arc<AtomicU64>,
+    /// Lines that are no events of tracing are JSON as well.
+    is_json: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -51,22 +48,14 @@ struct Queue {
 }
 
 impl Log {
-    /// Sends all logging of this process to standard error, and the messages of panics with it.
+    /// The log on standard error, and the messages of panics with it. What tracing says comes with
+    /// [`super::LogArgs::begin`].
     pub fn start() -> Self {
-        let stderr = io::stderr();
-        let colours = stderr.is_terminal();
         // A descriptor of our own: the library's lock would be held for as long as a write takes.
-        let log = match stderr.as_fd().try_clone_to_owned() {
+        let log = match io::stderr().as_fd().try_clone_to_owned() {
             Ok(descriptor) => Self::to(File::from(descriptor)),
             Err(_) => Self::to(io::sink()),
         };
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_ansi(colours)
-            .log_internal_errors(false)
-            .with_writer(log.clone())
-            .init();
         let panics = log.clone();
         std::panic::set_hook(Box::new(move |panic| {
             panics.line(&panic.to_string());
@@ -77,12 +66,13 @@ impl Log {
     }
 
     /// A log that is written to `sink`.
-    fn to(sink: impl Write + Send + 'static) -> Self {
+    pub(super) fn to(sink: impl Write + Send + 'static) -> Self {
         let shared = Shared {
             queue: Mutex::default(),
             filled: Condvar::new(),
             drained: Condvar::new(),
             lost: Arc::default(),
+            is_json: AtomicBool::new(false),
         };
         let log = Self(Arc::new(shared));
         let writer = log.clone();
@@ -93,7 +83,19 @@ impl Log {
 
     /// Adds a line that is not an event of tracing, such as the reason why the command failed.
     pub fn line(&self, text: &str) {
-        self.push(format!("{text}\n").into_bytes());
+        self.push(self.as_line("ERROR", text).into_bytes());
+    }
+
+    /// From now on lines that are no events of tracing are JSON objects too, or plain again.
+    pub(super) fn speak_json(&self, is_json: bool) {
+        self.0.is_json.store(is_json, Ordering::Relaxed);
+    }
+
+    fn as_line(&self, level: &str, text: &str) -> String {
+        match self.0.is_json.load(Ordering::Relaxed) {
+            true => format!("{}\n", serde_json::json!({ "level": level, "message": text })),
+            false => format!("{text}\n"),
+        }
     }
 
     /// Lines lost so far.
@@ -149,7 +151,8 @@ impl Log {
             if lost > told {
                 // A line that broke off in the middle is ended first.
                 let start = if broken { "\n" } else { "" };
-                let note = format!("{start}{} lines of the log were lost here\n", lost - told);
+                let note = format!("{} lines of the log were lost here", lost - told);
+                let note = format!("{start}{}", self.as_line("WARN", &note));
                 if write_all(&mut sink, note.as_bytes()).is_ok() {
                     (told, broken) = (lost, false);
                 }
@@ -258,7 +261,7 @@ mod tests {
     #[test]
     fn a_sink_that_fails_is_survived_and_the_loss_is_told() {
         let written = Arc::new(Mutex::new(Vec::new()));
-        let failing = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let failing = Arc::new(AtomicBool::new(true));
         let sink = {
             let (written, failing) = (written.clone(), failing.clone());
             Scripted(move |bytes: &[u8]| {
