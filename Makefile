@@ -63,6 +63,10 @@ dashboards: build ## Prometheus with all panels, no Docker needed; starts a netw
 el: ## Install the execution clients that tests and development networks pair with
 	@JOBS=$(JOBS) scripts/el.sh
 
+.PHONY: lean-pq
+lean-pq: ## Install leanVM's published bindings, for --aggregation-backend lean-pq
+	@scripts/lean-pq.sh
+
 .PHONY: accept-el
 accept-el: build el ## Long runs with real execution clients: pairs of every kind, and one killed fifty times
 	LATHE=$(LATHE) scripts/accept-el.sh

@@ -3,21 +3,33 @@
 use clap::Args;
 use eyre::bail;
 use lathe_node::AggregationBackend;
-use lathe_types::Genesis;
+use lathe_types::{Genesis, SignatureScheme};
 
 /// Options about proofs, of every command that runs nodes.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Aggregation")]
 pub struct AggregationArgs {
-    /// Proof system: raw signatures; stark, which proves those that do not fit; or external:<path of a shared library>
+    /// Proof system: raw signatures; stark, which proves those that do not fit; lean-pq; external:<path of a shared
+    /// library>; or external:exec:<command>
     ///
     /// Default: as FORK_DIGEST in config.yaml says, and for a new network stark, or raw with another signature scheme
     /// than leansig. A network of other clients does not say it; there it must be given.
-    #[arg(long, value_name = "raw|stark|external:PATH")]
+    #[arg(long, value_name = "raw|stark|lean-pq|external:PATH")]
     pub aggregation_backend: Option<AggregationBackend>,
     /// Size of a block's proof beyond which proofs take the place of raw signatures [default: what a block can hold]
     #[arg(long, value_name = "BYTES")]
     pub max_raw_bytes: Option<usize>,
+}
+
+/// The signature scheme and the proof system of a network to be made: each follows from the other where only one is
+/// given.
+pub fn of_new_network(
+    scheme: Option<SignatureScheme>,
+    backend: Option<AggregationBackend>,
+) -> (SignatureScheme, AggregationBackend) {
+    let scheme = scheme
+        .unwrap_or_else(|| backend.as_ref().map(AggregationBackend::default_scheme).unwrap_or_default());
+    (scheme, backend.unwrap_or_else(|| AggregationBackend::default_for(scheme)))
 }
 
 impl AggregationArgs {

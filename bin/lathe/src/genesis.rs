@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use lathe_config::{
-    DEFAULT_AGGREGATORS, DEFAULT_API_PORT, DEFAULT_METRICS_PORT, DEFAULT_QUIC_PORT, Environment, NetworkPlan,
-    create_network,
+    DEFAULT_AGGREGATORS, DEFAULT_API_PORT, DEFAULT_METRICS_PORT, DEFAULT_QUIC_PORT, Environment, KeyMaker,
+    NetworkPlan, create_network,
 };
 use lathe_network::NodeRecord;
 use lathe_node::AggregationBackend;
@@ -64,12 +64,13 @@ pub struct GenesisArgs {
     /// Metrics port of the first node; the others follow
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_METRICS_PORT)]
     base_metrics_port: u16,
-    /// How the validators sign: leansig, xmss-blake2s or xmss-blake2s-l3
-    #[arg(long, value_name = "SCHEME", default_value_t)]
-    signature_scheme: SignatureScheme,
-    /// Proof system of the network: raw, stark, or external:<path of a shared library>
-    /// [default: stark for leansig, raw for other schemes]
-    #[arg(long, value_name = "raw|stark|external:PATH")]
+    /// How the validators sign: leansig, xmss-blake2s, xmss-blake2s-l3 or lean-pq [default: leansig, or that of
+    /// --aggregation-backend]
+    #[arg(long, value_name = "SCHEME")]
+    signature_scheme: Option<SignatureScheme>,
+    /// Proof system of the network: raw, stark, lean-pq, external:<path of a shared library> or external:exec:<command>
+    /// [default: stark for leansig, lean-pq for lean-pq, raw for other schemes]
+    #[arg(long, value_name = "raw|stark|lean-pq|external:PATH")]
     aggregation_backend: Option<AggregationBackend>,
     /// Pair the network with an execution layer whose genesis block has this hash
     #[arg(long, value_name = "HASH")]
@@ -81,6 +82,9 @@ pub struct GenesisArgs {
 
 /// Makes the network.
 pub fn run(args: &GenesisArgs) -> eyre::Result<()> {
+    let (scheme, backend) =
+        crate::aggregation::of_new_network(args.signature_scheme, args.aggregation_backend.clone());
+    backend.check(scheme)?;
     let plan = NetworkPlan {
         nodes: args.nodes,
         validators: args.validators,
@@ -92,22 +96,21 @@ pub fn run(args: &GenesisArgs) -> eyre::Result<()> {
         api_port: args.base_api_port,
         metrics_port: args.base_metrics_port,
         execution_genesis: args.execution_genesis_block_hash,
-        signature_scheme: args.signature_scheme,
+        signature_scheme: scheme,
     };
     let progress = KeyProgress::new();
     let genesis_time = || {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         now.as_secs().saturating_add(args.genesis_delay)
     };
-    let scheme = args.signature_scheme;
-    let backend = args.aggregation_backend.clone();
-    let backend = backend.unwrap_or_else(|| AggregationBackend::default_for(scheme));
-    backend.check(scheme)?;
+    let service = backend.key_service(scheme, |_| {})?;
+    let maker = service.as_ref().map(|service| |seed: &[u8; 32], slots| service.make(seed, slots));
     let backend = backend.id()?;
     let environment = Environment {
         node_record: &node_record,
         fork_digest: &|genesis| Some(AggregationBackend::fork_digest(&backend, genesis)),
         genesis_time: &genesis_time,
+        key_maker: maker.as_ref().map(|maker| maker as KeyMaker<'_>),
         progress: &|done, total| progress.set(done, total),
         unfinished: &crate::signals::unfinished,
     };

@@ -4,6 +4,7 @@
 mod aggregation;
 mod aggregation_worker;
 mod api;
+mod backend;
 mod check;
 mod command_line;
 mod db;
@@ -99,6 +100,9 @@ enum Command {
     /// Run a library of the external aggregation backend; nodes start it themselves
     #[command(name = lathe_external::WORKER_COMMAND, hide = true)]
     AggregationWorker(aggregation_worker::WorkerArgs),
+    /// Try a proof system before a network depends on it
+    #[command(subcommand)]
+    Backend(backend::BackendCommand),
     /// Run the specification's conformance fixtures
     #[command(subcommand)]
     Spec(spec::SpecCommand),
@@ -134,6 +138,7 @@ fn run(cli: Cli, log: &log::Log, switch: Arc<dyn LogSwitch>) -> eyre::Result<()>
         }
         Command::Man(args) => manual::man(&args),
         Command::AggregationWorker(args) => aggregation_worker::run(&args),
+        Command::Backend(command) => backend::run(&command),
         Command::Spec(command) => spec::run(&command),
     }
 }

@@ -123,3 +123,71 @@ fn long_a_library_that_misbehaves_costs_the_duty_that_it_was_at() {
     }
     panic!("workers outlive their nodes");
 }
+
+/// Slots of each run with slow proofs.
+const SLOW_SLOTS: u64 = 35;
+
+/// What a run of four nodes came to, one of which aggregates, with a library that only takes its time: an aggregate and
+/// each of its signatures, a merge and each of its components, in milliseconds; and that many provers.
+fn run_slowly(costs: [u64; 4], provers: u32) -> serde_json::Value {
+    let dir = tempfile::tempdir().unwrap();
+    let library = compile(dir.path(), &[&format!("TEST_PROVERS={provers}")]);
+    let numbers = costs.map(|millis| millis.to_string()).join(" ");
+    std::fs::write(format!("{}.costs", library.display()), &numbers).unwrap();
+    let summary = dir.path().join("summary.json");
+    let output = support::lathe()
+        .args(["devnet", "--nodes", "4", "--validators", "4", "--aggregators", "1"])
+        .args(["--slots", &SLOW_SLOTS.to_string()])
+        .args(["--aggregation-backend", &format!("external:{}", library.display())])
+        .arg("--dir")
+        .arg(dir.path().join("net"))
+        .arg("--summary")
+        .arg(&summary)
+        .output()
+        .unwrap();
+    // It complains of a lag, which is what is wanted to be seen here.
+    let read = std::fs::read_to_string(&summary);
+    let read = read.unwrap_or_else(|_| panic!("no summary: {}", String::from_utf8_lossy(&output.stderr)));
+    let logs: String = (0..4)
+        .map(|node| std::fs::read_to_string(dir.path().join(format!("net/logs/lathe_{node}.log"))).unwrap())
+        .collect();
+    assert!(!logs.contains("an aggregation worker was lost"), "{costs:?}: a prover was ended");
+    let warned = logs.lines().filter(|line| line.contains("a duty was missed")).count();
+    let mut summary: serde_json::Value = serde_json::from_str(&read).unwrap();
+    summary["warnings"] = warned.into();
+    println!(
+        "aggregate {} + {} a signature, merge {} + {} a component, provers {provers}: {} blocks seen, {} in the chain, \
+         head {}, lags {} and {}, {warned} duties missed",
+        costs[0],
+        costs[1],
+        costs[2],
+        costs[3],
+        summary["nodes"][0]["blocks_seen"],
+        summary["slots_with_block"],
+        summary["nodes"][0]["head_slot"],
+        summary["justified_lag_slots"],
+        summary["finality_lag_slots"]
+    );
+    summary
+}
+
+#[test]
+#[ignore = "takes minutes; run by make accept"]
+fn long_slow_proofs_degrade_a_network_and_never_stop_it() {
+    let number = |summary: &serde_json::Value, field: &str| summary[field].as_u64().unwrap();
+    let of_node = |summary: &serde_json::Value, field: &str| summary["nodes"][0][field].as_u64().unwrap();
+    // What another client's provers take on a good machine, and on a slower one.
+    for (costs, provers) in [([500, 0, 500, 250], 1), ([900, 0, 1_500, 500], 2)] {
+        let summary = run_slowly(costs, provers);
+        let lags = (number(&summary, "justified_lag_slots"), number(&summary, "finality_lag_slots"));
+        assert_eq!((lags, number(&summary, "warnings")), ((2, 3), 0), "{costs:?}");
+    }
+    // Longer than a slot: late blocks, and finality goes on.
+    let summary = run_slowly([900, 0, 3_000, 1_000], 1);
+    assert!(of_node(&summary, "blocks_seen") * 10 >= SLOW_SLOTS * 9);
+    assert!(of_node(&summary, "finalized_slot") > 0);
+    let summary = run_slowly([900, 0, 2_000, 3_000], 1);
+    assert!(of_node(&summary, "blocks_seen") * 2 > SLOW_SLOTS);
+    let summary = run_slowly([0, 227, 0, 2_500], 1);
+    assert!(of_node(&summary, "head_slot") + 3 >= SLOW_SLOTS);
+}

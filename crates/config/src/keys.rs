@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use lathe_leansig::{Prod, Scheme as _, SecretKey};
 use lathe_types::{KeyRole, PublicKey, SignatureScheme, VALIDATOR_REGISTRY_LIMIT, ValidatorIndex};
 use lathe_xmss_blake2s::{Layout, SecretKey as XmssKey};
-use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
+use rand::{Rng as _, SeedableRng as _};
 use zeroize::Zeroizing;
 
 use crate::directory::KEYS_DIR;
@@ -38,6 +38,12 @@ pub struct KeyPlan {
     pub scheme: SignatureScheme,
 }
 
+/// A public key, and the bytes of the file with its secret.
+pub type MadeKey = (PublicKey, Zeroizing<Vec<u8>>);
+
+/// Makes a key of a scheme that no signer of ours is built in for, from a seed and the number of its slots.
+pub type KeyMaker<'a> = &'a (dyn Fn(&[u8; 32], u64) -> Result<MadeKey, String> + Sync);
+
 /// Hears of the work done and of its total, in slots summed over all keys, from any thread.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
 
@@ -53,9 +59,6 @@ impl KeyPlan {
         if self.slots == 0 || self.slots > Prod::LIFETIME {
             let problem = format!("{}, but must be between 1 and {}", self.slots, Prod::LIFETIME);
             return refuse("--slots", problem);
-        }
-        if self.scheme == SignatureScheme::LeanPq {
-            return refuse("--signature-scheme", "no signer of lean-pq is built in".into());
         }
         if self.format == KeyFormat::Leansig && self.scheme != SignatureScheme::Leansig {
             let problem = format!("leansig's files hold no keys of {}; leave --format away", self.scheme);
@@ -124,7 +127,13 @@ pub fn write_secret_key(
 }
 
 /// Makes keys in `out/hash-sig-keys/`, which must not exist. It appears only when it is complete.
-pub fn generate_keys(out: &Path, plan: &KeyPlan, progress: Progress<'_>) -> Result<Manifest, ConfigError> {
+/// Keys of a scheme without a signer of ours are made by `maker`.
+pub fn generate_keys(
+    out: &Path,
+    plan: &KeyPlan,
+    maker: Option<KeyMaker<'_>>,
+    progress: Progress<'_>,
+) -> Result<Manifest, ConfigError> {
     plan.check()?;
     let target = keys_dir_for(out)?;
     create_dir(out)?;
@@ -132,7 +141,7 @@ pub fn generate_keys(out: &Path, plan: &KeyPlan, progress: Progress<'_>) -> Resu
         .prefix(".hash-sig-keys-")
         .tempdir_in(out)
         .map_err(|error| ConfigError::write(out, error))?;
-    let manifest = generate_into(partial.path(), plan, progress)?;
+    let manifest = generate_into(partial.path(), plan, maker, progress)?;
     let partial = partial.keep();
     fs::rename(&partial, &target).map_err(|error| ConfigError::write(&target, error))?;
     Ok(manifest)
@@ -152,6 +161,7 @@ fn keys_dir_for(out: &Path) -> Result<PathBuf, ConfigError> {
 pub(crate) fn generate_into(
     dir: &Path,
     plan: &KeyPlan,
+    maker: Option<KeyMaker<'_>>,
     progress: Progress<'_>,
 ) -> Result<Manifest, ConfigError> {
     let mut rng =
@@ -162,7 +172,7 @@ pub(crate) fn generate_into(
         let mut make = |role| {
             let done = plan.work_per_key().saturating_mul(keys_done);
             keys_done += 1;
-            make_key(dir, plan, (index, role), &mut rng, |slots| {
+            make_key(dir, (plan, maker), (index, role), &mut rng, |slots| {
                 progress(done.saturating_add(slots), plan.work())
             })
         };
@@ -185,7 +195,7 @@ pub(crate) fn generate_into(
 
 fn make_key(
     dir: &Path,
-    plan: &KeyPlan,
+    (plan, maker): (&KeyPlan, Option<KeyMaker<'_>>),
     (index, role): (ValidatorIndex, KeyRole),
     rng: &mut StdRng,
     progress: impl Fn(u64) + Sync,
@@ -200,6 +210,8 @@ fn make_key(
                 XmssKey::generate(layout, rng, 0..plan.slots, leaves).map_err(|error| failed(&error))?;
             (key.encode(), PublicKey::from(key.public_key().encode()))
         }
+        None if plan.scheme == SignatureScheme::LeanPq => make_outside(plan, maker, rng)
+            .map_err(|detail| ConfigError::Key { validator: index.0, detail })?,
         None => {
             let key =
                 SecretKey::<Prod>::generate(rng, 0..plan.slots, leaves).map_err(|error| failed(&error))?;
@@ -211,4 +223,22 @@ fn make_key(
     create(&dir.join(secret_key_file(index, role)), &secret, Access::OwnerOnly)?;
     create(&dir.join(public_key_file(index, role)), public.as_bytes(), Access::Everybody)?;
     Ok(public)
+}
+
+/// A key that a worker makes.
+fn make_outside(
+    plan: &KeyPlan,
+    maker: Option<KeyMaker<'_>>,
+    rng: &mut StdRng,
+) -> Result<(Zeroizing<Vec<u8>>, PublicKey), String> {
+    let maker = maker.ok_or_else(|| {
+        format!("no signer of {} is built in: name a worker, as --aggregation-backend lean-pq", plan.scheme)
+    })?;
+    let mut seed = Zeroizing::new([0; 32]);
+    rng.fill_bytes(&mut *seed);
+    let (public, secret) = maker(&seed, plan.slots)?;
+    if !plan.scheme.admits_key(&public) {
+        return Err("the worker made a public key of another length".into());
+    }
+    Ok((secret, public))
 }

@@ -26,7 +26,7 @@ pub use directory::{KEYS_DIR, NetworkDirectory, NetworkPaths};
 pub use duties::{Duties, KeyFile};
 pub use error::ConfigError;
 pub use files::{MAX_NODE_KEY_BYTES, MAX_YAML_BYTES};
-pub use keys::{KeyFormat, KeyPlan, Progress, generate_keys, write_secret_key};
+pub use keys::{KeyFormat, KeyMaker, KeyPlan, MadeKey, Progress, generate_keys, write_secret_key};
 pub use manifest::{MANIFEST_FILE, Manifest, ManifestEntry, public_key_file, secret_key_file};
 pub use network_config::{DEFAULT_FORK_DIGEST, NetworkConfig, ValidatorKeys, committee_count, fork_digest};
 pub use node_key::NodeKey;

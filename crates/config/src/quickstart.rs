@@ -12,7 +12,7 @@ use crate::directory::{
 };
 use crate::error::ConfigError;
 use crate::files::{Access, create, create_dir};
-use crate::keys::{Progress, generate_into};
+use crate::keys::{KeyMaker, Progress, generate_into};
 use crate::manifest::Manifest;
 use crate::network_config::{ValidatorKeys, genesis_of};
 use crate::node_key::NodeKey;
@@ -26,6 +26,8 @@ pub struct Environment<'a> {
     pub fork_digest: &'a dyn Fn(&Genesis) -> Option<String>,
     /// Unix time of slot 0 in seconds. Asked for once, after the keys are made.
     pub genesis_time: &'a dyn Fn() -> u64,
+    /// Makes keys of schemes that no signer of ours is built in for, if there is a worker that can.
+    pub key_maker: Option<KeyMaker<'a>>,
     /// Hears of the progress of the keys.
     pub progress: Progress<'a>,
     /// Hears where unfinished files stand, and that they do no longer. If the process ends meanwhile they are to be
@@ -108,7 +110,7 @@ fn write_network(
 ) -> Result<u64, ConfigError> {
     let keys_dir = dir.join(KEYS_DIR);
     create_dir(&keys_dir)?;
-    let manifest = generate_into(&keys_dir, &plan.keys(), environment.progress)?;
+    let manifest = generate_into(&keys_dir, &plan.keys(), environment.key_maker, environment.progress)?;
     let mut node_keys = Vec::with_capacity(nodes.len());
     let mut records = String::new();
     for node in nodes {

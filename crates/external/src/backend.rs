@@ -1,26 +1,28 @@
 //! The backend: statements with their keys out, proofs in.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lathe_aggregation::{
     AggregationError, Backend, Cancellation, Capabilities, Component, ComponentSize, Evidence, KeyRole,
-    MAX_COMPONENTS, Message, Registry, Statement, participants_of, position_of,
+    MAX_COMPONENTS, Message, Registry, SignatureCheck, Statement, Verifier, position_of,
 };
 use lathe_types::{
     AggregationBits, MAX_ATTESTATIONS_DATA, MultiMessageAggregate, Participation, ProofBytes, Signature,
-    SingleMessageAggregate, VALIDATOR_REGISTRY_LIMIT, ValidatorIndex,
+    SignatureScheme, SignatureShape, SingleMessageAggregate, VALIDATOR_REGISTRY_LIMIT, ValidatorIndex,
 };
 
-use crate::connection::{Start, absolute};
+use lathe_aggregation_abi::{self as protocol, Answer, Capabilities as Told, Purpose, Request};
+
+use crate::claims::{as_it_is, claims, covered, evidence, size_of, statement, uncovered, widest};
+use crate::connection::{Connection, Start, text, words};
 use crate::error::ExternalError;
 use crate::estimates::{Estimates, Work};
-use crate::message::{self, Answer, Hello, MAX_CHILDREN, Purpose, Request, text};
 use crate::provers::{MAX_PROVERS, Provers, Urgency};
 use crate::supervised::{Incident, Observer, Supervised};
+use crate::target::Target;
 
 /// Time for a verification, after which the library hangs: a slot, fifty times what leanVM takes.
 const VERIFY_LIMIT: Duration = Duration::from_secs(4);
@@ -34,20 +36,23 @@ const LONGEST_PROOF_LIMIT: Duration = Duration::from_secs(60);
 /// An aggregate waits for a prover as long as this, a slot; a block that is signed as long as a proof may take.
 const AGGREGATE_PATIENCE: Duration = Duration::from_secs(4);
 
+/// Children that are folded in one call at most, whatever the library takes.
+const MAX_CHILDREN: usize = 16;
+
 /// What an external backend is made from.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// A program that runs [`crate::run`] when its first argument is [`crate::WORKER_COMMAND`].
     pub program: PathBuf,
-    /// The shared library.
-    pub library: PathBuf,
+    /// What it runs there.
+    pub target: Target,
 }
 
 /// Proofs by a library in processes of its own.
 pub struct ExternalBackend {
     id: String,
     limits: Limits,
-    is_confined: bool,
+    told: Told,
     verifier: Supervised,
     provers: Provers,
     estimates: Mutex<Estimates>,
@@ -68,17 +73,14 @@ impl ExternalBackend {
         options: &Options,
         observer: impl Fn(&Incident) + Send + Sync + 'static,
     ) -> Result<Self, ExternalError> {
-        let library = absolute(&options.library)?;
+        let target = options.target.absolute()?;
         let observer: Observer = Arc::new(observer);
         let worker = |purpose| {
-            let start = Start { program: options.program.clone(), library: library.clone(), purpose };
+            let start = Start { program: options.program.clone(), target: target.clone(), purpose };
             Supervised::start(start, observer.clone())
         };
-        let described = describe(&Start {
-            program: options.program.clone(),
-            library: library.clone(),
-            purpose: Purpose::Describe,
-        })?;
+        let (program, purpose) = (options.program.clone(), Purpose::Verify);
+        let (_, described) = Connection::greet(&Start { program, target: target.clone(), purpose }, || true)?;
         let count = usize::try_from(described.provers).unwrap_or(MAX_PROVERS).clamp(1, MAX_PROVERS);
         let purposes = std::iter::once(Purpose::Verify).chain(std::iter::repeat_n(Purpose::Prove, count));
         let workers = std::thread::scope(|scope| {
@@ -94,26 +96,46 @@ impl ExternalBackend {
         let verifier = workers.next().ok_or(ExternalError::Closed)?;
         let provers = Provers::new(workers.collect());
         let (id, limits) = (id_of(&described), Limits::of(&described));
-        let is_confined = described.is_confined;
-        Ok(Self { id, limits, is_confined, verifier, provers, estimates: Mutex::default() })
+        Ok(Self { id, limits, told: described, verifier, provers, estimates: Mutex::default() })
     }
 
     /// Whether the system keeps the library from the files of the node.
     pub fn is_confined(&self) -> bool {
-        self.is_confined
+        self.told.is_confined
+    }
+
+    /// Whether it checks single signatures.
+    pub fn verifies_signatures(&self) -> bool {
+        self.told.verifies_signatures
+    }
+
+    /// Refuses a worker whose keys and signatures are not those of a network.
+    pub fn check_scheme(&self, scheme: SignatureScheme) -> Result<(), ExternalError> {
+        let or = |told: u32, usual: usize| if told == 0 { usual } else { told as usize };
+        let usual = SignatureScheme::Leansig;
+        let lengths = [
+            or(self.told.public_key_bytes, usual.public_key_bytes()),
+            or(self.told.signature_bytes, usual.signature_bytes()),
+        ];
+        if lengths == [scheme.public_key_bytes(), scheme.signature_bytes()] {
+            return Ok(());
+        }
+        let [key, signature] = lengths;
+        Err(ExternalError::OtherScheme { scheme, key, signature })
     }
 
     /// What [`Backend::id`] is going to be, for whoever makes a network and proves nothing.
     pub fn identify(options: &Options) -> Result<String, ExternalError> {
-        let (program, library) = (options.program.clone(), absolute(&options.library)?);
-        Ok(id_of(&describe(&Start { program, library, purpose: Purpose::Describe })?))
+        let (program, target) = (options.program.clone(), options.target.absolute()?);
+        let (_, told) = Connection::greet(&Start { program, target, purpose: Purpose::Verify }, || true)?;
+        Ok(id_of(&told))
     }
 
     /// How long a process of the library takes to be ready, measured by starting one.
     pub fn time_set_up(options: &Options) -> Result<Duration, ExternalError> {
-        let (program, library) = (options.program.clone(), absolute(&options.library)?);
+        let (program, target) = (options.program.clone(), options.target.absolute()?);
         let started = Instant::now();
-        describe(&Start { program, library, purpose: Purpose::Verify })?;
+        Connection::open(&Start { program, target, purpose: Purpose::Verify }, || true)?;
         Ok(started.elapsed())
     }
 
@@ -200,8 +222,8 @@ impl ExternalBackend {
         }
         let participants =
             AggregationBits::from_indices(everybody).ok_or(AggregationError::NoParticipants)?;
-        let request = Request::Aggregate(message::Aggregate {
-            raw: message::Evidence {
+        let request = Request::Aggregate {
+            raw: protocol::Evidence {
                 statement: statement(registry, role, signers, message)?,
                 bytes: raw.iter().flat_map(|(_, signature)| signature.as_bytes()).copied().collect(),
             },
@@ -209,13 +231,26 @@ impl ExternalBackend {
                 .iter()
                 .map(|child| evidence(registry, role, child, message))
                 .collect::<Result<_, _>>()?,
-        });
+        };
         let work = Work::Aggregate { raw: raw.len(), children: children.len() };
         let statement = statement(registry, role, participants.indices(), message)?;
         let check =
-            |bytes: &[u8]| Request::VerifySingle(message::Evidence { statement, bytes: bytes.to_vec() });
+            |bytes: &[u8]| Request::VerifySingle(protocol::Evidence { statement, bytes: bytes.to_vec() });
         let proof = self.prove(work, urgency, &request, cancellation, check)?;
         Ok(SingleMessageAggregate { participants, proof })
+    }
+
+    /// What merging these is, where signatures are merged as they are, or were folded before.
+    fn merge_work(&self, components: &[ComponentSize]) -> Work {
+        let are_signatures = components.iter().all(|it| matches!(it, ComponentSize::Signatures(_)));
+        if !self.told.merges_signatures || !are_signatures {
+            return Work::Merge { components: components.len() };
+        }
+        let signatures = components.iter().map(|component| match component {
+            ComponentSize::Proof => 0,
+            ComponentSize::Signatures(count) => *count,
+        });
+        Work::Flat { signatures: signatures.sum() }
     }
 
     /// Every component as a proof. Signatures are folded, those of several components at the same time.
@@ -255,9 +290,10 @@ impl Backend for ExternalBackend {
             prove_beyond: None,
             trims: false,
             merges_freely: false,
+            // Those that cannot fold them first, at the same time.
             merges_signatures: true,
             provers: self.provers.count(),
-            splits: true,
+            splits: self.told.splits,
         }
     }
 
@@ -266,7 +302,12 @@ impl Backend for ExternalBackend {
     }
 
     fn estimate_merge(&self, components: &[ComponentSize]) -> Duration {
-        let (estimates, now) = (self.estimates(), Instant::now());
+        let (work, now) = (self.merge_work(components), Instant::now());
+        let estimates = self.estimates();
+        let merging = estimates.expected(work, now);
+        if self.told.merges_signatures {
+            return merging;
+        }
         let mut folds: Vec<Duration> = components
             .iter()
             .filter_map(|component| match component {
@@ -278,8 +319,7 @@ impl Backend for ExternalBackend {
             .collect();
         folds.sort_unstable_by_key(|fold| std::cmp::Reverse(*fold));
         // As many at a time as there are provers; each round takes as long as its longest.
-        let folding: Duration = folds.iter().step_by(self.provers.count().max(1)).sum();
-        folding + estimates.expected(Work::Merge { components: components.len() }, now)
+        folds.iter().step_by(self.provers.count().max(1)).sum::<Duration>() + merging
     }
 
     fn aggregate(
@@ -313,14 +353,23 @@ impl Backend for ExternalBackend {
         if found == 0 || found > expected {
             return Err(AggregationError::WrongComponentCount { expected, found });
         }
-        let proofs = self.as_proofs(registry, components, cancellation)?;
-        let evidences = components.iter().zip(&proofs);
-        let evidences = evidences.map(|(it, proof)| evidence(registry, it.role, proof, it.message));
-        let evidences = evidences.collect::<Result<Vec<_>, _>>()?;
-        let statements = evidences.iter().map(|evidence| evidence.statement.clone()).collect();
-        let check = |proof: &[u8]| Request::VerifyMulti(message::Multi { statements, proof: proof.to_vec() });
-        let work = Work::Merge { components: found };
-        let proof = self.prove(work, Urgency::Block, &Request::Merge(evidences), cancellation, check)?;
+        let sizes: Vec<_> = components.iter().map(size_of).collect();
+        let mut merged = Vec::with_capacity(found);
+        if self.told.merges_signatures {
+            for component in components {
+                merged.push(as_it_is(registry, component)?);
+            }
+        } else {
+            let proofs = self.as_proofs(registry, components, cancellation)?;
+            for (component, proof) in components.iter().zip(&proofs) {
+                let evidence = evidence(registry, component.role, proof, component.message)?;
+                merged.push(protocol::Component { evidence, is_signatures: false });
+            }
+        }
+        let statements = merged.iter().map(|component| component.evidence.statement.clone()).collect();
+        let check = |proof: &[u8]| Request::VerifyMulti { statements, proof: proof.to_vec() };
+        let (work, request) = (self.merge_work(&sizes), Request::Merge(merged));
+        let proof = self.prove(work, Urgency::Block, &request, cancellation, check)?;
         Ok(MultiMessageAggregate { proof })
     }
 
@@ -330,7 +379,8 @@ impl Backend for ExternalBackend {
         statements: &[Statement],
         proof: &MultiMessageAggregate,
     ) -> Result<(), AggregationError> {
-        self.verify(&Request::VerifyMulti(multi(registry, statements, proof)?)).map(drop)
+        let (statements, proof) = claims(registry, statements, proof)?;
+        self.verify(&Request::VerifyMulti { statements, proof }).map(drop)
     }
 
     fn split(
@@ -341,11 +391,11 @@ impl Backend for ExternalBackend {
         message: Message,
     ) -> Result<SingleMessageAggregate, AggregationError> {
         let index = position_of(statements, message)?;
-        let multi = multi(registry, statements, proof)?;
-        let statement = multi.statements[index].clone();
+        let (claims, proof) = claims(registry, statements, proof)?;
+        let statement = claims[index].clone();
         let check =
-            |bytes: &[u8]| Request::VerifySingle(message::Evidence { statement, bytes: bytes.to_vec() });
-        let request = Request::Split(message::Split { multi, index: index as u64 });
+            |bytes: &[u8]| Request::VerifySingle(protocol::Evidence { statement, bytes: bytes.to_vec() });
+        let request = Request::Split { statements: claims, proof, index: index as u32 };
         let proof = self.prove(Work::Split, Urgency::Votes, &request, &Cancellation::default(), check)?;
         Ok(SingleMessageAggregate { participants: statements[index].participants.clone(), proof })
     }
@@ -360,8 +410,32 @@ impl Backend for ExternalBackend {
     }
 }
 
+impl Verifier for ExternalBackend {
+    fn shape(&self) -> SignatureShape {
+        let bytes = usize::try_from(self.told.signature_bytes).unwrap_or_default();
+        SignatureShape::of_len(bytes).unwrap_or(SignatureShape::PROD)
+    }
+
+    fn verify_batch(&self, checks: &[SignatureCheck<'_>]) -> Vec<bool> {
+        let claim = |check: &SignatureCheck<'_>| protocol::SignatureClaim {
+            public_key: check.public_key.as_bytes().to_vec(),
+            slot: check.slot.0,
+            message: check.message.0,
+            signature: check.signature.as_bytes().to_vec(),
+        };
+        let request = Request::VerifySignatures(checks.iter().map(claim).collect());
+        match self.verifier.call(&request, VERIFY_LIMIT, &Cancellation::default()) {
+            Ok((Answer::Done(verdicts), _)) if verdicts.len() == checks.len() => {
+                verdicts.into_iter().map(|verdict| verdict == 1).collect()
+            }
+            // No verdict is none: whoever asked ignores the vote and blames nobody.
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl Limits {
-    fn of(hello: &Hello) -> Self {
+    fn of(hello: &Told) -> Self {
         let at_most = |told: u32, most: usize| usize::try_from(told).unwrap_or(most).min(most);
         Self {
             signers: at_most(hello.max_signers, VALIDATOR_REGISTRY_LIMIT as usize),
@@ -371,14 +445,8 @@ impl Limits {
     }
 }
 
-/// What the library says of itself, without setting it up.
-fn describe(start: &Start) -> Result<Hello, ExternalError> {
-    let (_, hello) = crate::connection::Connection::open(start, || true)?;
-    Ok(hello)
-}
-
-fn id_of(hello: &Hello) -> String {
-    format!("external:{}/{}", text(&hello.name), text(&hello.version))
+fn id_of(told: &Told) -> String {
+    format!("external:{}/{}", told.name, told.version)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
@@ -391,105 +459,7 @@ fn refused(answer: Answer) -> AggregationError {
     let why = match answer {
         Answer::Invalid(why) => format!("the library refused what was verified: {}", text(&why)),
         Answer::Unsupported(why) => format!("the library cannot do that: {}", text(&why)),
-        Answer::Failed(why) | Answer::Garbage(why) => format!("the library failed: {}", text(&why)),
-        Answer::Ready(_) | Answer::Done(_) => "an answer to another question".into(),
+        other => format!("the library failed: {}", words(other)),
     };
     AggregationError::Unavailable(why)
-}
-
-/// Children whose signers are not all in another one. A child costs as much as many signatures.
-fn widest<'a>(children: &[&'a SingleMessageAggregate]) -> Vec<&'a SingleMessageAggregate> {
-    let is_within = |inner: &AggregationBits, outer: &AggregationBits| {
-        inner.indices().all(|index| outer.get(index.0 as usize).unwrap_or(false))
-    };
-    let mut kept: Vec<&SingleMessageAggregate> = Vec::with_capacity(children.len());
-    for &child in children {
-        if kept.iter().any(|other| is_within(&child.participants, &other.participants)) {
-            continue;
-        }
-        kept.retain(|other| !is_within(&other.participants, &child.participants));
-        kept.push(child);
-    }
-    kept
-}
-
-/// Everybody whom the children cover.
-fn covered(
-    children: &[&SingleMessageAggregate],
-    registry: &Registry,
-) -> Result<BTreeSet<ValidatorIndex>, AggregationError> {
-    let mut covered = BTreeSet::new();
-    for child in children {
-        covered.extend(participants_of(&child.participants, registry)?);
-    }
-    Ok(covered)
-}
-
-/// The signatures of everybody else.
-fn uncovered<'a>(
-    raw: &'a [(ValidatorIndex, Signature)],
-    covered: &BTreeSet<ValidatorIndex>,
-    registry: &Registry,
-) -> Result<Vec<&'a (ValidatorIndex, Signature)>, AggregationError> {
-    if raw.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
-        return Err(AggregationError::UnorderedSignatures);
-    }
-    if let Some((outside, _)) = raw.iter().find(|(index, _)| !index.is_within_registry(registry.len() as u64))
-    {
-        let registry = registry.len();
-        return Err(AggregationError::SignerOutsideRegistry { index: outside.0, registry });
-    }
-    Ok(raw.iter().filter(|(index, _)| !covered.contains(index)).collect())
-}
-
-fn multi(
-    registry: &Registry,
-    statements: &[Statement],
-    proof: &MultiMessageAggregate,
-) -> Result<message::Multi, AggregationError> {
-    let found = statements.len();
-    if found == 0 || found > MAX_COMPONENTS {
-        return Err(AggregationError::WrongComponentCount { expected: MAX_COMPONENTS, found });
-    }
-    let statements = statements.iter().map(|shown| {
-        let participants = participants_of(&shown.participants, registry)?;
-        statement(registry, shown.role, participants, shown.message)
-    });
-    Ok(message::Multi { statements: statements.collect::<Result<_, _>>()?, proof: bytes_of(&proof.proof)? })
-}
-
-fn evidence(
-    registry: &Registry,
-    role: KeyRole,
-    aggregate: &SingleMessageAggregate,
-    message: Message,
-) -> Result<message::Evidence, AggregationError> {
-    let participants = participants_of(&aggregate.participants, registry)?;
-    let statement = statement(registry, role, participants, message)?;
-    Ok(message::Evidence { statement, bytes: bytes_of(&aggregate.proof)? })
-}
-
-/// A proof has bytes; no library has to think about one that has none.
-fn bytes_of(proof: &ProofBytes) -> Result<Vec<u8>, AggregationError> {
-    if proof.is_empty() { Err(AggregationError::Truncated) } else { Ok(proof.to_vec()) }
-}
-
-fn statement(
-    registry: &Registry,
-    role: KeyRole,
-    participants: impl IntoIterator<Item = ValidatorIndex>,
-    message: Message,
-) -> Result<message::Statement, AggregationError> {
-    let mut public_keys = Vec::new();
-    for index in participants {
-        let validator = registry
-            .get(index.0 as usize)
-            .ok_or(AggregationError::SignerOutsideRegistry { index: index.0, registry: registry.len() })?;
-        let key = match role {
-            KeyRole::Attestation => validator.attestation_public_key,
-            KeyRole::Proposal => validator.proposal_public_key,
-        };
-        public_keys.extend_from_slice(key.as_bytes());
-    }
-    Ok(message::Statement { message: message.root.0, slot: message.slot.0, public_keys })
 }

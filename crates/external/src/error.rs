@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use lathe_types::SignatureScheme;
+
 /// Everything that can go wrong between the node, the worker process and the library, beside the proofs themselves.
 #[derive(Debug, thiserror::Error)]
 pub enum ExternalError {
@@ -35,6 +37,28 @@ pub enum ExternalError {
         /// The library's.
         found: u32,
     },
+    /// A program speaks another version of the worker protocol.
+    #[error(
+        "the worker speaks version {found} of the worker protocol, this program version {expected}: take the worker that belongs to this program"
+    )]
+    ProtocolVersion {
+        /// Ours.
+        expected: u32,
+        /// The worker's.
+        found: u32,
+    },
+    /// It is about other signatures than the network's.
+    #[error(
+        "its keys have {key} bytes and its signatures {signature}, which is not the scheme {scheme} of this network"
+    )]
+    OtherScheme {
+        /// The network's.
+        scheme: SignatureScheme,
+        /// Bytes of its keys.
+        key: usize,
+        /// Bytes of its signatures.
+        signature: usize,
+    },
     /// Its capabilities are not what they may be.
     #[error("the library says of itself that its {0}")]
     Capabilities(&'static str),
@@ -47,12 +71,18 @@ pub enum ExternalError {
     /// What was read from the other process is not a message.
     #[error("not a message: {0}")]
     Message(String),
+    /// Talking to the other process failed.
+    #[error(transparent)]
+    Codec(#[from] lathe_aggregation_abi::CodecError),
     /// The other process has gone.
     #[error("the other process has gone")]
     Closed,
     /// The other process does not answer.
     #[error("the other process does not answer in time")]
     TimedOut,
+    /// Nobody is free to do it.
+    #[error("{0}")]
+    Unready(&'static str),
     /// Nobody wants the answer any more.
     #[error("cancelled")]
     Cancelled,

@@ -21,6 +21,8 @@ pub(crate) enum Work {
     Aggregate { raw: usize, children: usize },
     /// Components merged.
     Merge { components: usize },
+    /// So many signatures over several messages, merged as they are.
+    Flat { signatures: usize },
     /// A component taken out.
     Split,
 }
@@ -29,6 +31,7 @@ pub(crate) enum Work {
 enum Kind {
     Aggregate,
     Merge,
+    Flat,
     Split,
 }
 
@@ -66,6 +69,7 @@ impl Estimates {
             // No merge is forbidden because of its estimate, so it has no reason to fade. Each component costs.
             Kind::Merge => estimate.value.mul_f64(size as f64 / of_size.max(1) as f64),
             // Signatures are cheap beside what any proof costs.
+            Kind::Flat => estimate.value,
             Kind::Aggregate | Kind::Split => estimate.faded(now),
         })
     }
@@ -85,6 +89,9 @@ impl Work {
                 (Kind::Aggregate, signatures.checked_next_power_of_two().unwrap_or(usize::MAX))
             }
             Self::Merge { components } => (Kind::Merge, components),
+            Self::Flat { signatures } => {
+                (Kind::Flat, signatures.checked_next_power_of_two().unwrap_or(usize::MAX))
+            }
             Self::Split => (Kind::Split, 1),
         }
     }

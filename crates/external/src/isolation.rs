@@ -73,17 +73,16 @@ fn replace_stdin(_: &OwnedFd) -> Result<(), ExternalError> {
     Ok(())
 }
 
-/// Takes away all files but those of the system, of the library's own directory, and temporary ones; connections by
+/// Takes away all files but those of the system, of the system's `own` directories, and temporary ones; connections by
 /// TCP; and signals to other processes. Says whether the system does that: Linux does since 5.13, if it was built to.
 #[cfg(target_os = "linux")]
-pub(crate) fn confine(library: &Path) -> bool {
+pub(crate) fn confine<'a>(own: impl IntoIterator<Item = &'a Path>) -> bool {
     use landlock::{
         ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _,
         RulesetError, RulesetStatus, Scope, path_beneath_rules,
     };
     let restrict = || -> Result<RulesetStatus, RulesetError> {
         let abi = ABI::V6;
-        let own = library.parent().into_iter();
         let readable = READABLE.map(Path::new).into_iter().chain(own);
         let writable = [std::env::temp_dir(), "/dev".into()];
         let status = Ruleset::default()
@@ -101,6 +100,6 @@ pub(crate) fn confine(library: &Path) -> bool {
 
 /// Says that the system does not.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn confine(_: &Path) -> bool {
+pub(crate) fn confine<'a>(_: impl IntoIterator<Item = &'a Path>) -> bool {
     false
 }

@@ -13,20 +13,23 @@
 //! At least two processes, because a merge takes seconds, and gossip is verified meanwhile. A library that gains by it
 //! gets more that prove.
 
-mod abi;
 mod backend;
+mod claims;
 mod connection;
 mod error;
 mod estimates;
 mod isolation;
+mod keys;
 mod library;
-mod message;
 mod provers;
 mod supervised;
+mod target;
 mod worker;
 
 pub use backend::{ExternalBackend, Options};
 pub use error::ExternalError;
-pub use message::Purpose;
+pub use keys::{KeyWorker, lean_pq_worker};
+pub use lathe_aggregation_abi::Purpose;
 pub use supervised::{Incident, IncidentKind};
+pub use target::Target;
 pub use worker::{WORKER_COMMAND, run};

@@ -10,14 +10,25 @@ use std::ffi::c_char;
 use std::path::Path;
 use std::ptr;
 
-use lathe_types::MAX_PROOF_BYTES;
+use std::sync::OnceLock;
 
-use crate::abi;
+use lathe_aggregation_abi::{
+    Capabilities, Component, Evidence, Failure, MAX_PROOF_BYTES, MAX_TEXT_BYTES, ProofSystem, Purpose,
+    Statement, abi,
+};
+
 use crate::error::ExternalError;
-use crate::message::{Answer, Evidence, Hello, MAX_TEXT_BYTES, Purpose, Request, Statement, text};
+use crate::worker::{DEFAULT_MEMORY_BYTES, limit_memory};
 
-/// A loaded library.
-pub(crate) struct Library {
+/// The library of this process: it exists for no other.
+static LOADED: OnceLock<Loaded> = OnceLock::new();
+
+/// The loaded library as a proof system.
+pub(crate) struct Library(&'static Loaded);
+
+/// A library with its functions and what it says of itself.
+struct Loaded {
+    told: Capabilities,
     capabilities: abi::GetCapabilities,
     init: abi::Init,
     aggregate: abi::Aggregate,
@@ -37,8 +48,19 @@ enum Output {
 }
 
 impl Library {
+    /// Loads the library, for this process and for good.
+    pub(crate) fn load(path: &Path, is_confined: bool) -> Result<(), ExternalError> {
+        let mut loaded = Loaded::load(path)?;
+        loaded.told = Capabilities { is_confined, ..loaded.capabilities() };
+        // There is one path per process, so nothing else can be there.
+        let _ = LOADED.set(loaded);
+        Ok(())
+    }
+}
+
+impl Loaded {
     /// Loads the library and checks that it is of our version of the interface.
-    pub(crate) fn load(path: &Path) -> Result<Self, ExternalError> {
+    fn load(path: &Path) -> Result<Self, ExternalError> {
         // SAFETY: loading runs the library's initialisers, which may do anything; this process exists for nothing else.
         let object = unsafe { libloading::Library::new(path) }?;
         // SAFETY: the header gives this function this type. A library that disagrees can only harm this process.
@@ -52,6 +74,7 @@ impl Library {
         // stay mapped for as long as the library, which is kept beside them.
         unsafe {
             Ok(Self {
+                told: Capabilities::default(),
                 capabilities: *object.get(b"lathe_aggregation_capabilities\0")?,
                 init: *object.get(b"lathe_aggregation_init\0")?,
                 aggregate: *object.get(b"lathe_aggregation_aggregate\0")?,
@@ -66,7 +89,7 @@ impl Library {
     }
 
     /// What the library says of itself.
-    pub(crate) fn capabilities(&self) -> Result<Hello, ExternalError> {
+    fn capabilities(&self) -> Capabilities {
         let mut found = abi::Capabilities {
             name: [0; abi::NAME_LENGTH],
             version: [0; abi::NAME_LENGTH],
@@ -78,7 +101,7 @@ impl Library {
         };
         // SAFETY: the pointer is to a whole structure of the header's layout, which lives across the call.
         unsafe { (self.capabilities)(&raw mut found) };
-        let hello = Hello {
+        Capabilities {
             name: terminated(&found.name),
             version: terminated(&found.version),
             max_signers: found.max_signers,
@@ -86,96 +109,85 @@ impl Library {
             max_components: found.max_components,
             provers: found.provers.max(1),
             memory_bytes: found.memory_bytes,
-            is_confined: false,
-        };
-        hello.check()?;
-        Ok(hello)
-    }
-
-    /// Lets the library set itself up.
-    pub(crate) fn init(&self, purpose: Purpose) -> Result<(), ExternalError> {
-        // SAFETY: `call` passes a buffer that lives across the call.
-        let answer = self.call(MAX_TEXT_BYTES, |out| unsafe { (self.init)(purpose.code(), out) });
-        match answer {
-            Answer::Done(_) => Ok(()),
-            Answer::Garbage(why) => Err(ExternalError::Garbage(text(&why))),
-            Answer::Invalid(why) | Answer::Unsupported(why) | Answer::Failed(why) => {
-                Err(ExternalError::Failed(text(&why)))
-            }
-            Answer::Ready(_) => Ok(()),
-        }
-    }
-
-    /// One call.
-    pub(crate) fn perform(&self, request: &Request) -> Answer {
-        // SAFETY, for each call below: every pointer is to a structure of the header's layout, or to as many of them as
-        // the count says; they and the bytes that they point to are owned by `request` or by a local vector, both of
-        // which outlive the call; and `call` passes a buffer that does.
-        match request {
-            Request::Aggregate(aggregate) => {
-                let (raw, children) = (evidence(&aggregate.raw), all(&aggregate.children, evidence));
-                self.prove(|out| unsafe {
-                    (self.aggregate)(&raw const raw, children.as_ptr(), children.len(), out)
-                })
-            }
-            Request::Merge(components) => {
-                let components = all(components, evidence);
-                self.prove(|out| unsafe { (self.merge)(components.as_ptr(), components.len(), out) })
-            }
-            Request::VerifySingle(claim) => {
-                let claim = evidence(claim);
-                self.verify(|out| unsafe { (self.verify_single)(&raw const claim, out) })
-            }
-            Request::VerifyMulti(multi) => {
-                let statements = all(&multi.statements, statement);
-                let proof = abi::Bytes::of(&multi.proof);
-                self.verify(|out| unsafe {
-                    (self.verify_multi)(statements.as_ptr(), statements.len(), &raw const proof, out)
-                })
-            }
-            Request::Split(split) => {
-                let statements = all(&split.multi.statements, statement);
-                let proof = abi::Bytes::of(&split.multi.proof);
-                let Ok(index) = usize::try_from(split.index) else {
-                    return Answer::Unsupported(Vec::new());
-                };
-                self.prove(|out| unsafe {
-                    (self.split)(statements.as_ptr(), statements.len(), &raw const proof, index, out)
-                })
-            }
-        }
-    }
-
-    fn prove(&self, invoke: impl FnOnce(*mut abi::Buffer) -> i32) -> Answer {
-        match self.call(MAX_PROOF_BYTES, invoke) {
-            Answer::Done(proof) if proof.is_empty() => Answer::Garbage(b"an empty proof".to_vec()),
-            answer => answer,
-        }
-    }
-
-    fn verify(&self, invoke: impl FnOnce(*mut abi::Buffer) -> i32) -> Answer {
-        match self.call(MAX_TEXT_BYTES, invoke) {
-            Answer::Done(_) => Answer::Done(Vec::new()),
-            answer => answer,
+            splits: true,
+            ..Capabilities::default()
         }
     }
 
     /// Calls the library with an empty buffer, and takes what it leaves there.
-    fn call(&self, limit: usize, invoke: impl FnOnce(*mut abi::Buffer) -> i32) -> Answer {
+    fn call(&self, limit: usize, invoke: impl FnOnce(*mut abi::Buffer) -> i32) -> Result<Vec<u8>, Failure> {
         let mut buffer = abi::Buffer { data: ptr::null_mut(), length: 0 };
         let status = invoke(&raw mut buffer);
         let limit = if status == abi::OK { limit } else { MAX_TEXT_BYTES };
         let output = copy(&buffer, limit);
         // SAFETY: the buffer is as the library left it, and is handed back once.
         unsafe { (self.free)(&raw mut buffer) };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         match (status, output) {
-            (_, Output::Lie(why)) => Answer::Garbage(why.into_bytes()),
-            (abi::OK, Output::Bytes(bytes)) => Answer::Done(bytes),
-            (abi::INVALID, Output::Bytes(why)) => Answer::Invalid(why),
-            (abi::UNSUPPORTED, Output::Bytes(why)) => Answer::Unsupported(why),
-            (abi::FAILED, Output::Bytes(why)) => Answer::Failed(why),
-            (unknown, _) => Answer::Garbage(format!("the unknown status {unknown}").into_bytes()),
+            (_, Output::Lie(why)) => Err(Failure::Broken(why)),
+            (abi::OK, Output::Bytes(bytes)) => Ok(bytes),
+            (abi::INVALID, Output::Bytes(why)) => Err(Failure::Invalid(text(&why))),
+            (abi::UNSUPPORTED, Output::Bytes(why)) => Err(Failure::Unsupported(text(&why))),
+            (abi::FAILED, Output::Bytes(why)) => Err(Failure::Failed(text(&why))),
+            (unknown, _) => Err(Failure::Broken(format!("the unknown status {unknown}"))),
         }
+    }
+}
+
+impl ProofSystem for Library {
+    fn capabilities() -> Capabilities {
+        LOADED.get().map(|loaded| loaded.told.clone()).unwrap_or_default()
+    }
+
+    fn set_up(purpose: Purpose) -> Result<Self, Failure> {
+        let loaded = LOADED.get().ok_or_else(|| Failure::Failed("no library is loaded".into()))?;
+        let memory =
+            if loaded.told.memory_bytes == 0 { DEFAULT_MEMORY_BYTES } else { loaded.told.memory_bytes };
+        limit_memory(memory).map_err(|error| Failure::Failed(error.to_string()))?;
+        // SAFETY: `call` passes a buffer that lives across the call.
+        loaded.call(MAX_TEXT_BYTES, |out| unsafe { (loaded.init)(purpose.code(), out) })?;
+        Ok(Self(loaded))
+    }
+
+    // SAFETY, for each call below: every pointer is to a structure of the header's layout, or to as many of them as the
+    // count says; they and the bytes that they point to are owned by the request or by a local vector, both of which
+    // outlive the call; and `call` passes a buffer that does.
+
+    fn aggregate(&mut self, raw: &Evidence, children: &[Evidence]) -> Result<Vec<u8>, Failure> {
+        let (raw, children) = (evidence(raw), all(children, evidence));
+        self.0.call(MAX_PROOF_BYTES, |out| unsafe {
+            (self.0.aggregate)(&raw const raw, children.as_ptr(), children.len(), out)
+        })
+    }
+
+    fn merge(&mut self, components: &[Component]) -> Result<Vec<u8>, Failure> {
+        if components.iter().any(|component| component.is_signatures) {
+            return Err(Failure::Unsupported("a library merges proofs alone".into()));
+        }
+        let components = all(components, |component| evidence(&component.evidence));
+        self.0.call(MAX_PROOF_BYTES, |out| unsafe {
+            (self.0.merge)(components.as_ptr(), components.len(), out)
+        })
+    }
+
+    fn verify_single(&mut self, claim: &Evidence) -> Result<(), Failure> {
+        let claim = evidence(claim);
+        self.0.call(MAX_TEXT_BYTES, |out| unsafe { (self.0.verify_single)(&raw const claim, out) }).map(drop)
+    }
+
+    fn verify_multi(&mut self, statements: &[Statement], proof: &[u8]) -> Result<(), Failure> {
+        let (statements, proof) = (all(statements, statement), abi::Bytes::of(proof));
+        let call = |out| unsafe {
+            (self.0.verify_multi)(statements.as_ptr(), statements.len(), &raw const proof, out)
+        };
+        self.0.call(MAX_TEXT_BYTES, call).map(drop)
+    }
+
+    fn split(&mut self, statements: &[Statement], proof: &[u8], index: usize) -> Result<Vec<u8>, Failure> {
+        let (statements, proof) = (all(statements, statement), abi::Bytes::of(proof));
+        self.0.call(MAX_PROOF_BYTES, |out| unsafe {
+            (self.0.split)(statements.as_ptr(), statements.len(), &raw const proof, index, out)
+        })
     }
 }
 
@@ -202,10 +214,10 @@ fn copy(buffer: &abi::Buffer, limit: usize) -> Output {
 }
 
 /// The bytes before the terminator, or nothing if there is none.
-fn terminated(name: &[c_char; abi::NAME_LENGTH]) -> Vec<u8> {
+fn terminated(name: &[c_char; abi::NAME_LENGTH]) -> String {
     let bytes = name.map(|letter| letter.to_ne_bytes()[0]);
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or_default();
-    bytes[..end].to_vec()
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
 fn statement(statement: &Statement) -> abi::Statement {

@@ -65,7 +65,7 @@ impl Provers {
                 break Err(ExternalError::Cancelled);
             }
             if Instant::now() >= deadline {
-                break Err(ExternalError::NotStarted("every prover is busy".into()));
+                break Err(ExternalError::Unready("every prover is busy"));
             }
             queue = self.changed.wait_timeout(queue, POLL).unwrap_or_else(PoisonError::into_inner).0;
         };

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use lathe_aggregation::Cancellation;
 
-use crate::connection::{Connection, Start};
+use crate::connection::{Connection, Start, text};
 use crate::error::ExternalError;
-use crate::message::{Answer, Hello, Purpose, Request, text};
+use lathe_aggregation_abi::{Answer, Capabilities, Purpose, Request};
 
 /// Pause between looks at a process that has nothing to do.
 const WATCH: Duration = Duration::from_millis(100);
@@ -91,7 +91,7 @@ enum Stage {
 
 impl Supervised {
     /// Starts a worker, and waits until it is ready. A worker that does not come up now is not tried again.
-    pub(crate) fn start(start: Start, observer: Observer) -> Result<(Self, Hello), ExternalError> {
+    pub(crate) fn start(start: Start, observer: Observer) -> Result<(Self, Capabilities), ExternalError> {
         let name = format!("{}-worker", start.purpose.name());
         let shared =
             Arc::new(Shared { start, observer, stage: Mutex::new(Stage::Starting), changed: Condvar::new() });
@@ -127,11 +127,15 @@ impl Supervised {
         let mut connection = self.shared.take(limit, wanted)?;
         let started = Instant::now();
         match connection.exchange(request, limit, wanted) {
-            Ok(Answer::Garbage(what)) => {
+            Ok(Answer::Broken(what)) => {
                 Err(self.shared.lose(connection, ExternalError::Garbage(text(&what))))
             }
-            Ok(Answer::Ready(_)) => {
+            Ok(Answer::Hello { .. }) => {
                 Err(self.shared.lose(connection, ExternalError::Message("a greeting for an answer".into())))
+            }
+            Ok(Answer::Cancelled) => {
+                self.shared.give_back(connection);
+                Err(ExternalError::TimedOut)
             }
             Ok(answer) => {
                 let took = started.elapsed();
@@ -199,9 +203,10 @@ impl Shared {
                 return Err(ExternalError::Cancelled);
             }
             if Instant::now() >= deadline {
-                let why =
-                    if matches!(*stage, Stage::Busy) { "it is busy" } else { "it is being started again" };
-                return Err(ExternalError::NotStarted(why.into()));
+                return Err(ExternalError::Unready(match &*stage {
+                    Stage::Busy => "the worker is busy",
+                    _ => "the worker is being started again",
+                }));
             }
             stage = self.wait(stage, WATCH);
         }
@@ -239,7 +244,7 @@ impl Shared {
     }
 
     /// Looks after the worker until it is closed.
-    fn keep(&self, greeting: &Hello) {
+    fn keep(&self, greeting: &Capabilities) {
         let mut pause = Duration::ZERO;
         loop {
             match self.watch() {
@@ -294,7 +299,7 @@ impl Shared {
         }
     }
 
-    fn restart(&self, greeting: &Hello) {
+    fn restart(&self, greeting: &Capabilities) {
         let is_wanted = || !matches!(*self.lock(), Stage::Closed);
         match Connection::open(&self.start, is_wanted) {
             Ok((connection, hello)) if hello == *greeting => {

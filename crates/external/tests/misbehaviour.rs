@@ -183,7 +183,7 @@ fn a_library_that_does_not_come_up_again_is_tried_until_it_does() {
     world.incidents.wait_for(IncidentKind::Restarted, 1);
     assert_eq!(seal(&world, &vote), Ok(()));
     let why = &world.incidents.details()[1];
-    assert_eq!(why, "the aggregation worker does not start: the library failed: out of order");
+    assert_eq!(why, "the aggregation worker does not start: out of order");
 }
 
 #[test]

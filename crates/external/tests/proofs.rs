@@ -10,7 +10,8 @@ use lathe_aggregation::{
     AggregationError as Error, Backend as _, Cancellation, Capabilities, Component, ComponentSize, Evidence,
     KeyRole, Message,
 };
-use lathe_external::{ExternalBackend, ExternalError, Options};
+use lathe_aggregation_abi::{Purpose, Request, write_frame};
+use lathe_external::{ExternalBackend, ExternalError, Options, Target};
 use lathe_types::{MultiMessageAggregate, ProofBytes, Root, SingleMessageAggregate, Slot, ValidatorIndex};
 use support::{BLOCK, PROPOSER, VOTE, World, bits, eventually, signature, statements};
 
@@ -35,7 +36,7 @@ fn the_library_names_itself_and_says_what_it_can_do() {
             merges_freely: false
         }
     );
-    let options = Options { program: support::worker(), library: world.library.clone() };
+    let options = Options { program: support::worker(), target: Target::Library(world.library.clone()) };
     assert_eq!(ExternalBackend::identify(&options).unwrap(), "external:test/1");
     let trimmed = world.backend.trim(&world.registry, &world.fold(&[], &[1]).unwrap(), &bits(&[1]));
     assert_eq!(trimmed, Err(Error::Unsupported("take signers out of a proof")));
@@ -183,7 +184,7 @@ fn a_library_that_cannot_be_used_is_refused_with_the_reason() {
     let spaced = refused(&["TEST_NAME=\"a b\""], "");
     assert!(spaced.contains("name or version is empty"), "{spaced}");
     let failed = refused(&[], "init_prove fail");
-    assert_eq!(failed, format!("{start}the library failed: out of order"), "one line");
+    assert_eq!(failed, format!("{start}out of order"), "one line");
     assert_eq!(refused(&[], "init_verify crash"), "the other process has gone");
 }
 
@@ -192,7 +193,7 @@ fn what_is_not_a_library_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let library = dir.path().join("nothing.so");
     let start = |library: &std::path::Path| {
-        let options = Options { program: support::worker(), library: library.to_owned() };
+        let options = Options { program: support::worker(), target: Target::Library(library.to_owned()) };
         ExternalBackend::start(&options, |_| {}).err().unwrap()
     };
     assert!(matches!(start(&library), ExternalError::NoLibrary { .. }));
@@ -206,12 +207,14 @@ fn a_worker_ends_with_the_node_whatever_the_library_does() {
     let dir = tempfile::tempdir().unwrap();
     let library = support::compile::compile(dir.path(), &[]);
     support::compile::behave(&library, "init_prove hang once");
-    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let mut worker = std::process::Command::new(support::worker())
         .args(["aggregation-worker", &library.to_string_lossy(), "prove"])
         .stdin(std::os::fd::OwnedFd::from(theirs))
         .spawn()
         .unwrap();
+    let set_up = Request::SetUp(Purpose::Prove);
+    write_frame(&mut ours, 1, &set_up).unwrap();
     let behaviour = library.with_extension("so.behaviour");
     eventually("the library hangs", || !behaviour.exists());
     assert!(worker.try_wait().unwrap().is_none());

@@ -48,14 +48,16 @@ pub enum NodeError {
     NoVerifier(lathe_types::SignatureScheme),
     /// The proof system is not about what the network's validators sign with.
     #[error(
-        "--aggregation-backend {backend} proves signatures of leansig, and the validators of this network sign with \
-         {scheme}; use --aggregation-backend raw"
+        "--aggregation-backend {backend} is not about signatures of {scheme}, with which the validators of this \
+         network sign; use --aggregation-backend {fitting}"
     )]
     OtherScheme {
         /// The backend.
         backend: String,
         /// The network's scheme.
         scheme: lathe_types::SignatureScheme,
+        /// A backend for it.
+        fitting: String,
     },
     /// The key files or the signing ledger.
     #[error(transparent)]
@@ -106,6 +108,9 @@ pub enum NodeError {
     /// The library of the external proof system.
     #[error("--aggregation-backend: {0}")]
     Aggregation(#[from] lathe_external::ExternalError),
+    /// A proof system could not be tried.
+    #[error("the check cannot be made: {0}")]
+    Check(String),
     /// The network is paired with an execution layer, and the node is not.
     #[error(
         "the network is paired with an execution layer (EXECUTION_GENESIS_BLOCK_HASH in config.yaml), and this node has no \

@@ -7,6 +7,7 @@
 mod backend;
 mod backfill;
 mod chain;
+mod check;
 mod checkpoint;
 mod clock;
 mod description;
@@ -23,7 +24,8 @@ mod sparing;
 mod store;
 mod workers;
 
-pub use backend::AggregationBackend;
+pub use backend::{AggregationBackend, KeyService};
+pub use check::{BackendReport, Measured, check_backend};
 pub use error::NodeError;
 pub use execution::{Endpoint, ExecutionOptions, JwtSecret, genesis_block_hash};
 pub use lathe_checkpoint::{Proxy as CheckpointProxy, Server as CheckpointServer};

@@ -26,6 +26,9 @@ use crate::options::NodeOptions;
 use crate::workers::Workers;
 use crate::{chain, execution, http, network, opening, signer, store, workers};
 
+/// What a signature by a worker takes longer than one of ours: leanVM needs a quarter of a second.
+const OUTSIDE_SIGNATURE_MS: u64 = 300;
+
 /// Worker threads at most: the largest burst, a block of eight attestations, keeps no more busy.
 const MAX_WORKERS: usize = 8;
 
@@ -67,15 +70,13 @@ impl Node {
         let metrics = describe(&options)?;
         let time = Time::new(options.genesis.genesis_time, options.clock_speed);
         let scheme = options.genesis.signature_scheme;
-        let verifier = SchemeVerifier::of(scheme).ok_or(NodeError::NoVerifier(scheme))?;
         options.backend.check(scheme)?;
-        let backend = options.backend.open(verifier, options.max_raw_bytes, &metrics)?;
-        let verifier = Arc::new(verifier);
+        let (backend, verifier) = options.backend.open(scheme, options.max_raw_bytes, &metrics)?;
         let kit = Kit { pace: time.speed(), ..Kit::new(backend, verifier) };
 
         // Files first, then sockets: whatever is taken by another process is found before anything is spawned.
         create_dirs(&options)?;
-        let locked = signer::lock(&options)?;
+        let locked = signer::lock(&options, &metrics)?;
         let (database, engine, newest_block) = {
             let config = || engine_config(&options, &kit, &time);
             opening::open_chain(&options, &kit.backend, &time, &metrics, config).await?
@@ -305,10 +306,16 @@ fn engine_config(options: &NodeOptions, kit: &Kit, time: &Time) -> EngineConfig 
         is_aggregator: options.is_aggregator,
         committee_count: options.committee_count,
         subnets: options.subnets(),
-        sign_lead_ms: (DEFAULT_SIGN_LEAD_MS as f64 * time.speed()) as u64,
+        sign_lead_ms: (sign_lead_ms(options) as f64 * time.speed()) as u64,
         is_foreign_proof: options.backend.foreign_proofs(&options.genesis, &options.fork_digest),
         ..EngineConfig::default()
     })
+}
+
+/// How long before its slot a block is signed, the merge aside.
+fn sign_lead_ms(options: &NodeOptions) -> u64 {
+    let is_built_in = SchemeVerifier::of(options.genesis.signature_scheme).is_some();
+    if is_built_in { DEFAULT_SIGN_LEAD_MS } else { DEFAULT_SIGN_LEAD_MS + OUTSIDE_SIGNATURE_MS }
 }
 
 fn supervisor(options: &NodeOptions, shutdown: &Shutdown) -> Supervisor {

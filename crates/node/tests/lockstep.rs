@@ -39,6 +39,7 @@ fn make_network(dir: &Path) {
         node_record: &record,
         fork_digest: &|_| None,
         genesis_time: &|| (SystemTime::now() + GENESIS_DELAY).duration_since(UNIX_EPOCH).unwrap().as_secs(),
+        key_maker: None,
         progress: &|_, _| {},
         unfinished: &|_| {},
     };

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::lock::{LockFailure, lock};
+use crate::outside::OutsideSigner;
 use crate::signing_key::SigningKey;
 
 /// Larger than any key file: leanSig's take 8.4 MB, ours some tens of KiB.
@@ -74,9 +75,18 @@ impl<S: Scheme> KeyStore<S> {
     /// Reads and locks the assigned key files of a network of that scheme, each recognised by its content, and
     /// checks that each holds the secret of the assigned public key, and that no key serves twice.
     pub fn load(scheme: SignatureScheme, assignments: &[KeyAssignment]) -> Result<Self, Error> {
+        Self::load_with(scheme, assignments, None)
+    }
+
+    /// The same; where no signer of the scheme is built in, `outside` signs.
+    pub fn load_with(
+        scheme: SignatureScheme,
+        assignments: &[KeyAssignment],
+        outside: Option<&Arc<dyn OutsideSigner>>,
+    ) -> Result<Self, Error> {
         refuse_shared(assignments)?;
         let keys = assignments.par_iter().map(|assignment| {
-            let (key, file) = read_key(scheme, &assignment.path)?;
+            let (key, file) = read_key(scheme, &assignment.path, outside)?;
             Ok((assignment, key, file))
         });
         let mut store = Self::default();
@@ -188,15 +198,19 @@ fn refuse_shared(assignments: &[KeyAssignment]) -> Result<(), Error> {
 }
 
 /// Reads a key, and locks its file before that.
-fn read_key<S: Scheme>(scheme: SignatureScheme, path: &Path) -> Result<(SigningKey<S>, File), Error> {
+fn read_key<S: Scheme>(
+    scheme: SignatureScheme,
+    path: &Path,
+    outside: Option<&Arc<dyn OutsideSigner>>,
+) -> Result<(SigningKey<S>, File), Error> {
     let mut file = File::open(path).map_err(|source| Error::KeyFile { path: path.to_owned(), source })?;
     lock(&file).map_err(|failure| match failure {
         LockFailure::Held(holder) => Error::KeyInUse { path: path.to_owned(), holder },
         LockFailure::Impossible(source) => Error::NotLockable { path: path.to_owned(), source },
     })?;
     let secret = read_secret(path, &mut file)?;
-    let key =
-        SigningKey::decode(scheme, &secret).map_err(|source| Error::Key { path: path.to_owned(), source })?;
+    let key = SigningKey::decode(scheme, &secret, outside)
+        .map_err(|source| Error::Key { path: path.to_owned(), source })?;
     Ok((key, file))
 }
 

@@ -1,10 +1,13 @@
-//! A secret key of any scheme that is built in.
+//! A secret key of any scheme.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use lathe_leansig::{Prod, Scheme};
 use lathe_types::{Decode as _, PublicKey, Root, Signature, SignatureScheme, SignatureShape};
 use lathe_xmss_blake2s::Layout;
+
+use crate::outside::{OutsideKey, OutsideSigner, OutsideTask};
 
 /// A secret key. Its seed is wiped when it is dropped.
 // A store holds a handful, each behind a lock of its own.
@@ -14,6 +17,8 @@ pub enum SigningKey<S: Scheme = Prod> {
     Leansig(lathe_leansig::SecretKey<S>),
     /// Of XMSS over BLAKE2s.
     XmssBlake2s(lathe_xmss_blake2s::SecretKey),
+    /// Of a scheme that a worker signs for.
+    Outside(OutsideKey),
 }
 
 /// Why a key cannot be used.
@@ -28,20 +33,34 @@ pub enum KeyError {
     /// No signer of this scheme is built in.
     #[error("the signature scheme {0} has no signer in this build")]
     NoSigner(SignatureScheme),
+    /// The worker that signs failed.
+    #[error("the worker that signs: {0}")]
+    Outside(String),
+    /// A file holds no key that a worker signs with.
+    #[error("not a key file of that scheme")]
+    NotAKey,
     /// A signature is not one that the wire carries.
     #[error("a signature of {0} bytes is not one of any network")]
     Malformed(usize),
 }
 
 impl<S: Scheme> SigningKey<S> {
-    /// Reads a key file of a network of the scheme; each scheme's formats are told apart by their content.
-    pub fn decode(scheme: SignatureScheme, bytes: &[u8]) -> Result<Self, KeyError> {
+    /// Reads a key file of a network of the scheme; each scheme's formats are told apart by their content. Where no
+    /// signer is built in, `outside` signs.
+    pub fn decode(
+        scheme: SignatureScheme,
+        bytes: &[u8],
+        outside: Option<&Arc<dyn OutsideSigner>>,
+    ) -> Result<Self, KeyError> {
         match layout_of(scheme) {
             Some(layout) => Ok(Self::XmssBlake2s(lathe_xmss_blake2s::SecretKey::decode(layout, bytes)?)),
             None if scheme == SignatureScheme::Leansig => {
                 Ok(Self::Leansig(lathe_leansig::SecretKey::decode(bytes)?))
             }
-            None => Err(KeyError::NoSigner(scheme)),
+            None => {
+                let signer = outside.ok_or(KeyError::NoSigner(scheme))?;
+                OutsideKey::decode(bytes, signer.clone()).map(Self::Outside).ok_or(KeyError::NotAKey)
+            }
         }
     }
 
@@ -50,6 +69,7 @@ impl<S: Scheme> SigningKey<S> {
         match self {
             Self::Leansig(key) => key.public_key().encode().into(),
             Self::XmssBlake2s(key) => key.public_key().encode().into(),
+            Self::Outside(key) => key.public_key(),
         }
     }
 
@@ -58,6 +78,7 @@ impl<S: Scheme> SigningKey<S> {
         match self {
             Self::Leansig(key) => key.slots(),
             Self::XmssBlake2s(key) => key.slots(),
+            Self::Outside(key) => key.slots(),
         }
     }
 
@@ -66,6 +87,7 @@ impl<S: Scheme> SigningKey<S> {
         match self {
             Self::Leansig(key) => key.is_prepared(slot),
             Self::XmssBlake2s(key) => key.is_prepared(slot),
+            Self::Outside(key) => key.is_prepared(slot),
         }
     }
 
@@ -74,6 +96,7 @@ impl<S: Scheme> SigningKey<S> {
         match self {
             Self::Leansig(key) => key.prepare(slot).map(Task::Leansig),
             Self::XmssBlake2s(key) => key.prepare(slot).map(Task::XmssBlake2s),
+            Self::Outside(key) => key.prepare(slot).map(Task::Outside),
         }
     }
 
@@ -82,7 +105,8 @@ impl<S: Scheme> SigningKey<S> {
         match (self, subtree) {
             (Self::Leansig(key), Subtree::Leansig(subtree)) => key.install(subtree),
             (Self::XmssBlake2s(key), Subtree::XmssBlake2s(subtree)) => key.install(subtree),
-            (Self::Leansig(_), Subtree::XmssBlake2s(_)) | (Self::XmssBlake2s(_), Subtree::Leansig(_)) => (),
+            (Self::Outside(key), Subtree::Outside(subtree)) => key.install(subtree),
+            (Self::Leansig(_) | Self::XmssBlake2s(_) | Self::Outside(_), _) => (),
         }
     }
 
@@ -91,6 +115,7 @@ impl<S: Scheme> SigningKey<S> {
         let bytes = match self {
             Self::Leansig(key) => key.sign(slot, &message.0)?.encode(),
             Self::XmssBlake2s(key) => key.sign(slot, &message.0)?.encode(),
+            Self::Outside(key) => return key.sign(slot, message).map_err(KeyError::Outside),
         };
         // Cannot fail for a scheme whose signatures the wire carries; no other scheme signs here.
         debug_assert!(SignatureShape::of_len(bytes.len()).is_some());
@@ -114,12 +139,14 @@ impl<S: Scheme> From<lathe_xmss_blake2s::SecretKey> for SigningKey<S> {
 pub(crate) enum Task<S: Scheme> {
     Leansig(lathe_leansig::Task<S>),
     XmssBlake2s(lathe_xmss_blake2s::Task),
+    Outside(OutsideTask),
 }
 
 /// What it has built.
 pub(crate) enum Subtree<S: Scheme> {
     Leansig(lathe_leansig::Subtree<S>),
     XmssBlake2s(lathe_xmss_blake2s::Subtree),
+    Outside(u64),
 }
 
 impl<S: Scheme> Task<S> {
@@ -127,6 +154,7 @@ impl<S: Scheme> Task<S> {
         Ok(match self {
             Self::Leansig(task) => Subtree::Leansig(task.run()?),
             Self::XmssBlake2s(task) => Subtree::XmssBlake2s(task.run()?),
+            Self::Outside(task) => Subtree::Outside(task.run().map_err(KeyError::Outside)?),
         })
     }
 }

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use eyre::{WrapErr as _, bail};
 use lathe_config::{DEFAULT_AGGREGATORS, NetworkPlan};
-use lathe_node::AggregationBackend;
 use lathe_types::{INTERVALS_PER_SLOT, MILLISECONDS_PER_INTERVAL, SignatureScheme};
 
 use children::Children;
@@ -61,9 +60,10 @@ pub struct DevnetArgs {
     /// Directory of the network; one that holds a network is resumed [default: ./devnet-<unix time>]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// How the validators of a new network sign: leansig, xmss-blake2s or xmss-blake2s-l3
-    #[arg(long, value_name = "SCHEME", default_value_t)]
-    signature_scheme: SignatureScheme,
+    /// How the validators of a new network sign: leansig, xmss-blake2s, xmss-blake2s-l3 or lean-pq [default: leansig,
+    /// or that of --aggregation-backend]
+    #[arg(long, value_name = "SCHEME")]
+    signature_scheme: Option<SignatureScheme>,
     #[command(flatten)]
     aggregation: AggregationArgs,
     /// Start an execution client beside each node, and send transactions
@@ -88,9 +88,9 @@ pub fn run(args: &DevnetArgs, log: &LogArgs) -> eyre::Result<()> {
     let mut clients = args.el.map(|kind| Clients::start(kind, args.fork.into(), nodes, &dir)).transpose()?;
     let mut plan = plan(args)?;
     plan.execution_genesis = clients.as_ref().map(Clients::genesis).transpose()?;
-    let scheme = args.signature_scheme;
-    let backend = args.aggregation.aggregation_backend.clone();
-    let backend = backend.unwrap_or_else(|| AggregationBackend::default_for(scheme));
+    let asked = args.aggregation.aggregation_backend.clone();
+    let (scheme, backend) = crate::aggregation::of_new_network(args.signature_scheme, asked);
+    plan.signature_scheme = scheme;
     let network = setup::prepare(&dir, plan, &backend)?;
     check_keys(&network, args.slots)?;
     let mut children = Children::default();
@@ -128,7 +128,6 @@ fn plan(args: &DevnetArgs) -> eyre::Result<NetworkPlan> {
         subnets: args.subnets,
         aggregators: args.aggregators.map_or(Ok(DEFAULT_AGGREGATORS), usize::try_from)?,
         slots: args.slots.map_or(DEFAULT_KEY_SLOTS, |slots| slots.saturating_add(SPARE_KEY_SLOTS)),
-        signature_scheme: args.signature_scheme,
         ..NetworkPlan::default()
     })
 }

@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use eyre::{WrapErr as _, bail, eyre};
 use lathe_config::{
-    DEFAULT_API_PORT, DEFAULT_METRICS_PORT, DEFAULT_QUIC_PORT, Environment, KEYS_DIR, MANIFEST_FILE,
-    Manifest, NetworkConfig, NetworkPaths, NetworkPlan, ValidatorConfig, create_network, is_network,
+    DEFAULT_API_PORT, DEFAULT_METRICS_PORT, DEFAULT_QUIC_PORT, Environment, KEYS_DIR, KeyMaker,
+    MANIFEST_FILE, Manifest, NetworkConfig, NetworkPaths, NetworkPlan, ValidatorConfig, create_network,
+    is_network,
 };
 
 use lathe_node::AggregationBackend;
@@ -46,14 +47,21 @@ pub fn prepare(dir: &Path, plan: NetworkPlan, backend: &AggregationBackend) -> e
     backend.check(plan.signature_scheme)?;
     let plan = with_free_ports(plan)?;
     let delay = GENESIS_DELAY + set_up_time(backend, plan.nodes)?;
+    let service = backend.key_service(plan.signature_scheme, |_| {})?;
+    let maker = service.as_ref().map(|service| |seed: &[u8; 32], slots| service.make(seed, slots));
     let backend = backend.id()?;
+    let making = Instant::now();
     let progress = KeyProgress::new();
     let environment = Environment {
         node_record: &crate::genesis::node_record,
         fork_digest: &|genesis| Some(AggregationBackend::fork_digest(&backend, genesis)),
         genesis_time: &|| {
-            (SystemTime::now() + delay).duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+            // A worker needs about as long again to load the keys that it made, and to prepare each for its first
+            // slots.
+            let loading = if service.is_some() { making.elapsed() * 2 } else { Duration::ZERO };
+            (SystemTime::now() + delay + loading).duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
         },
+        key_maker: maker.as_ref().map(|maker| maker as KeyMaker<'_>),
         progress: &|done, total| progress.set(done, total),
         unfinished: &crate::signals::unfinished,
     };

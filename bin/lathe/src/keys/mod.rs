@@ -116,7 +116,7 @@ fn generate(args: &GenerateArgs) -> eyre::Result<()> {
     let plan =
         KeyPlan { validators: args.validators, slots: args.slots, format, scheme: args.signature_scheme };
     let progress = KeyProgress::new();
-    let made = generate_keys(&args.out, &plan, &|done, total| progress.set(done, total));
+    let made = generate_keys(&args.out, &plan, None, &|done, total| progress.set(done, total));
     progress.finish();
     let manifest = made?;
     say(&format!(

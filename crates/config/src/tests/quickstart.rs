@@ -19,6 +19,7 @@ fn make(dir: &Path, plan: &NetworkPlan) -> Result<crate::CreatedNetwork, ConfigE
         node_record: &|key, ip, port| Ok(format!("enr:{}-{ip}-{port}", key.to_hex().len())),
         fork_digest: &|genesis| Some(format!("0000000{}", genesis.validators.len())),
         genesis_time: &|| 1_800_000_000,
+        key_maker: None,
         progress: &|_, _| {},
         unfinished: &|_| {},
     };
@@ -132,6 +133,7 @@ fn a_failure_leaves_nothing_behind() {
         node_record: &|_, _, _| Err("no record today".into()),
         fork_digest: &|_| None,
         genesis_time: &|| 0,
+        key_maker: None,
         progress: &|_, _| {},
         unfinished: &|dir| told.borrow_mut().push(dir.map(|dir| (dir.to_owned(), dir.is_dir()))),
     };
@@ -194,7 +196,7 @@ fn keys_appear_complete_or_not_at_all() {
         highest.fetch_max(done, Ordering::Relaxed);
         total.store(of, Ordering::Relaxed);
     };
-    let manifest = generate_keys(&files.path("."), &plan, &progress).unwrap();
+    let manifest = generate_keys(&files.path("."), &plan, None, &progress).unwrap();
     assert_eq!((highest.load(Ordering::Relaxed), total.load(Ordering::Relaxed)), (20, 20));
     let keys = files.path(KEYS_DIR);
     assert_eq!(Manifest::read(&keys.join(MANIFEST_FILE)).unwrap(), manifest);
@@ -204,7 +206,7 @@ fn keys_appear_complete_or_not_at_all() {
         let secret = SecretKey::<Prod>::decode(&fs::read(keys.join(file)).unwrap()).unwrap();
         assert_eq!(secret.public_key().encode()[..], *entry.proposal.as_bytes());
     }
-    let error = generate_keys(&files.path("."), &plan, &progress).unwrap_err().to_string();
+    let error = generate_keys(&files.path("."), &plan, None, &progress).unwrap_err().to_string();
     assert!(error.contains("keys that signed once must never be replaced"), "{error}");
     assert!(!leftovers(&files.path(".")));
 }
@@ -214,7 +216,7 @@ fn short_keys_do_not_fit_the_other_format() {
     let files = Files::new(&[]);
     for slots in [64, 65_536, 131_073] {
         let plan = KeyPlan { validators: 1, slots, format: KeyFormat::Leansig, scheme: Default::default() };
-        let error = generate_keys(&files.path("."), &plan, &|_, _| {}).unwrap_err().to_string();
+        let error = generate_keys(&files.path("."), &plan, None, &|_, _| {}).unwrap_err().to_string();
         let expected = format!(
             "--slots: {slots}, but leanSig's format only holds multiples of 65536 slots, 131072 at least; leave \
              --format away"

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use lathe_aggregation::{
     AggregationError, Backend as _, Cancellation, Component, Evidence, KeyRole, Message, Registry, Statement,
 };
-use lathe_external::{ExternalBackend, ExternalError, Incident, IncidentKind, Options, Purpose};
+use lathe_external::{ExternalBackend, ExternalError, Incident, IncidentKind, Options, Purpose, Target};
 use lathe_types::{
     AggregationBits, Decode, MultiMessageAggregate, Participation, PublicKey, Root, Signature,
     SignatureShape, SingleMessageAggregate, Slot, Validator, ValidatorIndex,
@@ -87,8 +87,14 @@ pub fn start_with(macros: &[&str], behaviour: &str) -> Result<World, ExternalErr
     compile::behave(&library, behaviour);
     let incidents = Incidents::default();
     let record = incidents.clone();
-    let options = Options { program: worker(), library: library.clone() };
+    let options = Options { program: worker(), target: Target::Library(library.clone()) };
     let backend = ExternalBackend::start(&options, move |incident| record.note(incident))?;
+    let registry = registry();
+    Ok(World { backend, registry, incidents, library, dir })
+}
+
+/// Eight validators.
+pub fn registry() -> Registry {
     let key = |index: u64, role: u8| {
         let mut key = [0; PublicKey::LEN];
         // Not in the order of the indices, as keys of real validators are not.
@@ -101,8 +107,7 @@ pub fn start_with(macros: &[&str], behaviour: &str) -> Result<World, ExternalErr
         proposal_public_key: key(index, 2),
         index: ValidatorIndex(index),
     });
-    let registry = Registry::try_from_iter(registry).unwrap();
-    Ok(World { backend, registry, incidents, library, dir })
+    Registry::try_from_iter(registry).unwrap()
 }
 
 /// Bytes that decode as a signature of the production scheme.

@@ -13,7 +13,7 @@ mod state;
 use std::sync::Arc;
 
 use lathe_engine::Millis;
-use lathe_signer::{HeldKey, KeyAssignment, KeyStore, Locked, RemoteSigner};
+use lathe_signer::{HeldKey, KeyAssignment, KeyStore, Locked, OutsideSigner, RemoteSigner};
 use lathe_types::{KeyRole, MILLISECONDS_PER_SLOT, SECONDS_PER_SLOT, Slot, ValidatorIndex};
 use tracing::{debug, error, warn};
 
@@ -21,6 +21,7 @@ pub(crate) use actor::run;
 pub(crate) use hand::{Hand, Stopped};
 pub(crate) use mailbox::{Mailbox, SignerTask, open};
 
+use crate::backend::note;
 use crate::description::duration;
 use crate::error::NodeError;
 use crate::metrics::Metrics;
@@ -35,7 +36,7 @@ const LAST_PART: u64 = 8;
 const NAMED_KEYS: usize = 8;
 
 /// Loads the keys and takes the ledger, so that no other process signs with them any more.
-pub(crate) fn lock(options: &NodeOptions) -> Result<Option<Locked>, NodeError> {
+pub(crate) fn lock(options: &NodeOptions, metrics: &Arc<Metrics>) -> Result<Option<Locked>, NodeError> {
     if options.remote_signer.is_some() {
         return Ok(None);
     }
@@ -45,7 +46,16 @@ pub(crate) fn lock(options: &NodeOptions) -> Result<Option<Locked>, NodeError> {
         path: key.path.clone(),
         public_key: key.public_key,
     });
-    let keys = KeyStore::load(options.genesis.signature_scheme, &assignments.collect::<Vec<_>>())?;
+    let scheme = options.genesis.signature_scheme;
+    let observed = metrics.clone();
+    // An observer has no keys, and needs nobody who signs with them.
+    let outside = if options.keys.is_empty() {
+        None
+    } else {
+        options.backend.key_service(scheme, move |incident| note(&observed, incident))?
+    };
+    let outside = outside.map(|service| Arc::new(service) as Arc<dyn OutsideSigner>);
+    let keys = KeyStore::load_with(scheme, &assignments.collect::<Vec<_>>(), outside.as_ref())?;
     Ok(Some(Locked::take(keys, &options.ledger_dir, options.genesis.genesis_time)?))
 }
 

@@ -2,7 +2,7 @@
 
 use lathe_engine::SignFailure;
 use lathe_ledger::Refusal;
-use lathe_signer::SignError;
+use lathe_signer::{KeyError, SignError};
 
 /// What the engine is told of a signature that was not made.
 pub(super) fn failure(error: &SignError) -> SignFailure {
@@ -16,6 +16,7 @@ pub(super) fn failure(error: &SignError) -> SignFailure {
         SignError::Away(_) => SignFailure::Away,
         SignError::Slow => SignFailure::Slow,
         SignError::NotServed(_) => SignFailure::NotServed,
+        SignError::Scheme(KeyError::Outside(_)) => SignFailure::Away,
         // A key that does not sign although it is prepared is damaged; its slot is on record and stays unused.
         SignError::Scheme(_) => SignFailure::Ledger,
     }
@@ -27,6 +28,7 @@ pub(super) const fn refusal(error: &SignError) -> &'static str {
         SignError::Refused(Refusal::AlreadySigned { .. }) => "already_signed",
         SignError::Refused(Refusal::BelowWatermark { .. }) => "below_watermark",
         SignError::Refused(Refusal::Stopped { .. }) => "key_stopped",
+        SignError::Scheme(KeyError::Outside(_)) => "signer_away",
         SignError::Refused(Refusal::Failed(_)) | SignError::Scheme(_) => "ledger",
         SignError::KeyExhausted { .. } => "key_exhausted",
         SignError::NotPrepared { .. } => "key_not_prepared",
@@ -66,6 +68,8 @@ mod tests {
         assert_eq!(refused(Refusal::BelowWatermark { slot: 1, watermark: 3 }), SignFailure::Refused);
         assert_eq!(refused(Refusal::Stopped { slot: 1 }), SignFailure::Stopped);
         assert_eq!(failure(&SignError::KeyExhausted { slot: 9 }), SignFailure::KeyExhausted);
+        let worker = SignError::Scheme(KeyError::Outside("the worker is busy".into()));
+        assert_eq!((failure(&worker), refusal(&worker)), (SignFailure::Away, "signer_away"));
         assert_eq!(refused(Refusal::Failed("disk full".into())), SignFailure::Ledger);
     }
 }

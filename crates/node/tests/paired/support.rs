@@ -33,6 +33,7 @@ pub fn make_network(dir: &Path, execution_genesis: Root, slots: u64) {
         node_record: &record,
         fork_digest: &|_| Some("0a0b0c0d".into()),
         genesis_time: &|| (SystemTime::now() + GENESIS_DELAY).duration_since(UNIX_EPOCH).unwrap().as_secs(),
+        key_maker: None,
         progress: &|_, _| {},
         unfinished: &|_| {},
     };
