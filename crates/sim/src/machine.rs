@@ -128,10 +128,12 @@ impl Machine {
         self.mark_file.repair();
         self.backup = self.ledger_file.copied();
         let clock = self.timeline(now);
-        let current_slot = u64::try_from(now + self.skew_ms).ok().map(|ms| Millis(ms as i64).slot().0);
-        let (ledger, marks) = self.open_ledger(current_slot)?;
         let database = self.disk.open(&genesis.network(self.kit.backend.id()))?;
-        let engine = Engine::new(self.config.clone(), resume(&database, genesis)?)?;
+        let anchor = resume(&database, genesis)?;
+        let later = anchor.later.iter().map(|(block, _)| block.block.slot);
+        let newest_block = later.fold(anchor.header.slot, Slot::max);
+        let (ledger, marks) = self.open_ledger(Millis(now + self.skew_ms), newest_block)?;
+        let engine = Engine::new(self.config.clone(), anchor)?;
         self.execution.iter_mut().for_each(ExecutionClient::forget_builds);
         self.running = Some(Running {
             engine,
@@ -169,7 +171,8 @@ impl Machine {
     /// What a signer does when it starts.
     fn open_ledger(
         &self,
-        current_slot: Option<u64>,
+        clock: Millis,
+        newest_block: Slot,
     ) -> Result<(Ledger<FaultyMedium>, Marks<FaultyMedium>), Box<dyn std::error::Error>> {
         let keys: Vec<KeyId> = self
             .config
@@ -181,7 +184,8 @@ impl Machine {
             .collect();
         let mut marks = Marks::open(self.mark_file.clone())?;
         let found: Vec<Mark> = keys.iter().filter_map(|key| marks.of(*key)).collect();
-        let terms = Terms { current_slot, marks: &found, ..Terms::default() };
+        let (current_slot, proven_slot) = (slot_of(clock), beyond_genesis(newest_block));
+        let terms = Terms { current_slot, proven_slot, marks: &found, ..Terms::default() };
         marks.make_room(terms.genesis_time, &keys)?;
         let ledger = Ledger::open(self.ledger_file.clone(), &terms)?;
         let known: Vec<Mark> = keys.iter().map(|key| ledger.mark(*key)).collect();
@@ -202,25 +206,36 @@ impl Machine {
     pub(crate) fn put_clock_right(&mut self, now: i64) {
         self.skew_ms = 0;
         let clock = self.timeline(now);
-        let slot = u64::try_from(now).ok().map(|ms| Millis(ms as i64).slot().0);
         if let Some(running) = &mut self.running {
             (running.clock, running.wake_at) = (clock, None);
-            let newest_block = running.engine.view().head.slot.0;
-            // A ledger that fails here says so at the next signature.
-            let _ = running.ledger.clock_corrected(slot, (newest_block > 0).then_some(newest_block));
+            running.clock_corrected(Millis(now));
         }
     }
 
     /// Chain time on this machine at the true time.
     pub(crate) fn clock(&mut self, now: i64) -> Millis {
         let system = self.system_clock(now);
-        self.running
-            .as_mut()
-            .map_or(Millis(now), |running| to_millis(running.clock.advance(system, monotonic(now))))
+        self.running.as_mut().map_or(Millis(now), |running| running.read_clock(system, monotonic(now)))
     }
 }
 
 impl Running {
+    fn read_clock(&mut self, system: i64, monotonic: i64) -> Millis {
+        let corrections = self.clock.corrections();
+        let now = to_millis(self.clock.advance(system, monotonic));
+        if self.clock.corrections() != corrections {
+            self.clock_corrected(now);
+        }
+        now
+    }
+
+    /// A wrong clock was set back: the signer is told.
+    fn clock_corrected(&mut self, clock: Millis) {
+        let newest_block = self.engine.view().nodes.iter().map(|node| node.slot).max().unwrap_or_default();
+        // A ledger that fails here says so at the next signature.
+        let _ = self.ledger.clock_corrected(slot_of(clock), beyond_genesis(newest_block));
+    }
+
     /// The true time when the engine is to be called at the latest, if the clock was read at `now`.
     pub(crate) fn next_wake(&self, now: i64) -> Option<i64> {
         let micros = self.clock.real_us_until(to_micros(self.engine.next_timeout()?));
@@ -274,6 +289,16 @@ impl Running {
 /// The monotonic clock of every machine, in microseconds.
 fn monotonic(now: i64) -> i64 {
     now * 1_000
+}
+
+/// The slot by the clock; `None` before genesis.
+fn slot_of(clock: Millis) -> Option<u64> {
+    (clock.0 >= 0).then(|| clock.slot().0)
+}
+
+/// Genesis has come for everybody, and says nothing of the time.
+fn beyond_genesis(block: Slot) -> Option<u64> {
+    (block > Slot(0)).then_some(block.0)
 }
 
 /// What a ledger calls the key of a validator.
