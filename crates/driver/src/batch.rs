@@ -1,7 +1,7 @@
 //! Batches on their way to the database: several that wait share one write, and one sync.
 
 use lathe_engine::Sequence;
-use lathe_storage::{Batch, ImportedBlock};
+use lathe_storage::Batch;
 
 /// Blocks that one write may hold: bounds the memory of a merged batch to some 16 MiB of the largest blocks.
 pub const BLOCKS_PER_WRITE: usize = 32;
@@ -13,25 +13,6 @@ pub struct Persist {
     pub sequence: Sequence,
     /// What to write.
     pub batch: Batch,
-}
-
-impl Persist {
-    /// The engine's batch in the database's terms.
-    pub fn new(sequence: Sequence, batch: lathe_engine::Batch) -> Self {
-        let blocks = batch.blocks.into_iter();
-        let blocks = blocks.map(|(root, block, state)| ImportedBlock { root, block, state }).collect();
-        let batch = Batch {
-            blocks,
-            canonical: batch.canonical,
-            head: batch.head,
-            justified: batch.justified,
-            finalized: batch.finalized,
-            drop_states: batch.drop_states,
-            // Where a chain begins is settled before it runs.
-            anchor: None,
-        };
-        Self { sequence, batch }
-    }
 }
 
 /// `first` and as many of those that wait behind it as one write may hold, as one. Its sequence is that of the last.
@@ -61,6 +42,7 @@ fn merge(mut first: Batch, second: Batch) -> Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lathe_storage::ImportedBlock;
     use lathe_types::{Checkpoint, Root, Slot};
 
     fn checkpoint(slot: u64) -> Checkpoint {

@@ -6,7 +6,7 @@ use lathe_types::{Checkpoint, Root, SignedBlock, State};
 
 use crate::blocks::ArrivedBlock;
 use crate::engine::Engine;
-use crate::io::{Effect, Event, GossipVerdict, Millis, ObjectKind, Publication};
+use crate::io::{Effect, Event, GossipVerdict, ImportedBlock, Millis, ObjectKind, Publication};
 use crate::observer::Step;
 use crate::proposal::FinishedBlock;
 
@@ -81,7 +81,8 @@ impl Engine {
         if arrival.is_some() && self.plausibility.block_came(self.core.now, slot) {
             self.gate.clock_contradicted(self.core.clock());
         }
-        self.core.store_changed(&before, vec![(root, block.clone(), post_state)]);
+        let imported = ImportedBlock { root, block: block.clone(), state: post_state };
+        self.core.store_changed(&before, vec![imported]);
         self.forget_finalized();
         true
     }

@@ -20,6 +20,7 @@ pub use event::{Duty, Event, MissReason, ObjectKind, RefusedBlock};
 pub use execution::{
     ExecutionHealth, ForkchoiceState, NewPayload, PayloadAttributes, PayloadFailure, PayloadVerdict,
 };
+pub use lathe_storage::{Batch, ImportedBlock};
 pub use lathe_types::KeyRole;
 pub use work::{
     AggregateRequest, JobFailure, PrepareRequest, PreparedBlock, ProveRequest, SignFailure, SignRequest,
@@ -415,21 +416,4 @@ pub enum Offence {
     Unrequested,
     /// Keeps failing to answer.
     Unresponsive,
-}
-
-/// What one import or head change writes. All of it or none of it becomes durable.
-#[derive(Clone, Debug, Default)]
-pub struct Batch {
-    /// Imported blocks with their roots and post-states.
-    pub blocks: Vec<(Root, Arc<SignedBlock>, Arc<State>)>,
-    /// Slots whose canonical block changed; `None` empties a slot.
-    pub canonical: Vec<(Slot, Option<Root>)>,
-    /// The new head, if it changed.
-    pub head: Option<Checkpoint>,
-    /// The new justified checkpoint, if it changed.
-    pub justified: Option<Checkpoint>,
-    /// The new finalized checkpoint, if it changed.
-    pub finalized: Option<Checkpoint>,
-    /// States that nothing needs any more.
-    pub drop_states: Vec<Root>,
 }

@@ -1,12 +1,11 @@
 //! What a change of the store means to the world: events, what is written, what is let go.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use lathe_types::{Checkpoint, Root, SignedBlock, Slot, State};
+use lathe_types::{Checkpoint, Root, Slot};
 
 use super::state::Core;
-use crate::io::{Batch, Effect, Event};
+use crate::io::{Batch, Effect, Event, ImportedBlock};
 
 /// The store's checkpoints at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +27,7 @@ impl Core {
     }
 
     /// Announces and persists what changed since `before`.
-    pub(crate) fn store_changed(
-        &mut self,
-        before: &Snapshot,
-        blocks: Vec<(Root, Arc<SignedBlock>, Arc<State>)>,
-    ) {
+    pub(crate) fn store_changed(&mut self, before: &Snapshot, blocks: Vec<ImportedBlock>) {
         self.store_changed_from(before, before.head.root, Batch { blocks, ..Batch::default() });
     }
 

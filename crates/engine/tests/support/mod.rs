@@ -340,7 +340,7 @@ fn describe_proof(job: JobId, request: &ProveRequest, deadline: Millis) -> Strin
 }
 
 fn describe_batch(sequence: Sequence, batch: &Batch) -> String {
-    let blocks: Vec<u64> = batch.blocks.iter().map(|(_, block, _)| block.block.slot.0).collect();
+    let blocks: Vec<u64> = batch.blocks.iter().map(|imported| imported.block.block.slot.0).collect();
     let canonical: Vec<String> = batch
         .canonical
         .iter()

@@ -118,7 +118,7 @@ impl Chain {
             Effect::Persist { sequence, batch } => {
                 self.reporter.imported(&batch);
                 self.pulse.at("the store, which is behind");
-                let persist = Persist::new(sequence, batch);
+                let persist = Persist { sequence, batch };
                 self.actors.store.persist(persist).await.map_err(|_| ChainError::StoreGone)?;
             }
             Effect::Publish { message } => self.actors.network.publish(message),

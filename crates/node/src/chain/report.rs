@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use lathe_engine::{
-    Batch, Duty, Event, ExecutionHealth, JobFailure, MissReason, ObjectKind, PayloadFailure, SignFailure,
+    Batch, Duty, Event, ExecutionHealth, ImportedBlock, JobFailure, MissReason, ObjectKind, PayloadFailure,
+    SignFailure,
 };
 use lathe_forkchoice::ValidatorSet;
 use lathe_types::{MILLISECONDS_PER_SLOT, Phase, Slot, State, ValidatorIndex};
@@ -107,9 +108,9 @@ impl Reporter {
     /// Counts the work of the imports in a batch.
     pub(super) fn imported(&self, batch: &Batch) {
         let transition = &self.metrics.transition;
-        for (_, block, post_state) in &batch.blocks {
+        for ImportedBlock { block, state, .. } in &batch.blocks {
             transition.attestations_processed.inc_by(block.block.body.attestations.len() as u64);
-            transition.slots_processed.inc_by(slots_since_parent(post_state));
+            transition.slots_processed.inc_by(slots_since_parent(state));
         }
     }
 

@@ -20,7 +20,7 @@ const REPAIR_MS: std::ops::RangeInclusive<i64> = 200..=8_000;
 
 impl World<'_> {
     pub(super) fn persist(&mut self, id: NodeId, sequence: Sequence, batch: Batch) -> Result<(), Violation> {
-        let persist = Persist::new(sequence, batch);
+        let persist = Persist { sequence, batch };
         if self.nodes[id].is_honest() {
             for imported in &persist.batch.blocks {
                 let block = Checkpoint { root: imported.root, slot: imported.block.block.slot };
