@@ -28,6 +28,7 @@ pub use backend::{AggregationBackend, KeyService};
 pub use check::{BackendReport, Measured, check_backend};
 pub use error::NodeError;
 pub use execution::{Endpoint, ExecutionOptions, JwtSecret, genesis_block_hash};
+pub use http::api_at_rest;
 pub use lathe_checkpoint::{Proxy as CheckpointProxy, Server as CheckpointServer};
 pub use lathe_http::{LogSwitch, MIN_TOKEN_LEN, Token};
 pub use node::{Node, Stopped, Stopper};

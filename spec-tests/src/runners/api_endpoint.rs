@@ -1,22 +1,22 @@
 //! `api_endpoint` fixtures: a request to a node that just started on a known chain, and its answer.
 //!
-//! The request goes through the real server over a socket; behind it are a real store and the node's own metrics.
+//! The request goes through the real server over a socket; behind it is what answers in a node, on an engine and a
+//! database that hold the chain.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{fs, io};
 
-use lathe_forkchoice::Store;
-use lathe_http::{
-    Addresses, Api, ApiError, BlockId, Feed, ForkChoice, ForkChoiceNode, Identity, Limits, NetworkInfo,
-    Options, Overview, PeerInfo, Server, Syncing,
-};
-use lathe_node::metrics::Metrics;
+use lathe_driver::begin_at;
+use lathe_engine::Anchor;
+use lathe_http::{Addresses, Api, Limits, Options, Server};
+use lathe_node::api_at_rest;
+use lathe_storage::{MemoryDb, NetworkId};
 use lathe_types::{
-    Checkpoint, Decode as _, PublicKey, Root, SignedBlock, Slot, State, Validator, ValidatorIndex, Validators,
+    Decode as _, MultiMessageAggregate, PublicKey, SignedBlock, Slot, TreeHash as _, Validator,
+    ValidatorIndex, Validators,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -61,9 +61,7 @@ fn default_validators() -> u64 {
 
 pub(super) fn run(case: &Case) -> Outcome {
     let body: Body = case.body()?;
-    let metrics = Metrics::new("spec-tests", 0.0).map_err(|error| Failure::new("metrics", error))?;
-    let store = anchor_store(case, &body.genesis_params)?;
-    let node = Node { store, is_aggregator: AtomicBool::new(body.initial_is_aggregator), metrics };
+    let node = node(case, &body)?;
     let sent = body.request_body.as_ref().map(Value::to_string).unwrap_or_default();
     let answer = ask(node, &body.method, &body.endpoint, &sent)
         .map_err(|error| Failure::new("an answer", error).at(&body.endpoint))?;
@@ -103,11 +101,19 @@ fn check_metrics(expected: &Value, exposition: &[u8]) -> Result<(), Failure> {
     expect_eq("missing metrics", &Vec::new(), &missing)
 }
 
-/// The store of a node whose anchor is the last block of an empty chain.
-fn anchor_store(case: &Case, params: &GenesisParams) -> Result<Store, Failure> {
-    let validators = registry(case, params.num_validators)?;
-    let (state, block) = without_votes(validators, params.genesis_time, params.anchor_slot)?;
-    Store::create_store(Arc::new(state), &block).map_err(|rejection| Failure::new("an anchor", rejection))
+/// What answers in a node whose chain begins at the last block of an empty chain.
+fn node(case: &Case, body: &Body) -> Result<impl Api + use<>, Failure> {
+    let GenesisParams { num_validators, genesis_time, anchor_slot } = body.genesis_params;
+    let validators = registry(case, num_validators)?;
+    let (state, block) = without_votes(validators, genesis_time, anchor_slot)?;
+    let (state, header, root) = (Arc::new(state), block.header(), block.tree_hash_root());
+    let failed = |error: &dyn std::fmt::Display| Failure::new("a node", error);
+    let network = NetworkId { genesis: root, variant: String::new() };
+    let database = MemoryDb::new(&network).map_err(|error| failed(&error))?;
+    let block = SignedBlock { block, proof: MultiMessageAggregate::default() };
+    begin_at(&database, header.clone(), Some(block.into()), state.clone()).map_err(|error| failed(&error))?;
+    let anchor = Anchor::new(header, state);
+    api_at_rest(Arc::new(database), anchor, body.initial_is_aggregator).map_err(|error| failed(&error))
 }
 
 /// The validators whose keys the fixtures were made with.
@@ -150,91 +156,6 @@ fn public_key(value: &Value) -> Result<PublicKey, Failure> {
     key.ok_or_else(|| Failure::new("a public key", value))
 }
 
-/// A node that serves its store.
-struct Node {
-    store: Store,
-    is_aggregator: AtomicBool,
-    metrics: Metrics,
-}
-
-impl Api for Node {
-    fn health(&self) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn state(&self, id: BlockId) -> Result<(Root, Arc<State>), ApiError> {
-        if id != BlockId::Finalized {
-            return Err(ApiError::NotFound);
-        }
-        let root = self.store.latest_finalized().root;
-        self.store.state(&root).cloned().map(|state| (root, state)).ok_or(ApiError::NotFound)
-    }
-    fn block(&self, _id: BlockId) -> Result<(Root, Arc<SignedBlock>), ApiError> {
-        Err(ApiError::NotFound)
-    }
-    fn head(&self) -> Result<Checkpoint, ApiError> {
-        Ok(self.store.head())
-    }
-    fn overview(&self) -> Result<Overview, ApiError> {
-        Err(ApiError::Unavailable)
-    }
-    fn feed(&self) -> Feed {
-        Feed::new()
-    }
-    fn justified_checkpoint(&self) -> Result<Checkpoint, ApiError> {
-        Ok(self.store.latest_justified())
-    }
-
-    fn fork_choice(&self) -> Result<ForkChoice, ApiError> {
-        let weights = self.store.compute_block_weights();
-        let finalized = self.store.latest_finalized();
-        let nodes =
-            self.store.blocks().filter(|block| block.slot >= finalized.slot).map(|block| ForkChoiceNode {
-                root: block.root,
-                slot: block.slot,
-                parent_root: block.parent_root,
-                proposer_index: block.proposer_index,
-                weight: weights.get(&block.root).copied().unwrap_or(0),
-            });
-        Ok(ForkChoice {
-            nodes: nodes.collect(),
-            head: self.store.head().root,
-            justified: self.store.latest_justified(),
-            finalized,
-            safe_target: self.store.safe_target().root,
-            validator_count: Some(self.store.head_state().validators.len() as u64),
-        })
-    }
-
-    fn syncing(&self) -> Result<Syncing, ApiError> {
-        Err(ApiError::Unavailable)
-    }
-
-    fn is_aggregator(&self) -> Result<bool, ApiError> {
-        Ok(self.is_aggregator.load(Ordering::SeqCst))
-    }
-
-    fn set_aggregator(&self, enabled: bool) -> Result<bool, ApiError> {
-        Ok(self.is_aggregator.swap(enabled, Ordering::SeqCst))
-    }
-
-    fn metrics(&self) -> Result<String, ApiError> {
-        self.metrics.render().map_err(|_| ApiError::Internal)
-    }
-
-    fn identity(&self) -> Result<Identity, ApiError> {
-        Err(ApiError::Unavailable)
-    }
-
-    fn peers(&self) -> Result<Vec<PeerInfo>, ApiError> {
-        Err(ApiError::Unavailable)
-    }
-
-    fn network(&self) -> Result<NetworkInfo, ApiError> {
-        Err(ApiError::Unavailable)
-    }
-}
-
 struct Answer {
     status: u16,
     content_type: String,
@@ -242,7 +163,7 @@ struct Answer {
 }
 
 /// Starts a server for one request.
-fn ask(node: Node, method: &str, path: &str, body: &str) -> io::Result<Answer> {
+fn ask(node: impl Api + 'static, method: &str, path: &str, body: &str) -> io::Result<Answer> {
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
          content-length: {}\r\n\r\n{body}",

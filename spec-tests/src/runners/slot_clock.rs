@@ -1,10 +1,10 @@
-//! `slot_clock` fixtures: from wall-clock time to slots and intervals.
+//! `slot_clock` fixtures: from wall-clock time to slots and intervals, by the time that a node runs on.
 
 use serde::Deserialize;
 
-use lathe_types::{
-    INTERVALS_PER_SLOT, Interval, MILLISECONDS_PER_INTERVAL, SECONDS_PER_SLOT, Slot, SlotClock,
-};
+use lathe_driver::{Timeline, to_millis};
+use lathe_engine::Millis;
+use lathe_types::{INTERVALS_PER_SLOT, Interval, MILLISECONDS_PER_INTERVAL, SECONDS_PER_SLOT, Slot};
 
 use crate::fixtures::Case;
 use crate::outcome::{Failure, Outcome, expect_eq};
@@ -56,26 +56,38 @@ pub(super) fn run(case: &Case) -> Outcome {
 }
 
 fn perform(operation: &Operation) -> Result<Output, Failure> {
-    let at = |genesis_time| SlotClock { genesis_time };
     Ok(match *operation {
         Operation::FromUnixTime { genesis_time, unix_seconds } => {
-            Output::Interval(at(genesis_time).total_intervals(whole(unix_seconds * 1000.0)?).0)
+            Output::Interval(intervals(chain_time(genesis_time, unix_seconds * 1_000.0)?))
         }
-        Operation::FromSlot { slot } => Output::Interval(Interval::from_slot(slot).0),
+        Operation::FromSlot { slot } => Output::Interval(intervals(Millis::of_slot(slot))),
         Operation::CurrentSlot { genesis_time, current_time_milliseconds } => {
-            Output::Slot(at(genesis_time).current_slot(whole(current_time_milliseconds)?).0)
+            Output::Slot(chain_time(genesis_time, current_time_milliseconds)?.slot().0)
         }
         Operation::CurrentInterval { genesis_time, current_time_milliseconds } => {
-            Output::Interval(at(genesis_time).current_interval(whole(current_time_milliseconds)?))
+            let total = intervals(chain_time(genesis_time, current_time_milliseconds)?);
+            Output::Interval(total % INTERVALS_PER_SLOT)
         }
         Operation::TotalIntervals { genesis_time, current_time_milliseconds } => {
-            Output::TotalIntervals(at(genesis_time).total_intervals(whole(current_time_milliseconds)?).0)
+            Output::TotalIntervals(intervals(chain_time(genesis_time, current_time_milliseconds)?))
         }
     })
 }
 
-/// The fixtures write times as floating-point numbers; ours are whole milliseconds.
-fn whole(milliseconds: f64) -> Result<u64, Failure> {
-    let in_range = milliseconds >= 0.0 && milliseconds < u64::MAX as f64;
-    if in_range { Ok(milliseconds as u64) } else { Err(Failure::new("a Unix time", milliseconds)) }
+/// What the chain time of a node is whose system clock shows this many milliseconds of Unix time.
+fn chain_time(genesis_time: u64, unix_ms: f64) -> Result<Millis, Failure> {
+    let unix_us = micros(unix_ms)?;
+    Ok(to_millis(Timeline::new(genesis_time, 1.0, unix_us, 0).advance(unix_us, 0)))
+}
+
+/// Whole intervals since genesis. A node does nothing before it, which the fixtures call interval 0.
+fn intervals(at: Millis) -> u64 {
+    at.interval().map_or(0, |Interval(interval)| interval)
+}
+
+/// The fixtures write times as floating-point numbers; clocks show whole microseconds.
+fn micros(milliseconds: f64) -> Result<i64, Failure> {
+    let micros = milliseconds * 1_000.0;
+    let in_range = micros >= 0.0 && micros < i64::MAX as f64;
+    if in_range { Ok(micros as i64) } else { Err(Failure::new("a Unix time", milliseconds)) }
 }

@@ -4,6 +4,7 @@
 //! that reaches the chain, as a letter.
 
 mod api;
+mod at_rest;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use lathe_http::{Addresses, Guard, HttpError, Limits, Options, Server};
 use tracing::warn;
 
 pub(crate) use api::NodeApi;
+pub use at_rest::api_at_rest;
 
 use crate::options::{HttpOptions, NodeOptions};
 
