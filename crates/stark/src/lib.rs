@@ -7,16 +7,23 @@
 //! Nothing from outside panics: bytes are bounded before they are read, and whatever the proof system does is isolated.
 
 mod buses;
+mod codeword;
 mod error;
+mod fractions;
+mod gather;
+mod grinding;
 mod layout;
 mod permutation;
 mod proof;
+mod relation;
 mod ring;
+mod rounds;
 mod statement;
 mod system;
 mod tables;
 mod trace;
 mod witness;
+mod zerocheck;
 
 #[cfg(test)]
 mod tests;

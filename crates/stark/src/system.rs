@@ -3,21 +3,21 @@
 use std::sync::LazyLock;
 
 use lathe_leansig::PUBLIC_KEY_BYTES;
-use p3_blake3::Blake3;
 use p3_challenger::{HashChallenger, SerializingChallenger32};
-use p3_dft::Radix2DFTSmallBatch;
+use p3_field::PrimeCharacteristicRing;
 use p3_field::extension::QuinticTrinomialExtensionField;
 use p3_koala_bear::KoalaBear;
-use p3_merkle_tree::MerkleTreeMmcs;
-use p3_multi_stark::config::MultiStarkConfig;
+use p3_matrix::dense::{DenseMatrix, RowMajorMatrix};
+use p3_multi_stark::config::{Commitment, MultiStarkConfig};
 use p3_multi_stark::{ProvingKey, VerifyingKey};
 use p3_sumcheck::layout::{Layout as _, SuffixProver, Table as CommittedTable, Witness};
-use p3_symmetric::{CompressionFunctionFromHasher, SerializingHasher};
 use p3_whir::{
     FoldingFactor, ProtocolParameters, SecurityAssumption, WhirConfig, WhirProver, WhirProverData,
 };
 
+use crate::codeword::{Commitments, Cosets, Dft, Kept};
 use crate::error::Error;
+use crate::grinding::TranscriptHash;
 use crate::layout::Layout;
 use crate::statement::Statement;
 use crate::tables::{Table, WIDTHS};
@@ -27,13 +27,13 @@ pub type F = KoalaBear;
 /// The field of the challenges, of almost 155 bits.
 pub type Challenge = QuinticTrinomialExtensionField<F>;
 /// The transcript: BLAKE3 over everything absorbed so far.
-pub type Challenger = SerializingChallenger32<F, HashChallenger<u8, Blake3, 32>>;
+pub type Challenger = SerializingChallenger32<F, HashChallenger<u8, TranscriptHash, 32>>;
 
-type Dft = Radix2DFTSmallBatch<F>;
-type Mmcs =
-    MerkleTreeMmcs<F, u8, SerializingHasher<Blake3>, CompressionFunctionFromHasher<Blake3, 2, 32>, 2, 32>;
-type Stacking = SuffixProver<F, Challenge>;
-type Pcs = WhirProver<Challenge, F, Dft, Mmcs, Challenger, Stacking>;
+/// The columns of all tables as one polynomial, and what is claimed of it.
+pub type Stacking = SuffixProver<F, Challenge>;
+type Pcs = WhirProver<Challenge, F, Dft, Commitments, Challenger, Stacking>;
+/// What opens a commitment.
+pub type KeptCodeword = Kept<DenseMatrix<F>>;
 
 /// Version of statement, tables and encoding together. Proofs of different versions do not verify under each other.
 pub const VERSION: u32 = 3;
@@ -54,6 +54,11 @@ const GRINDING_BITS: usize = 15;
 const LARGE_GRINDING_BITS: usize = 17;
 /// Variables of a large polynomial: more than 256 signatures.
 const LARGE: usize = 24;
+/// Grinding in each round of the shared sumcheck: none, its field is large enough.
+pub const SUMCHECK_GRINDING_BITS: usize = 0;
+/// Variables of the first polynomial whose codeword is not kept: more than 67 signatures. Up to there it has 32 MiB at
+/// most; the longer ones are encoded a second time for the rows that are opened.
+const LONG: usize = 22;
 /// Bits against collisions in the Merkle trees and the transcript: half of BLAKE3's 256.
 const COLLISION_BITS: usize = 128;
 /// What every proof is worth up to the Johnson radius, by the union over all error terms, under DKT26 and under
@@ -63,6 +68,8 @@ pub const SECURITY_BITS: usize = 120;
 /// Configuration for one size of the committed polynomial.
 pub struct Config {
     pcs: Pcs,
+    commitments: Commitments,
+    dft: Dft,
 }
 
 impl MultiStarkConfig for Config {
@@ -89,7 +96,7 @@ impl MultiStarkConfig for Config {
 
     fn committed_table<'a>(
         &self,
-        data: &'a WhirProverData<F, Challenge, Mmcs, Stacking>,
+        data: &'a WhirProverData<F, Challenge, Commitments, Stacking>,
         index: usize,
     ) -> &'a CommittedTable<F> {
         data.table(index)
@@ -117,9 +124,23 @@ impl Config {
             pow_bits: if variables < LARGE { GRINDING_BITS } else { LARGE_GRINDING_BITS },
         };
         let whir = WhirConfig::new(variables, parameters).map_err(|error| refused(&error))?;
-        let mmcs =
-            Mmcs::new(SerializingHasher::new(Blake3 {}), CompressionFunctionFromHasher::new(Blake3 {}), 0);
-        Ok(Self { pcs: WhirProver::new(whir, DFT.clone(), mmcs) })
+        let commitments = Commitments::new();
+        let pcs = WhirProver::new(whir, DFT.clone(), commitments.clone());
+        Ok(Self { pcs, commitments, dft: DFT.clone() })
+    }
+
+    /// Commits to the columns of all tables.
+    pub fn commit(&self, witness: Witness<F>) -> (Stacking, Commitment<Self>, KeptCodeword) {
+        if witness.num_variables() < LONG {
+            return Stacking::commit(&self.dft, &self.commitments, witness, FOLD, LOG_INVERSE_RATE);
+        }
+        let mut message = F::zero_vec(1 << witness.num_variables());
+        Stacking::write_message(&witness, FOLD, &mut message);
+        let columns = Stacking::from_witness(witness);
+        let message = RowMajorMatrix::new(message, 1 << FOLD);
+        let cosets = Cosets { message, log_inverse_rate: LOG_INVERSE_RATE, dft: self.dft.clone() };
+        let (commitment, kept) = self.commitments.commit_message(cosets);
+        (columns, commitment, kept)
     }
 }
 
@@ -156,7 +177,7 @@ pub fn transcript(statement: &Statement, layout: &Layout) -> Challenger {
     statement.absorb(|bytes| {
         hasher.update(bytes);
     });
-    Challenger::from_hasher(hasher.finalize().as_bytes().to_vec(), Blake3 {})
+    Challenger::from_hasher(hasher.finalize().as_bytes().to_vec(), TranscriptHash)
 }
 
 /// Both keys of the tables. They hold the degrees and numbers of constraints, which no statement changes.

@@ -46,14 +46,20 @@ impl Trace {
         tables: &[Table; TABLES],
         signatures: &[&[u8]],
     ) -> Result<Self, Error> {
-        let walks = (statement.claims(), signatures)
-            .into_par_iter()
-            .enumerate()
-            .map(|(index, (claim, bytes))| {
+        let ids: Vec<[u32; 2]> = (1..)
+            .zip(statement.claims())
+            .map(|(number, claim)| {
                 let group = statement.slots().partition_point(|slot| *slot < claim.slot) + 1;
-                walk(claim, bytes, [index as u32 + 1, group as u32]).ok_or(Error::InvalidSignature { index })
+                [number, group as u32]
             })
-            .collect::<Result<Vec<Walk>, Error>>()?;
+            .collect();
+        let chunks = statement.claims().par_chunks(LANES).zip(signatures.par_chunks(LANES));
+        let chunks = chunks.zip(ids.par_chunks(LANES));
+        let walks: Vec<Vec<Option<Walk>>> =
+            chunks.map(|((claims, signatures), ids)| walk(claims, signatures, ids)).collect();
+        let walks = walks.into_iter().flatten().enumerate();
+        let walks = walks.map(|(index, walk)| walk.ok_or(Error::InvalidSignature { index }));
+        let walks: Vec<Walk> = walks.collect::<Result<_, Error>>()?;
         let mut trace =
             Self { tables: from_fn(|table| F::zero_vec(WIDTHS[table] << layout.log_heights[table])) };
         trace.fill_hashes(&walks);

@@ -82,120 +82,197 @@ fn add(left: &Digest, right: &Digest) -> Digest {
     from_fn(|i| left[i] + right[i])
 }
 
-/// Where the rows of one signature are collected.
-struct Walker {
-    claim: Claim,
-    ids: [u32; 2],
-    parameter: [F; 5],
-    steps: Vec<Step>,
-    hashes: Vec<Hash>,
+/// Applies a permutation to some states, no more than there are lanes, all at once.
+fn permute<const WIDTH: usize>(
+    permutation: &impl Permutation<[Lanes; WIDTH]>,
+    states: &[[F; WIDTH]],
+) -> [[F; WIDTH]; LANES] {
+    let mut lanes: [Lanes; WIDTH] =
+        from_fn(|i| Lanes::from_fn(|lane| states.get(lane).map_or(F::ZERO, |state| state[i])));
+    permutation.permute_mut(&mut lanes);
+    from_fn(|lane| lanes.map(|element| element.as_slice()[lane]))
 }
 
-/// Follows a signature from the message to the root; `None` if it is not valid for the claim. `ids` are the number of
-/// the signature and of its slot.
-pub fn walk(claim: &Claim, signature: &[u8], ids: [u32; 2]) -> Option<Walk> {
-    let (root, parameter) = key(&claim.public_key)?;
-    let parts = Parts::read(signature)?;
-    let mut walker = Walker {
-        claim: *claim,
-        ids,
-        parameter,
-        steps: Vec::with_capacity(CHAIN_STEPS),
-        hashes: Vec::with_capacity(NODE_ROWS),
-    };
-    let hashed = walker.message(&parts.randomness);
-    let digits = codeword::<Prod>(&hashed)?;
-    let elements = walker.elements(&hashed, &digits[..CHAINS], &parts.values);
-    let ends = walker.chains(&digits, parts.values);
-    let leaf = walker.sponge(&ends);
-    let top = parts
-        .siblings
+/// Where the rows of one signature are collected.
+struct Walker {
+    /// Its place among the signatures that are walked together.
+    place: usize,
+    claim: Claim,
+    ids: [u32; 2],
+    root: Digest,
+    parameter: [F; 5],
+    parts: Parts,
+    digits: Vec<u8>,
+    steps: Vec<Step>,
+    hashes: Vec<Hash>,
+    elements: Vec<Element>,
+    ends: Vec<Digest>,
+}
+
+/// Follows signatures from the message to the root, no more than there are lanes; `None` for each that is not valid for
+/// its claim. `ids` are the numbers of the signatures and of their slots.
+pub fn walk(claims: &[Claim], signatures: &[&[u8]], ids: &[[u32; 2]]) -> Vec<Option<Walk>> {
+    let mut walks: Vec<Option<Walk>> = claims.iter().map(|_| None).collect();
+    let read = claims.iter().zip(signatures).zip(ids).enumerate();
+    let mut walkers: Vec<Walker> = read
+        .filter_map(|(place, ((claim, signature), ids))| Walker::read(place, claim, signature, *ids))
+        .collect();
+    messages(&mut walkers);
+    for walker in &mut walkers {
+        walker.chains();
+    }
+    let leaves = sponges(&mut walkers);
+    let tops = paths(&mut walkers, &leaves);
+    for ((walker, leaf), top) in walkers.into_iter().zip(leaves).zip(tops) {
+        let Walker { ids, steps, hashes, elements, parameter, ends, .. } = walker;
+        if top == walker.root {
+            walks[walker.place] = Some(Walk { ids, steps, hashes, elements, parameter, ends, leaf });
+        }
+    }
+    walks
+}
+
+/// One permutation for each walker, and a row for each.
+fn hash(
+    walkers: &mut [Walker],
+    counter: u32,
+    inputs: &[[F; 24]],
+    role: impl Fn(&Walker) -> Role,
+) -> [[F; 24]; LANES] {
+    for (walker, input) in walkers.iter_mut().zip(inputs) {
+        let ([signature, group], role) = (walker.ids, role(walker));
+        walker.hashes.push(Hash { input: *input, signature, group, counter, role });
+    }
+    permute(&*POSEIDON_24, inputs)
+}
+
+/// Hashes the messages. Walkers whose hash has no codeword are left out.
+fn messages(walkers: &mut Vec<Walker>) {
+    let inputs: Vec<[F; 24]> = walkers
         .iter()
-        .enumerate()
-        .fold(leaf, |node, (level, sibling)| walker.node(level, &node, sibling));
-    let Walker { steps, hashes, .. } = walker;
-    (top == root).then_some(Walk { ids, steps, hashes, elements, parameter, ends, leaf })
+        .map(|walker| {
+            let limbs = message_limbs(&walker.claim.message);
+            let tweak = message_tweak(walker.claim.slot);
+            join(&[&limbs, &walker.parameter, &tweak, &walker.parts.randomness])
+        })
+        .collect();
+    let outputs = hash(walkers, 0, &inputs, |_| Role::Message);
+    for ((walker, input), output) in walkers.iter_mut().zip(&inputs).zip(&outputs) {
+        let hashed = add(&first(output, 0), &first(input, 0));
+        if let Some(digits) = codeword::<Prod>(&hashed) {
+            walker.digits = digits.to_vec();
+            walker.elements(&hashed);
+        }
+    }
+    walkers.retain(|walker| !walker.digits.is_empty());
+}
+
+/// Hashes the ends of all chains to leaves.
+fn sponges(walkers: &mut [Walker]) -> Vec<Digest> {
+    let absorbed: Vec<[F; 15 * BLOCKS]> = walkers
+        .iter()
+        .map(|walker| {
+            let tweak = tree_tweak(0, walker.claim.slot);
+            join(&[&walker.parameter, &tweak, walker.ends.as_flattened()])
+        })
+        .collect();
+    let mut states: Vec<[F; 24]> = walkers.iter().map(|_| join(&[&Prod::LEAF_CAPACITY])).collect();
+    for number in 1..=BLOCKS {
+        for (state, absorbed) in states.iter_mut().zip(&absorbed) {
+            state[9..].copy_from_slice(&absorbed[15 * (number - 1)..15 * number]);
+        }
+        let role = if number == BLOCKS { Role::Last } else { Role::Block };
+        let outputs = hash(walkers, number as u32, &states, |_| role);
+        states.iter_mut().zip(outputs).for_each(|(state, output)| *state = output);
+    }
+    states.iter().map(|state| first(state, 9)).collect()
+}
+
+/// Follows the paths to their tops.
+fn paths(walkers: &mut [Walker], leaves: &[Digest]) -> Vec<Digest> {
+    let mut nodes = leaves.to_vec();
+    for level in 0..LEVELS {
+        let is_right = |walker: &Walker| (walker.claim.slot >> level) & 1 == 1;
+        let inputs: Vec<[F; 24]> = walkers
+            .iter()
+            .zip(&nodes)
+            .map(|(walker, node)| {
+                let sibling = &walker.parts.siblings[level];
+                let [left, right] = if is_right(walker) { [sibling, node] } else { [node, sibling] };
+                let index = walker.claim.slot.checked_shr(level as u32 + 1).unwrap_or(0);
+                join(&[&walker.parameter, &tree_tweak(level as u8 + 1, index), left, right])
+            })
+            .collect();
+        let outputs = hash(walkers, level as u32, &inputs, |walker| Role::Node(is_right(walker)));
+        for ((node, input), output) in nodes.iter_mut().zip(&inputs).zip(&outputs) {
+            *node = add(&first(output, 0), &first(input, 0));
+        }
+    }
+    nodes
 }
 
 impl Walker {
-    fn permute(&mut self, input: [F; 24], counter: u32, role: Role) -> [F; 24] {
-        let [signature, group] = self.ids;
-        self.hashes.push(Hash { input, signature, group, counter, role });
-        let mut state = input;
-        POSEIDON_24.permute_mut(&mut state);
-        state
+    fn read(place: usize, claim: &Claim, signature: &[u8], ids: [u32; 2]) -> Option<Self> {
+        let (root, parameter) = key(&claim.public_key)?;
+        Some(Self {
+            place,
+            claim: *claim,
+            ids,
+            root,
+            parameter,
+            parts: Parts::read(signature)?,
+            digits: Vec::new(),
+            steps: Vec::with_capacity(CHAIN_STEPS),
+            hashes: Vec::with_capacity(NODE_ROWS),
+            elements: Vec::new(),
+            ends: Vec::new(),
+        })
     }
 
-    fn message(&mut self, randomness: &[F; 7]) -> Digest {
-        let tweak = message_tweak(self.claim.slot);
-        let input = join(&[&message_limbs(&self.claim.message), &self.parameter, &tweak, randomness]);
-        let output = self.permute(input, 0, Role::Message);
-        add(&first(&output, 0), &first(&input, 0))
-    }
-
-    fn elements(&self, hashed: &Digest, digits: &[u8], values: &[Digest]) -> Vec<Element> {
+    fn elements(&mut self, hashed: &Digest) {
         let [signature, group] = self.ids;
-        (0..ELEMENTS)
-            .map(|counter| {
-                let before = digits::DIGITS * counter;
-                let mut elements = [F::ZERO; ELEMENTS];
-                elements[..ELEMENTS - counter].copy_from_slice(&hashed[counter..ELEMENTS]);
-                let placed = from_fn(|i| values.get(before + i).copied().unwrap_or([F::ZERO; 8]));
-                Element {
-                    signature,
-                    group,
-                    counter: counter as u32,
-                    sum: digits[..before].iter().map(|digit| u32::from(*digit)).sum(),
-                    elements,
-                    limb: limb(hashed[counter]),
-                    parameter: self.parameter,
-                    values: placed,
-                }
-            })
-            .collect()
+        let elements = (0..ELEMENTS).map(|counter| {
+            let before = digits::DIGITS * counter;
+            let mut elements = [F::ZERO; ELEMENTS];
+            elements[..ELEMENTS - counter].copy_from_slice(&hashed[counter..ELEMENTS]);
+            let placed = from_fn(|i| self.parts.values.get(before + i).copied().unwrap_or([F::ZERO; 8]));
+            Element {
+                signature,
+                group,
+                counter: counter as u32,
+                sum: self.digits[..before].iter().map(|digit| u32::from(*digit)).sum(),
+                elements,
+                limb: limb(hashed[counter]),
+                parameter: self.parameter,
+                values: placed,
+            }
+        });
+        self.elements = elements.collect();
     }
 
     /// Takes all chains to their ends, step by step, as many at once as there are lanes.
-    fn chains(&mut self, digits: &[u8], mut values: Vec<Digest>) -> Vec<Digest> {
+    fn chains(&mut self) {
         let [signature, group] = self.ids;
+        let mut values = self.parts.values.clone();
         for step in 1..BASE {
-            let open: Vec<usize> = (0..CHAINS).filter(|chain| u32::from(digits[*chain]) < step).collect();
+            let open: Vec<usize> =
+                (0..CHAINS).filter(|chain| u32::from(self.digits[*chain]) < step).collect();
             for chains in open.chunks(LANES) {
-                let mut inputs = [[F::ZERO; 16]; LANES];
-                for (input, chain) in inputs.iter_mut().zip(chains) {
-                    let tweak = split(chain_tweak(self.claim.slot, *chain, step));
-                    *input = join(&[&values[*chain], &self.parameter, &tweak]);
-                }
-                let mut state: [Lanes; 16] = from_fn(|i| Lanes::from_fn(|lane| inputs[lane][i]));
-                POSEIDON_16.permute_mut(&mut state);
-                for (lane, (chain, input)) in chains.iter().zip(inputs).enumerate() {
-                    self.steps.push(Step { input, signature, group, position: 8 * *chain as u32 + step - 1 });
-                    values[*chain] = from_fn(|i| state[i].as_slice()[lane] + input[i]);
+                let inputs: Vec<[F; 16]> = chains
+                    .iter()
+                    .map(|chain| {
+                        let tweak = split(chain_tweak(self.claim.slot, *chain, step));
+                        join(&[&values[*chain], &self.parameter, &tweak])
+                    })
+                    .collect();
+                let outputs = permute(&*POSEIDON_16, &inputs);
+                for ((chain, input), output) in chains.iter().zip(&inputs).zip(&outputs) {
+                    let position = 8 * *chain as u32 + step - 1;
+                    self.steps.push(Step { input: *input, signature, group, position });
+                    values[*chain] = add(&first(output, 0), &first(input, 0));
                 }
             }
         }
-        values
-    }
-
-    fn sponge(&mut self, ends: &[Digest]) -> Digest {
-        let tweak = tree_tweak(0, self.claim.slot);
-        let absorbed: [F; 15 * BLOCKS] = join(&[&self.parameter, &tweak, ends.as_flattened()]);
-        let mut state: [F; 24] = join(&[&Prod::LEAF_CAPACITY]);
-        for (number, block) in (1..).zip(absorbed.as_chunks::<15>().0) {
-            state[9..].copy_from_slice(block);
-            let role = if number as usize == BLOCKS { Role::Last } else { Role::Block };
-            state = self.permute(state, number, role);
-        }
-        first(&state, 9)
-    }
-
-    fn node(&mut self, level: usize, node: &Digest, sibling: &Digest) -> Digest {
-        let right = (self.claim.slot >> level) & 1 == 1;
-        let [left_child, right_child] = if right { [sibling, node] } else { [node, sibling] };
-        let index = self.claim.slot.checked_shr(level as u32 + 1).unwrap_or(0);
-        let tweak = tree_tweak(level as u8 + 1, index);
-        let input = join(&[&self.parameter, &tweak, left_child, right_child]);
-        let output = self.permute(input, level as u32, Role::Node(right));
-        add(&first(&output, 0), &first(&input, 0))
+        self.ends = values;
     }
 }

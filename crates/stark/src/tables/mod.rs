@@ -8,7 +8,7 @@ pub mod digits;
 pub mod leaf;
 pub mod node;
 pub mod signature;
-mod symbols;
+pub mod symbols;
 pub mod tweak;
 
 use std::borrow::Cow;

@@ -1,6 +1,10 @@
 //! Proofs of true statements verify; of other statements they do not.
 
 use super::Signed;
+use crate::layout::Layout;
+use crate::proof::prove_by_library;
+use crate::tables::Table;
+use crate::trace::Trace;
 use crate::{Claim, Error, MAX_SIGNATURES, MAX_SLOTS, Statement, prove, verify};
 
 #[test]
@@ -23,6 +27,19 @@ fn a_proof_holds_for_its_statement_and_no_other() {
     other(&|claims| claims.swap(0, 1));
     other(&|claims| claims.truncate(2));
     other(&|claims| claims.push(claims[0]));
+}
+
+/// Rounds of our own, and the library's: the same proof, byte for byte, with tables of one height and of several.
+#[test]
+fn proofs_are_those_that_the_library_makes() {
+    for signed in [Signed::one(), Signed::some()] {
+        let statement = signed.statement();
+        let layout = Layout::of(&statement);
+        let tables = Table::all(&statement, &layout).unwrap();
+        let trace = Trace::new(&statement, &layout, &tables, &signed.bytes()).unwrap();
+        let expected = prove_by_library(&statement, &layout, &tables, trace);
+        assert!(prove(&statement, &signed.bytes()).unwrap() == expected, "another proof");
+    }
 }
 
 /// The slots of the fixture have tweaks that split in every way there is.
