@@ -25,8 +25,10 @@ const ATTEMPTS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause after a batch: this is nobody's hurry, and peers have quotas.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Pause when no peer has a block, or when there is nothing to do at the moment.
-const LONG_PAUSE: Duration = Duration::from_secs(60);
+/// Pause after a block could not be had; it doubles while that goes on. A node that has just started has no peer yet.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest such pause. Once it is reached, nobody seems to have the blocks.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What filling in works with.
 pub(crate) struct Backfill {
@@ -61,7 +63,7 @@ impl Backfill {
     }
 
     async fn fill(&self) -> Result<(), StorageError> {
-        let (mut told, mut complained) = (false, false);
+        let (mut told, mut complained, mut wait) = (false, false, FIRST_WAIT);
         loop {
             let database = self.database.clone();
             let (earliest, step) =
@@ -84,17 +86,19 @@ impl Backfill {
                 Some(blocks) => {
                     let database = self.database.clone();
                     blocking(move || database.add_history(&blocks, reached)).await?;
+                    wait = FIRST_WAIT;
                     tokio::time::sleep(PAUSE).await;
                 }
                 None => {
-                    if !complained && earliest.0 > 0 {
+                    if !complained && earliest.0 > 0 && wait == LONGEST_WAIT {
                         complained = true;
                         warn!(
                             earliest_slot = earliest.0,
                             "no peer has the blocks before this slot; peers that need them must start at a checkpoint"
                         );
                     }
-                    tokio::time::sleep(LONG_PAUSE).await;
+                    tokio::time::sleep(wait).await;
+                    wait = LONGEST_WAIT.min(wait * 2);
                 }
             }
         }

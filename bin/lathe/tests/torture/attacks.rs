@@ -51,7 +51,8 @@ struct Row {
 }
 
 impl Row {
-    fn print(&self) {
+    /// Adds a line to the table.
+    fn shown(self) -> Self {
         let healed = self.healed_slots.map_or("-".to_owned(), |slots| slots.to_string());
         println!(
             "{:<27} {:>9} {:>6} {:>4} {:>6.0} {:>6.0} {:>6} {:>7.1}",
@@ -64,6 +65,7 @@ impl Row {
             healed,
             self.turn_p99_ms
         );
+        self
     }
 }
 
@@ -113,7 +115,7 @@ fn run(lab: &Lab, runtime: &Runtime, name: &'static str, kind: Option<&Kind>, cu
     sleep(Duration::from_secs(12));
     let after_mib =
         (0..lab.count()).filter_map(|node| lab.process(node)).map(resident_mib).fold(0.0, f64::max);
-    let row = Row {
+    Row {
         name,
         rate,
         missed,
@@ -122,9 +124,7 @@ fn run(lab: &Lab, runtime: &Runtime, name: &'static str, kind: Option<&Kind>, cu
         after_mib,
         healed_slots,
         turn_p99_ms: turn * 1000.0,
-    };
-    row.print();
-    row
+    }
 }
 
 /// Cuts for some seconds; says how many slots after the end of the cut every node has finalized past it.
@@ -148,7 +148,6 @@ fn while_the_api_is_asked(lab: &Lab, runtime: &Runtime) -> Row {
     println!(
         "  of the API's answers one in a hundred took {p99_ms:.0} ms or more; {refused} were refused with 503"
     );
-    row.print();
     row
 }
 
@@ -196,12 +195,12 @@ fn long_attacks_on_four_nodes() {
         ("liars, split 2/2", Some(&Kind::Liars), Cut::Half),
     ];
     for (name, kind, cut) in cuts {
-        rows.push(run(&lab, &runtime, name, kind, cut, 0));
+        rows.push(run(&lab, &runtime, name, kind, cut, 0).shown());
     }
     for (name, kind) in steady(10) {
-        rows.push(run(&lab, &runtime, name, Some(&kind), Cut::Nothing, 12));
+        rows.push(run(&lab, &runtime, name, Some(&kind), Cut::Nothing, 12).shown());
     }
-    rows.push(while_the_api_is_asked(&lab, &runtime));
+    rows.push(while_the_api_is_asked(&lab, &runtime).shown());
     drop(lab);
     let lab = Lab::start(NODES, NODES + 1, 128, &[]);
     settle(&lab);
@@ -216,7 +215,7 @@ fn long_attacks_on_four_nodes() {
     );
     let seen: f64 = (0..NODES).map(|node| Metrics::of(&lab, node).sum("lathe_equivocations_total")).sum();
     assert!(seen > 0.0, "nobody noticed the equivocation");
-    rows.push(row);
+    rows.push(row.shown());
     println!();
     judge(&rows);
 }
