@@ -127,7 +127,14 @@ fn a_log_that_cannot_be_written_stops_nothing() {
     node.signal("TERM");
     assert!(node.ended().success());
     // Nor does a pipe that nobody reads, as of a terminal after Ctrl-S, hold up the end.
-    let mut node = Running(network.node().env("RUST_LOG", "trace").stderr(Stdio::piped()).spawn().unwrap());
+    let mut node = Running(
+        network
+            .node()
+            .env("RUST_LOG", "trace,libp2p=trace,quinn=trace,hyper=trace")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
     network.wait_up(&mut node);
     node.signal("TERM");
     assert!(node.ended().success());

@@ -215,3 +215,37 @@ fn mailboxes_and_files_are_looked_at_when_they_are_asked_for() {
         assert!(text.contains(&format!("{line}\n")), "{line}");
     }
 }
+
+/// The list of metrics in the book.
+fn reference() -> String {
+    let text = Metrics::new("lathe_0", 0.0).unwrap().render().unwrap();
+    let mut page = String::from(
+        "# Metrics\n\nMade from the program: `cargo test -p lathe-node reference` compares, and `LATHE_BLESS=1` before it \
+         rewrites. A metric with\nlabels that come with events, such as the name of a peer, is there with its first event.\n\n\
+         | metric | type | |\n|---|---|---|\n",
+    );
+    let mut help = "";
+    for line in text.lines() {
+        if let Some((_, told)) = line.strip_prefix("# HELP ").and_then(|line| line.split_once(' ')) {
+            help = told;
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|line| line.split_once(' '))
+        {
+            page.push_str(&format!("| `{name}` | {kind} | {help} |\n"));
+        }
+    }
+    page
+}
+
+#[test]
+fn the_reference_in_the_book_is_that_of_this_program() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
+    let made = reference();
+    if std::env::var_os("LATHE_BLESS").is_some() {
+        std::fs::write(path, &made).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        written == made,
+        "docs/metrics.md is old; make it new: LATHE_BLESS=1 cargo test -p lathe-node reference"
+    );
+}

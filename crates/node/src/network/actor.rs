@@ -353,7 +353,7 @@ impl Network {
         let info = |info: lathe_network::PeerInfo| PeerInfo {
             peer_id: info.peer.to_string(),
             name: self.names.get(&info.peer).cloned(),
-            address: None,
+            address: self.service.ip(&info.peer).map(|ip| ip.to_string()),
             inbound: info.direction == Direction::Inbound,
         };
         self.peers.send_replace(self.service.peers().into_iter().map(info).collect());
