@@ -1,12 +1,12 @@
 //! A node with fixed answers, and a client that works on raw sockets.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lathe_http::{
-    Addresses, Api, ApiError, BlockId, Duties, Feed, ForkChoice, ForkChoiceNode, Identity, Limits,
+    Addresses, Api, ApiError, BlockId, Duties, Feed, ForkChoice, ForkChoiceNode, Identity, Limits, LogSwitch,
     NetworkInfo, Options, Overview, PeerInfo, Server, Syncing,
 };
 use lathe_types::{
@@ -30,6 +30,25 @@ pub struct Node {
     pub ailment: Option<&'static str>,
     pub history: usize,
     pub feed: Feed,
+    pub log: Option<Level>,
+}
+
+/// A log that knows two levels.
+#[derive(Default)]
+pub struct Level(Mutex<String>);
+
+impl LogSwitch for Level {
+    fn level(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn set(&self, level: &str) -> Result<(), String> {
+        if !matches!(level, "info" | "debug") {
+            return Err(format!("`{level}` is no level"));
+        }
+        *self.0.lock().unwrap() = level.into();
+        Ok(())
+    }
 }
 
 impl Node {
@@ -70,6 +89,9 @@ impl Api for Node {
             BlockId::Slot(slot) if slot != Slot(0) => Err(ApiError::NotFound),
             _ => self.answer((Root::repeat_byte(1), Arc::new(SignedBlock::default()))),
         }
+    }
+    fn log(&self) -> Option<&dyn LogSwitch> {
+        self.log.as_ref().map(|log| log as &dyn LogSwitch)
     }
     fn head(&self) -> Result<Checkpoint, ApiError> {
         self.answer(Checkpoint { root: Root::repeat_byte(1), slot: Slot(3) })

@@ -2,9 +2,10 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::common::{AS_JSON, Node, Running, read_all, request};
+use crate::common::{AS_JSON, Level, Node, Running, read_all, request};
 use lathe_http::{ApiError, Guard, Limits, Options, Token};
 use lathe_types::{Encode, SignedBlock};
+use tokio::io::AsyncWriteExt as _;
 
 const JSON: &str = "application/json";
 const SSZ: &str = "application/octet-stream";
@@ -159,6 +160,56 @@ async fn the_aggregator_role_is_switched() {
     assert_eq!(again, json(r#"{"is_aggregator":true,"previous":true}"#));
     let off = node.send("POST", path, AS_JSON, r#"{"enabled":false}"#).await;
     assert_eq!(off, json(r#"{"is_aggregator":false,"previous":true}"#));
+}
+
+#[tokio::test]
+async fn the_level_of_the_log_is_changed() {
+    let path = "/lean/v0/admin/log_level";
+    let silent = node().await;
+    assert_eq!(silent.get(path).await.0, 503, "there is none to change");
+    assert_eq!(silent.send("POST", path, AS_JSON, r#"{"level":"debug"}"#).await.0, 503);
+    let node =
+        Running::start(Node { log: Some(Level::default()), ..Node::default() }, Limits::default()).await;
+    let set = async |headers, body| node.send("POST", path, headers, body).await;
+    assert_eq!(set(AS_JSON, r#"{"level":"info"}"#).await, json(r#"{"level":"info","previous":""}"#));
+    assert_eq!(set(AS_JSON, r#"{"level":"debug"}"#).await, json(r#"{"level":"debug","previous":"info"}"#));
+    for (headers, body, status) in [
+        (AS_JSON, r#"{"level":"loud"}"#, 400),
+        (AS_JSON, r#"{"level":1}"#, 400),
+        (AS_JSON, "debug", 400),
+        ("", r#"{"level":"info"}"#, 415),
+        ("content-type: application/json\r\norigin: http://elsewhere\r\n", r#"{"level":"info"}"#, 403),
+    ] {
+        assert_eq!(set(headers, body).await.0, status, "{body}");
+    }
+    assert_eq!(node.get(path).await, json(r#"{"level":"debug"}"#));
+}
+
+#[tokio::test]
+async fn long_text_is_sent_in_gzip_to_those_who_take_it() {
+    let node = node().await;
+    let ask = async |path: &str| {
+        let head = "host: 127.0.0.1\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n";
+        let mut stream = tokio::net::TcpStream::connect(node.api).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\n{head}").as_bytes()).await.unwrap();
+        let answer = read_all(&mut stream).await;
+        let body = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        (String::from_utf8(answer[..body].to_vec()).unwrap(), answer[body..].to_vec())
+    };
+    let plain = node.get("/openapi.json").await.2;
+    let (head, packed) = ask("/openapi.json").await;
+    assert!(
+        head.contains("content-encoding: gzip\r\n") && head.contains("vary: accept-encoding\r\n"),
+        "{head}"
+    );
+    assert!(packed.len() < plain.len() / 5, "{} of {}", packed.len(), plain.len());
+    let mut unpacked = Vec::new();
+    std::io::copy(&mut flate2::read::GzDecoder::new(packed.as_slice()), &mut unpacked).unwrap();
+    assert_eq!(unpacked, plain);
+    // Short text and what has an entity tag go as they are.
+    for path in ["/lean/v0/health", "/lean/v0/states/finalized"] {
+        assert!(!ask(path).await.0.contains("content-encoding"), "{path}");
+    }
 }
 
 #[tokio::test]
