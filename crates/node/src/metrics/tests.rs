@@ -221,7 +221,7 @@ fn reference() -> String {
     let text = Metrics::new("lathe_0", 0.0).unwrap().render().unwrap();
     let mut page = String::from(
         "# Metrics\n\nMade from the program: `cargo test -p lathe-node reference` compares, and `LATHE_BLESS=1` before it \
-         rewrites. A metric with\nlabels that come with events, such as the name of a peer, is there with its first event.\n\n\
+         rewrites.\nA metric whose labels come with events, such as the name of a peer, is there with its first event.\n\n\
          | metric | type | |\n|---|---|---|\n",
     );
     let mut help = "";
