@@ -109,6 +109,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = aggregation_worker::run_alone(std::env::args()) {
+        return code;
+    }
     let log = log::Log::start();
     signals::listen(log.clone());
     let cli = match command_line::read(std::env::args_os()) {

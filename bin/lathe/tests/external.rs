@@ -191,3 +191,39 @@ fn long_slow_proofs_degrade_a_network_and_never_stop_it() {
     let summary = run_slowly([0, 227, 0, 2_500], 1);
     assert!(of_node(&summary, "head_slot") + 3 >= SLOW_SLOTS);
 }
+
+#[test]
+fn a_library_and_our_own_backends_pass_the_check() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = compile(dir.path(), &[]);
+    for (backend, id) in
+        [("raw".to_owned(), "raw"), (format!("external:{}", library.display()), "external:test/1")]
+    {
+        let output = support::lathe()
+            .args(["backend", "check", &backend, "--signatures", "4", "--json"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((report["id"].as_str(), &report["faults"]), (Some(id), &serde_json::json!([])));
+        let sizes = |field: &str| -> Vec<u64> {
+            report[field].as_array().unwrap().iter().map(|it| it["size"].as_u64().unwrap()).collect()
+        };
+        assert_eq!((sizes("aggregates"), sizes("merges")), (vec![1, 4], vec![1, 2, 5]));
+    }
+}
+
+#[test]
+fn a_library_that_accepts_everything_is_not_to_be_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = compile(dir.path(), &[]);
+    // It answers each check without looking.
+    behave(&library, "verify_single empty");
+    let backend = format!("external:{}", library.display());
+    let output = support::lathe().args(["backend", "check", &backend, "--signatures", "1"]).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    for fault in ["another message", "a proof with a bit turned", "a proof that is cut off", "noise"] {
+        assert!(error.contains(&format!("it accepts {fault}")), "{fault}: {error}");
+    }
+}

@@ -193,10 +193,15 @@ fn make_key<'a>(
     seed[0] = number as u8;
     if let Some(service) = service {
         let (public_key, secret) = service.generate(&seed).map_err(NodeError::Check)?;
+        service.prepare(&secret, SLOT).map_err(NodeError::Check)?;
         return Ok((public_key, TrialKey::Worker(service, secret)));
     }
-    let key = SecretKey::<Prod>::generate(&mut StdRng::from_seed(seed), 0..KEY_SLOTS, |_, _| {});
-    let key = key.map_err(|error| NodeError::Check(error.to_string()))?;
+    let failed = |error: lathe_leansig::Error| NodeError::Check(error.to_string());
+    let mut key =
+        SecretKey::<Prod>::generate(&mut StdRng::from_seed(seed), 0..KEY_SLOTS, |_, _| {}).map_err(failed)?;
+    while let Some(task) = key.prepare(SLOT) {
+        key.install(task.run().map_err(failed)?);
+    }
     Ok((key.public_key().encode().into(), TrialKey::BuiltIn(Box::new(key))))
 }
 
