@@ -87,6 +87,10 @@ portable: ## The signature schemes in every build that this machine can run: the
 mutants: deps ## Break one consensus rule at a time and see a test fail: make mutants RULES=target
 	$(CARGO) run -q -j $(JOBS) -p lathe-mutants -- $(RULES)
 
+.PHONY: planted
+planted: deps ## Plant one bug at a time and see a seed of the simulator find it: make planted BUGS=ledger
+	$(CARGO) run -q -j $(JOBS) -p lathe-mutants --bin planted -- $(BUGS)
+
 .PHONY: differential
 differential: ## The store against a transcription of the specification, random steps: make differential STEPS=100000
 	LATHE_DIFFERENTIAL_STEPS=$(STEPS) $(CARGO) test -j $(JOBS) -p lathe-forkchoice --test specification -- --nocapture

@@ -3,11 +3,16 @@
 //! [`RULES`] is the list, one flip per rule, in the words of the source. A flip names the exact text that it replaces,
 //! which has to stand in its file once; a test holds the list to the source. The binary works on a copy of the
 //! workspace.
+//!
+//! [`PLANTED`] is a list of the same kind for the simulator: bugs in what is written to disks and into proofs, that
+//! only a network in trouble shows (`make planted`).
 
+mod planted;
 mod rules;
 mod tree;
 mod trial;
 
+pub use planted::{PLANTED, PLANTED_SLOTS, Planted};
 pub use rules::RULES;
 pub use tree::Tree;
 pub use trial::{Outcome, Trial};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use lathe_mutants::RULES;
+use lathe_mutants::{PLANTED, RULES};
 
 #[test]
 fn every_flip_stands_in_its_file_once_and_changes_it() {
@@ -17,6 +17,12 @@ fn every_flip_stands_in_its_file_once_and_changes_it() {
                 Ok(flipped) => assert_ne!(flipped, source, "{}", flip.rule),
                 Err(why) => stale.push(format!("{}: {}: {why}", file.path, flip.rule)),
             }
+        }
+    }
+    for bug in PLANTED {
+        let source = fs::read_to_string(root.join(bug.path)).unwrap();
+        if let Err(why) = bug.flip.apply(&source) {
+            stale.push(format!("{}: {}: {why}", bug.path, bug.flip.rule));
         }
     }
     assert!(stale.is_empty(), "\n{}\n", stale.join("\n"));
