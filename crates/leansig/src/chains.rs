@@ -4,7 +4,7 @@
 //! stay full whatever the lengths are: the chains of eight signatures take 122 packed permutations, as many as one of
 //! the signatures takes single ones.
 
-use crate::field::{LANES, Packed, Word, lane, set_lane, split, zeros};
+use crate::field::{LANES, Packed, Word, lane, set_lane, split, wipe_packed, zeros};
 use crate::hash::{CHAIN_STEP, Digest, HASH, PARAMETER, Parameter, TWEAK, chain_tweak};
 use crate::scheme::BASE;
 
@@ -42,6 +42,7 @@ const TWEAK_AT: usize = HASH + PARAMETER;
 pub fn walk(walks: &mut [Walk<'_>]) {
     let mut waiting = longest_first(walks).into_iter();
     let mut state: [Packed; 16] = zeros::<16>().map(Packed::from);
+    let mut permuted = state;
     let mut lanes: [Option<Lane>; LANES] =
         std::array::from_fn(|index| start(walks, waiting.next(), &mut state, index));
     while lanes.iter().any(Option::is_some) {
@@ -51,7 +52,7 @@ pub fn walk(walks: &mut [Walk<'_>]) {
                 work.tweak += CHAIN_STEP;
             }
         }
-        let mut permuted = state;
+        permuted = state;
         Packed::permute_16(&mut permuted);
         for (value, permuted) in state.iter_mut().zip(&permuted).take(HASH) {
             *value += *permuted;
@@ -65,6 +66,9 @@ pub fn walk(walks: &mut [Walk<'_>]) {
             }
         }
     }
+    // A signer's walks begin at secrets, and the two together tell the value before the last.
+    wipe_packed(&mut state);
+    wipe_packed(&mut permuted);
 }
 
 /// Loads a walk into a lane.

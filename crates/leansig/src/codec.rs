@@ -31,11 +31,16 @@ impl<'a> Reader<'a> {
         Ok(part)
     }
 
+    /// The next `N` bytes, where they are: a secret is not to be copied more often than need be.
+    pub fn chunk<const N: usize>(&mut self) -> Result<&'a [u8; N], Error> {
+        let what = self.what;
+        let part = self.take(N)?;
+        part.first_chunk().ok_or(Error::Length { what, expected: N, found: part.len() })
+    }
+
     /// The next `N` bytes.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(N)?);
-        Ok(array)
+        self.chunk().copied()
     }
 
     /// A little-endian integer of two bytes.

@@ -159,6 +159,12 @@ pub fn wipe(elements: &mut [Element]) {
     std::hint::black_box(elements);
 }
 
+/// Overwrites secret elements of all lanes.
+pub fn wipe_packed(words: &mut [Packed]) {
+    words.fill(Packed::from(KoalaBear::ZERO));
+    std::hint::black_box(words);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

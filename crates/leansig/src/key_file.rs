@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use sha3::{Digest as _, Sha3_256};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::codec::{Reader, put};
 use crate::error::Error;
@@ -107,9 +107,7 @@ fn decode<S: Scheme>(bytes: &[u8]) -> Result<SecretKey<S>, Error> {
         return Err(Error::OtherScheme { expected: S::ID, found: scheme });
     }
     let slots = Slots::new::<S>(&(reader.u64()?..reader.u64()?))?;
-    let mut seed_bytes = reader.array::<SEED_BYTES>()?;
-    let seed = Seed::new(seed_bytes);
-    seed_bytes.zeroize();
+    let seed = Seed::new(reader.chunk::<SEED_BYTES>()?);
     let parameter = reader.elements()?;
     let top = (S::BOTTOM_LEVEL..=S::LOG_LIFETIME)
         .map(|level| {

@@ -34,7 +34,7 @@ impl<S: Scheme> SecretKey<S> {
         let parameter: Parameter = std::array::from_fn(|_| random_element(rng));
         let mut bytes = Zeroizing::new([0; SEED_BYTES]);
         rng.fill_bytes(bytes.as_mut());
-        Self::from_seed(Seed::new(*bytes), parameter, slots, progress)
+        Self::from_seed(Seed::new(&bytes), parameter, slots, progress)
     }
 
     pub(crate) fn from_seed(

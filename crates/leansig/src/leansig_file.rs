@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::codec::{LIMB, Reader, put, put_offset};
 use crate::error::Error;
@@ -122,9 +122,7 @@ fn whole_trees<S: Scheme>(slots: &Slots) -> Result<Range<u32>, Error> {
 /// Reads a secret key of leanSig.
 pub fn decode<S: Scheme>(bytes: &[u8]) -> Result<SecretKey<S>, Error> {
     let mut reader = Reader::new(WHAT, bytes);
-    let mut seed_bytes = reader.array::<SEED_BYTES>()?;
-    let seed = Seed::new(seed_bytes);
-    seed_bytes.zeroize();
+    let seed = Seed::new(reader.chunk::<SEED_BYTES>()?);
     let parameter = reader.elements()?;
     let start = reader.u64()?;
     let slots = Slots::new::<S>(&(start..start.saturating_add(reader.u64()?)))?;

@@ -28,14 +28,16 @@ const END: u8 = 0x1f;
 /// Where the padding of SHAKE ends a block.
 const LAST_BIT: u64 = 0x80 << 56;
 
-/// The seed of a secret key. Wiped when dropped, never printed.
+/// The seed of a secret key. Wiped when dropped, never printed, and on the heap, where it stays when a key is moved.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct Seed([u8; SEED_BYTES]);
+pub struct Seed(Box<[u8; SEED_BYTES]>);
 
 impl Seed {
-    /// Takes the seed over.
-    pub fn new(bytes: [u8; SEED_BYTES]) -> Self {
-        Self(bytes)
+    /// Copies a seed. The caller wipes its own.
+    pub fn new(bytes: &[u8; SEED_BYTES]) -> Self {
+        let mut own = Box::new([0; SEED_BYTES]);
+        own.copy_from_slice(bytes);
+        Self(own)
     }
 
     /// For key files only.
@@ -88,13 +90,13 @@ impl Seed {
         head[PREFIX.len()] = domain;
         head[PREFIX.len() + 1..].copy_from_slice(&self.0[..SEED_BYTES - 1]);
         let mut state = [[0; KECCAK_LANES]; 25];
+        let mut tail = Zeroizing::new([0; 8 * TAIL_WORDS]);
         for (group, rows) in out.chunks_mut(KECCAK_LANES).enumerate() {
             state.fill([0; KECCAK_LANES]);
             for (words, bytes) in state.iter_mut().zip(head.as_chunks::<8>().0) {
                 *words = [u64::from_le_bytes(*bytes); KECCAK_LANES];
             }
             for lane in 0..rows.len() {
-                let mut tail = [0; 8 * TAIL_WORDS];
                 tail[0] = self.0[SEED_BYTES - 1];
                 tail[1..=POSITION].copy_from_slice(&position(group * KECCAK_LANES + lane));
                 tail[POSITION + 1] = END;
@@ -128,7 +130,7 @@ mod tests {
     // The expected values are SHAKE128 of the specified bytes, from an unrelated implementation.
 
     fn seed() -> Seed {
-        Seed::new(std::array::from_fn(|i| i as u8 * 7 + 1))
+        Seed::new(&std::array::from_fn(|i| i as u8 * 7 + 1))
     }
 
     #[test]

@@ -9,7 +9,7 @@ const WINDOW: u64 = Prod::WINDOW_LEAVES;
 /// A production key of any length in no time: only the windows named are those of its seed, the others are filled with
 /// digests that belong to nothing. Verifiers see no difference.
 fn sparse_key(slots: Range<u64>, genuine: &[u32]) -> SecretKey<Prod> {
-    let seed = Seed::new([7; 32]);
+    let seed = Seed::new(&[7; 32]);
     let parameter: Parameter = std::array::from_fn(|i| crate::field::Element::new(i as u32 + 1));
     let slots = Slots::new::<Prod>(&slots).unwrap();
     let kept = |seed: &Seed, tree: Slots| {

@@ -10,9 +10,17 @@ use crate::layout::{Layout, Rules};
 /// Bytes of a seed.
 pub const SEED_BYTES: usize = 32;
 
-/// The seed of a secret key. Wiped when dropped, never printed.
+/// The seed of a secret key. Wiped when dropped, never printed, and on the heap, where it stays when a key is moved.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-struct Seed([u8; SEED_BYTES]);
+struct Seed(Box<[u8; SEED_BYTES]>);
+
+impl Seed {
+    fn new(bytes: &[u8; SEED_BYTES]) -> Self {
+        let mut own = Box::new([0; SEED_BYTES]);
+        own.copy_from_slice(bytes);
+        Self(own)
+    }
+}
 
 /// A seed in every lane, wiped when dropped.
 pub struct SeedLanes(PackedSeed);
@@ -43,7 +51,7 @@ pub struct Source {
 impl Source {
     /// Copies the seed. The caller wipes its own.
     pub fn new(layout: Layout, seed: &[u8; SEED_BYTES]) -> Self {
-        let mut source = Self { seed: Seed(*seed), layout, parameter: Parameter::default() };
+        let mut source = Self { seed: Seed::new(seed), layout, parameter: Parameter::default() };
         source.parameter = lane(&hash::parameter(source.rules(), &source.lanes()), 0);
         source
     }
@@ -65,7 +73,7 @@ impl Source {
 
     /// The seed in every lane.
     pub fn lanes(&self) -> SeedLanes {
-        SeedLanes(broadcast(&words(&self.seed.0)))
+        SeedLanes(broadcast(&words(&*self.seed.0)))
     }
 
     /// The parameter in every lane.
@@ -109,9 +117,9 @@ mod tests {
     fn a_seed_is_wiped_when_it_is_dropped() {
         fn is_wiped<T: ZeroizeOnDrop>() {}
         is_wiped::<Seed>();
-        let mut seed = Seed([7; SEED_BYTES]);
+        let mut seed = Seed::new(&[7; SEED_BYTES]);
         seed.zeroize();
-        assert_eq!(seed.0, [0; SEED_BYTES]);
+        assert_eq!(*seed.0, [0; SEED_BYTES]);
     }
 
     #[test]

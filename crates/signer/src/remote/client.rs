@@ -124,7 +124,7 @@ impl RemoteSigner {
         let mut reader = BufReader::new(Timed::new(socket, ANSWER_WITHIN));
         let token = self.token.to_string();
         let hello = Hello { lathe_signer: VERSION, token, genesis_time: self.genesis_time };
-        send(reader.get_mut(), &hello).map_err(away)?;
+        hello.send(reader.get_mut()).map_err(away)?;
         match receive(&mut reader, MAX_LINE_BYTES).map_err(away)? {
             Some(Answer::Hello { lathe_signer: VERSION }) => {
                 self.made.fetch_add(1, Ordering::AcqRel);

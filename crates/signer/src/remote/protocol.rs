@@ -3,12 +3,13 @@
 //! Each message is one JSON object on a line. The node speaks first, and each of its messages has one answer. Messages
 //! are bounded in length and number before anything is allocated for them.
 
-use std::io::{self, BufRead, Read as _, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use lathe_ledger::Refusal;
 use lathe_types::{Decode as _, KeyRole, Root, Signature, Slot, ValidatorIndex};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::SignError;
 use crate::signer::SignRequest;
@@ -22,13 +23,49 @@ pub(crate) const MAX_LINE_BYTES: u64 = 32 << 20;
 /// A line at most before the other side has said who it is.
 pub(crate) const MAX_HELLO_BYTES: u64 = 4 << 10;
 
-/// The first line of a node.
+/// The first line of a node. The token is wiped when it is dropped.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Hello {
     pub(crate) lathe_signer: u32,
     pub(crate) token: String,
     pub(crate) genesis_time: u64,
+}
+
+impl Drop for Hello {
+    fn drop(&mut self) {
+        self.token.zeroize();
+    }
+}
+
+impl Hello {
+    /// Writes it as one line, and leaves no copy of the token behind.
+    pub(crate) fn send(&self, mut to: impl Write) -> io::Result<()> {
+        // Of the right size from the start: a vector that grows leaves copies.
+        let mut line = Zeroizing::new(Vec::with_capacity(MAX_HELLO_BYTES as usize));
+        serde_json::to_writer(&mut *line, self)?;
+        line.push(b'\n');
+        to.write_all(&line)
+    }
+
+    /// Reads it byte by byte, so that no buffer keeps a copy of the token; `None` if the other side is done.
+    pub(crate) fn receive(mut from: impl Read) -> io::Result<Option<Self>> {
+        let mut line = Zeroizing::new(Vec::with_capacity(MAX_HELLO_BYTES as usize));
+        let mut byte = [0];
+        while line.last() != Some(&b'\n') {
+            match from.read(&mut byte)? {
+                0 if line.is_empty() => return Ok(None),
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                _ if line.len() as u64 == MAX_HELLO_BYTES => return Err(too_long()),
+                _ => line.push(byte[0]),
+            }
+        }
+        Ok(Some(serde_json::from_slice(&line)?))
+    }
+}
+
+fn too_long() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a line is too long")
 }
 
 /// What a node asks.
@@ -205,9 +242,7 @@ pub(crate) fn receive<T: DeserializeOwned>(from: &mut impl BufRead, limit: u64) 
     match line.last() {
         None => Ok(None),
         Some(b'\n') => Ok(Some(serde_json::from_slice(&line)?)),
-        Some(_) if read as u64 == limit => {
-            Err(io::Error::new(io::ErrorKind::InvalidData, "a line is too long"))
-        }
+        Some(_) if read as u64 == limit => Err(too_long()),
         Some(_) => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }

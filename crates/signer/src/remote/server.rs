@@ -12,8 +12,8 @@ use lathe_types::{KeyRole, Slot, ValidatorIndex};
 use zeroize::Zeroizing;
 
 use super::protocol::{
-    Answer, Hello, MAX_HELLO_BYTES, MAX_LINE_BYTES, MAX_REQUESTS, Outcome, RemoteKey, Request, StoppedKey,
-    VERSION, receive, send,
+    Answer, Hello, MAX_LINE_BYTES, MAX_REQUESTS, Outcome, RemoteKey, Request, StoppedKey, VERSION, receive,
+    send,
 };
 use super::socket::{Listener, SignerAddress, Timed};
 use crate::error::SignError;
@@ -104,12 +104,16 @@ impl Drop for Place {
     }
 }
 
-fn serve<S: Scheme + Send + Sync + 'static>(connection: Timed, shared: &Arc<Shared<S>>) -> io::Result<()> {
-    let mut connection = BufReader::new(connection);
-    let Some(hello) = receive::<Hello>(&mut connection, MAX_HELLO_BYTES)? else { return Ok(()) };
+fn serve<S: Scheme + Send + Sync + 'static>(
+    mut connection: Timed,
+    shared: &Arc<Shared<S>>,
+) -> io::Result<()> {
+    let Some(hello) = Hello::receive(&mut connection)? else { return Ok(()) };
     if let Some(problem) = refuse(&hello, shared) {
-        return send(connection.get_mut(), &Answer::Error(problem));
+        return send(&mut connection, &Answer::Error(problem));
     }
+    drop(hello);
+    let mut connection = BufReader::new(connection);
     send(connection.get_mut(), &Answer::Hello { lathe_signer: VERSION })?;
     loop {
         connection.get_mut().allow(IDLE_WITHIN);
