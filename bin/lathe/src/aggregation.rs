@@ -33,8 +33,15 @@ pub fn of_new_network(
 }
 
 impl AggregationArgs {
-    /// The backend of the network with that digest.
-    pub fn of_network(&self, genesis: &Genesis, fork_digest: &str) -> eyre::Result<AggregationBackend> {
+    /// The backend of the network with that digest; `None` if the digest is still to be made, by this node.
+    pub fn of_network(
+        &self,
+        genesis: &Genesis,
+        fork_digest: Option<&str>,
+    ) -> eyre::Result<AggregationBackend> {
+        let Some(fork_digest) = fork_digest else {
+            return Ok(self.aggregation_backend.clone().unwrap_or(AggregationBackend::Raw));
+        };
         let known = AggregationBackend::of_network(genesis, fork_digest);
         match (&self.aggregation_backend, known) {
             (Some(asked), Some(known)) if *asked != known => bail!(

@@ -30,6 +30,11 @@ pub struct ExecutionArgs {
 }
 
 impl ExecutionArgs {
+    /// Whether there is an execution client.
+    pub const fn is_given(&self) -> bool {
+        self.execution_endpoint.is_some()
+    }
+
     /// How to reach the execution client, if there is one.
     pub fn options(&self) -> eyre::Result<Option<ExecutionOptions>> {
         let (Some(endpoint), Some(file)) = (&self.execution_endpoint, &self.execution_jwt_secret) else {

@@ -6,21 +6,27 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use lathe_config::{
-    DEFAULT_AGGREGATORS, DEFAULT_API_PORT, DEFAULT_METRICS_PORT, DEFAULT_QUIC_PORT, Environment, KeyMaker,
-    NetworkPlan, create_network,
+    CreatedNetwork, DEFAULT_AGGREGATORS, DEFAULT_API_PORT, DEFAULT_METRICS_PORT, DEFAULT_QUIC_PORT,
+    Environment, KeyFormat, KeyMaker, NetworkPlan, create_network,
 };
 use lathe_network::NodeRecord;
 use lathe_node::AggregationBackend;
-use lathe_types::{Root, SignatureScheme};
+use lathe_types::{Genesis, Root, SignatureScheme};
 
-use crate::keys::lasting;
+use crate::keys::{Format, lasting};
 use crate::output::say;
 use crate::progress::KeyProgress;
+
+/// Slots that keys cover unless it is said.
+const DEFAULT_SLOTS: u64 = 4096;
 
 const EXAMPLES: &str = "\
 Examples:
   lathe genesis --nodes 4 --validators 4 --out net
   lathe genesis --nodes 8 --validators 32 --subnets 2 --slots 20000 --out net
+  lathe genesis --node-names lathe_0,zeam_0 --validators 2 --aggregators 1 \\
+      --fork-digest 12345678 --key-format leansig --out devnet/genesis
+      a network with other clients: docs/mixed_devnet.md
 
 Then start every node within the delay, each in a terminal of its own:
   lathe node --network-dir net --node-id lathe_0
@@ -35,8 +41,11 @@ and running nodes in one go see `lathe devnet`.";
 #[command(after_help = EXAMPLES)]
 pub struct GenesisArgs {
     /// Nodes, named lathe_0 and so on
-    #[arg(long, value_name = "N")]
-    nodes: usize,
+    #[arg(long, value_name = "N", required_unless_present = "node_names")]
+    nodes: Option<usize>,
+    /// Names of the nodes instead, such as lathe_0,ethlambda_0: the client and a number, as devnet tools have it
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "nodes")]
+    node_names: Vec<String>,
     /// Validators, dealt to the nodes in turn
     #[arg(long, value_name = "N")]
     validators: u64,
@@ -52,9 +61,9 @@ pub struct GenesisArgs {
     /// Aggregators per subnet, as far as it has nodes
     #[arg(long, value_name = "N", default_value_t = DEFAULT_AGGREGATORS)]
     aggregators: usize,
-    /// Slots that the validators' keys cover
-    #[arg(long, value_name = "N", default_value_t = 4096)]
-    slots: u64,
+    /// Slots that the validators' keys cover [default: 4096, or the least that the key format holds]
+    #[arg(long, value_name = "N")]
+    slots: Option<u64>,
     /// QUIC port of the first node; the others follow
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_QUIC_PORT)]
     base_port: u16,
@@ -72,6 +81,13 @@ pub struct GenesisArgs {
     /// [default: stark for leansig, lean-pq for lean-pq, raw for other schemes]
     #[arg(long, value_name = "raw|stark|lean-pq|external:PATH")]
     aggregation_backend: Option<AggregationBackend>,
+    /// Name of the network in its topics, where other clients take part: they all use 12345678, whatever their proofs.
+    /// Each node of Lathe is told --aggregation-backend then
+    #[arg(long, value_name = "NAME", conflicts_with = "aggregation_backend")]
+    fork_digest: Option<String>,
+    /// How secret keys are stored
+    #[arg(long, value_enum, default_value_t = Format::Lathe)]
+    key_format: Format,
     /// Pair the network with an execution layer whose genesis block has this hash
     #[arg(long, value_name = "HASH")]
     execution_genesis_block_hash: Option<Root>,
@@ -85,12 +101,16 @@ pub fn run(args: &GenesisArgs) -> eyre::Result<()> {
     let (scheme, backend) =
         crate::aggregation::of_new_network(args.signature_scheme, args.aggregation_backend.clone());
     backend.check(scheme)?;
+    let key_format = KeyFormat::from(args.key_format);
+    let slots = args.slots.unwrap_or(key_format.least_slots().unwrap_or(DEFAULT_SLOTS));
     let plan = NetworkPlan {
-        nodes: args.nodes,
+        nodes: args.nodes.unwrap_or(args.node_names.len()),
+        names: args.node_names.clone(),
         validators: args.validators,
         subnets: args.subnets,
         aggregators: args.aggregators,
-        slots: args.slots,
+        slots,
+        key_format,
         ip: args.ip,
         quic_port: args.base_port,
         api_port: args.base_api_port,
@@ -105,10 +125,10 @@ pub fn run(args: &GenesisArgs) -> eyre::Result<()> {
     };
     let service = backend.key_service(scheme, |_| {})?;
     let maker = service.as_ref().map(|service| |seed: &[u8; 32], slots| service.make(seed, slots));
-    let backend = backend.id()?;
+    let digest = digest(args, &backend)?;
     let environment = Environment {
         node_record: &node_record,
-        fork_digest: &|genesis| Some(AggregationBackend::fork_digest(&backend, genesis)),
+        fork_digest: &digest,
         genesis_time: &genesis_time,
         key_maker: maker.as_ref().map(|maker| maker as KeyMaker<'_>),
         progress: &|done, total| progress.set(done, total),
@@ -117,6 +137,12 @@ pub fn run(args: &GenesisArgs) -> eyre::Result<()> {
     let made = create_network(&args.out, &plan, &environment);
     progress.finish();
     let network = made?;
+    tell(args, &network, slots);
+    Ok(())
+}
+
+/// Says what was made, and what to do with it.
+fn tell(args: &GenesisArgs, network: &CreatedNetwork, slots: u64) {
     let aggregators: Vec<&str> =
         network.nodes.iter().filter(|node| node.is_aggregator).map(|node| node.name.as_str()).collect();
     say(&format!(
@@ -133,11 +159,25 @@ pub fn run(args: &GenesisArgs) -> eyre::Result<()> {
         "genesis in {} s, at Unix time {}; the keys last {} slots ({})",
         args.genesis_delay,
         network.genesis_time,
-        args.slots,
-        lasting(args.slots)
+        slots,
+        lasting(slots)
     ));
-    say(&format!("start a node: lathe node --network-dir {} --node-id lathe_0", args.out.display()));
-    Ok(())
+    let (first, dir) = (network.nodes.first().map_or("lathe_0", |node| &node.name), args.out.display());
+    say(&format!("start a node: lathe node --network-dir {dir} --node-id {first}"));
+    if args.fork_digest.is_some() {
+        say("    with --aggregation-backend, which must be the proof system of the other clients");
+    }
+}
+
+/// What names the network in its topics, by its genesis.
+fn digest(
+    args: &GenesisArgs,
+    backend: &AggregationBackend,
+) -> eyre::Result<impl Fn(&Genesis) -> Option<String>> {
+    // A network of others is named already, and its proof system need not be here.
+    let given = args.fork_digest.clone();
+    let id = if given.is_some() { String::new() } else { backend.id()?.into_owned() };
+    Ok(move |genesis: &Genesis| given.clone().or_else(|| Some(AggregationBackend::fork_digest(&id, genesis))))
 }
 
 /// The signed record of a node.

@@ -39,6 +39,16 @@ use lathe_node::LogSwitch;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// What the allocator keeps for itself: two arenas, because each holds on to pages of its own and hardly anything
+/// allocates often, and freed pages for a second instead of ten. A node that votes for a hundred validators with
+/// raw proofs stays 8 MiB smaller.
+#[allow(
+    unsafe_code,
+    reason = "the allocator finds its settings by the name of this symbol, which nobody else has"
+)]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static ALLOCATOR_SETTINGS: &[u8; 47] = b"narenas:2,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
+
 const EXAMPLES: &str = "\
 Examples:
   lathe devnet

@@ -335,11 +335,14 @@ impl NodeArgs {
             None => PathBuf::from("data"),
         });
         let genesis = directory.config.genesis();
+        // A node that pairs a network whose files do not makes the digest, too.
+        let pairs = self.execution.is_given() && genesis.execution_genesis.is_none();
+        let digest = (!pairs).then(|| directory.config.fork_digest());
         let node_key = NodeKey::from_bytes(directory.node_key.secret()).wrap_err_with(|| {
             format!("{}: make another one: openssl rand -hex 32", paths.node_key.display())
         })?;
         Ok(NodeOptions {
-            backend: self.aggregation.of_network(&genesis, directory.config.fork_digest())?,
+            backend: self.aggregation.of_network(&genesis, digest)?,
             max_raw_bytes: self.aggregation.max_raw_bytes,
             genesis,
             committee_count,

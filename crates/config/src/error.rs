@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lathe_keys::KeyError;
+
 /// Why a network directory could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -84,7 +86,7 @@ pub enum ConfigError {
         /// The file that was to be written.
         path: PathBuf,
         /// Why not.
-        source: lathe_leansig::Error,
+        source: KeyError,
     },
     /// A node record could not be made.
     #[error("node record of {node}: {detail}")]

@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lathe_leansig::{Prod, Scheme as _, SecretKey};
+use lathe_keys::{KeyError, KeyFormat, SigningKey, is_built_in};
 use lathe_types::{KeyRole, PublicKey, SignatureScheme, VALIDATOR_REGISTRY_LIMIT, ValidatorIndex};
-use lathe_xmss_blake2s::{Layout, SecretKey as XmssKey};
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng as _, SeedableRng as _};
 use zeroize::Zeroizing;
@@ -15,15 +14,8 @@ use crate::error::ConfigError;
 use crate::files::{Access, create, create_dir};
 use crate::manifest::{MANIFEST_FILE, Manifest, ManifestEntry, public_key_file, secret_key_file};
 
-/// How secret keys are stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum KeyFormat {
-    /// Ours: a few kilobytes, any range of slots.
-    #[default]
-    Lathe,
-    /// leanSig's: 8 MiB, whole spans of 65,536 slots and at least two of them.
-    Leansig,
-}
+/// Slots that the keys of any scheme can cover at most.
+const MAX_SLOTS: u64 = 1 << 32;
 
 /// Which keys to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,20 +48,22 @@ impl KeyPlan {
                 format!("{}, but must be between 1 and {VALIDATOR_REGISTRY_LIMIT}", self.validators);
             return refuse("--validators", problem);
         }
-        if self.slots == 0 || self.slots > Prod::LIFETIME {
-            let problem = format!("{}, but must be between 1 and {}", self.slots, Prod::LIFETIME);
+        if self.slots == 0 || self.slots > MAX_SLOTS {
+            let problem = format!("{}, but must be between 1 and {MAX_SLOTS}", self.slots);
             return refuse("--slots", problem);
         }
-        if self.format == KeyFormat::Leansig && self.scheme != SignatureScheme::Leansig {
-            let problem = format!("leansig's files hold no keys of {}; leave --format away", self.scheme);
+        if !self.format.holds(self.scheme) {
+            let (name, others) = (self.format.name(), KeyFormat::of_others(self.scheme).name());
+            let problem = format!("{name} holds no keys of {}; lathe and {others} do", self.scheme);
             return refuse("--format", problem);
         }
-        let span = Prod::BOTTOM_LEAVES;
-        if self.format == KeyFormat::Leansig && (!self.slots.is_multiple_of(span) || self.slots < 2 * span) {
+        if let Some(least) = self.format.least_slots()
+            && (self.slots < least || !self.slots.is_multiple_of(self.format.span()))
+        {
             let problem = format!(
-                "{}, but leanSig's format only holds multiples of {span} slots, {} at least; leave --format away",
+                "{}, but leanSig's format only holds multiples of {} slots, {least} at least; leave --format away",
                 self.slots,
-                2 * span
+                self.format.span()
             );
             return refuse("--slots", problem);
         }
@@ -85,43 +79,15 @@ impl KeyPlan {
     }
 }
 
-impl KeyFormat {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Lathe => "lathe",
-            Self::Leansig => "leansig",
-        }
-    }
-
-    /// Slots of work beside the key itself: an export computes the leaves of two trees again.
-    fn work(self) -> u64 {
-        match self {
-            Self::Lathe => 0,
-            Self::Leansig => 2 * Prod::BOTTOM_LEAVES,
-        }
-    }
-
-    fn encode(
-        self,
-        key: &SecretKey<Prod>,
-        progress: impl Fn(u64) + Sync,
-    ) -> Result<Zeroizing<Vec<u8>>, lathe_leansig::Error> {
-        match self {
-            Self::Lathe => Ok(key.encode()),
-            Self::Leansig => key.export_leansig(|done, _| progress(done)),
-        }
-    }
-}
-
 /// Writes a secret key into a file that does not exist yet, readable by its owner alone.
 pub fn write_secret_key(
     path: &Path,
     format: KeyFormat,
-    key: &SecretKey<Prod>,
+    key: &SigningKey,
     progress: Progress<'_>,
 ) -> Result<(), ConfigError> {
     let total = format.work();
-    let secret = format.encode(key, |done| progress(done, total));
+    let secret = key.encode(format, |done| progress(done, total));
     let secret = secret.map_err(|source| ConfigError::Convert { path: path.into(), source })?;
     create(path, &secret, Access::OwnerOnly)
 }
@@ -200,29 +166,19 @@ fn make_key(
     rng: &mut StdRng,
     progress: impl Fn(u64) + Sync,
 ) -> Result<PublicKey, ConfigError> {
-    let failed =
-        |error: &dyn std::error::Error| ConfigError::Key { validator: index.0, detail: error.to_string() };
-    let leaves = |done, _| progress(done);
-    let layout = plan.scheme.xmss_layout().and_then(|name| name.parse::<Layout>().ok());
-    let (secret, public) = match layout {
-        Some(layout) => {
-            let key =
-                XmssKey::generate(layout, rng, 0..plan.slots, leaves).map_err(|error| failed(&error))?;
-            (key.encode(), PublicKey::from(key.public_key().encode()))
-        }
-        None if plan.scheme == SignatureScheme::LeanPq => make_outside(plan, maker, rng)
-            .map_err(|detail| ConfigError::Key { validator: index.0, detail })?,
-        None => {
-            let key =
-                SecretKey::<Prod>::generate(rng, 0..plan.slots, leaves).map_err(|error| failed(&error))?;
-            let secret = plan.format.encode(&key, |done| progress(plan.slots + done));
-            (secret.map_err(|error| failed(&error))?, PublicKey::from(key.public_key().encode()))
-        }
+    let failed = |error: KeyError| ConfigError::Key { validator: index.0, detail: error.to_string() };
+    let (secret, public_key) = if is_built_in(plan.scheme) {
+        let key: SigningKey =
+            SigningKey::generate(plan.scheme, rng, 0..plan.slots, &progress).map_err(failed)?;
+        let secret = key.encode(plan.format, |done| progress(plan.slots + done)).map_err(failed)?;
+        (secret, key.public_key())
+    } else {
+        make_outside(plan, maker, rng).map_err(|detail| ConfigError::Key { validator: index.0, detail })?
     };
     progress(plan.work_per_key());
     create(&dir.join(secret_key_file(index, role)), &secret, Access::OwnerOnly)?;
-    create(&dir.join(public_key_file(index, role)), public.as_bytes(), Access::Everybody)?;
-    Ok(public)
+    create(&dir.join(public_key_file(index, role)), public_key.as_bytes(), Access::Everybody)?;
+    Ok(public_key)
 }
 
 /// A key that a worker makes.

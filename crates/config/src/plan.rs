@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use lathe_keys::KeyFormat;
 use lathe_types::{Root, SignatureScheme};
 
 use crate::error::ConfigError;
-use crate::keys::{KeyFormat, KeyPlan};
+use crate::keys::KeyPlan;
 
 /// First QUIC port of a network on one machine.
 pub const DEFAULT_QUIC_PORT: u16 = 9001;
@@ -15,14 +16,18 @@ pub const DEFAULT_API_PORT: u16 = 5051;
 pub const DEFAULT_METRICS_PORT: u16 = 8081;
 /// Aggregators per subnet: with one, a single failure would stop finality.
 pub const DEFAULT_AGGREGATORS: usize = 2;
+/// Longest name of a node.
+const MAX_NAME_BYTES: usize = 64;
 /// Nodes of a planned network. Ports of one kind run on from the first, so more would run into the next kind's.
 pub const MAX_PLANNED_NODES: usize = 1024;
 
 /// A network to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkPlan {
-    /// Nodes, named `lathe_0` and so on.
+    /// Nodes, named `lathe_0` and so on unless `names` says otherwise.
     pub nodes: usize,
+    /// Names of the nodes, as many as there are; none for our own.
+    pub names: Vec<String>,
     /// Validators, dealt to the nodes round robin.
     pub validators: u64,
     /// Attestation subnets.
@@ -43,12 +48,15 @@ pub struct NetworkPlan {
     pub execution_genesis: Option<Root>,
     /// How its validators sign.
     pub signature_scheme: SignatureScheme,
+    /// How the secret keys are stored.
+    pub key_format: KeyFormat,
 }
 
 impl Default for NetworkPlan {
     fn default() -> Self {
         Self {
             nodes: 4,
+            names: Vec::new(),
             validators: 4,
             subnets: 1,
             aggregators: DEFAULT_AGGREGATORS,
@@ -59,6 +67,7 @@ impl Default for NetworkPlan {
             metrics_port: DEFAULT_METRICS_PORT,
             execution_genesis: None,
             signature_scheme: SignatureScheme::default(),
+            key_format: KeyFormat::default(),
         }
     }
 }
@@ -90,6 +99,9 @@ impl NetworkPlan {
                 format!("{}, but must be between 1 and {MAX_PLANNED_NODES}", self.nodes),
             );
         }
+        if let Some(problem) = self.misnamed() {
+            return refuse("--node-names", problem);
+        }
         self.keys().check()?;
         if self.subnets == 0 || self.subnets > self.validators {
             let problem =
@@ -116,11 +128,28 @@ impl NetworkPlan {
         Ok(())
     }
 
+    /// What is wrong with the names of the nodes. They are names of files, and keys in files of other tools.
+    fn misnamed(&self) -> Option<String> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if !self.names.is_empty() && self.names.len() != self.nodes {
+            return Some(format!("{} names for {} nodes", self.names.len(), self.nodes));
+        }
+        self.names.iter().enumerate().find_map(|(at, name)| {
+            if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.chars().all(fits) {
+                let shown: String = name.chars().take(MAX_NAME_BYTES).collect();
+                return Some(format!(
+                    "{shown:?}, but a name is 1 to {MAX_NAME_BYTES} letters, digits, _ and -"
+                ));
+            }
+            self.names[..at].contains(name).then(|| format!("{name} stands twice"))
+        })
+    }
+
     /// The nodes of a plan that passed [`Self::check`].
     pub fn planned_nodes(&self) -> Vec<PlannedNode> {
         let mut nodes: Vec<PlannedNode> = (0..self.nodes)
             .map(|at| PlannedNode {
-                name: format!("lathe_{at}"),
+                name: self.names.get(at).cloned().unwrap_or_else(|| format!("lathe_{at}")),
                 validators: (at as u64..self.validators).step_by(self.nodes).collect(),
                 is_aggregator: false,
                 quic_port: self.quic_port.saturating_add(at as u16),
@@ -148,7 +177,7 @@ impl NetworkPlan {
         KeyPlan {
             validators: self.validators,
             slots: self.slots,
-            format: KeyFormat::Lathe,
+            format: self.key_format,
             scheme: self.signature_scheme,
         }
     }

@@ -329,6 +329,11 @@ fn yaml_files() -> Vec<Seed> {
     ];
     let plain = chosen(3, b"validators:\n  lathe_0:\n    - 0\n    - 1\n");
     let anchors = chosen(2, b"- &a enr:x\n- *a\n- !!str enr:y\n- |\n  enr:z\n");
+    let short = "00000000".repeat(8);
+    let scheme = format!(
+        "GENESIS_TIME: 1700000000\nSIGNATURE_SCHEME: \"xmss-blake2s-l3\"\nGENESIS_VALIDATORS:\n  - attestation_pubkey: \
+         \"{short}\"\n    proposal_pubkey: \"{short}\"\n"
+    );
     let files = texts.iter().enumerate().map(|(choice, text)| chosen(choice, text.as_bytes()));
-    files.chain([plain, anchors]).map(|seed| ("yaml", seed)).collect()
+    files.chain([plain, anchors, chosen(0, scheme.as_bytes())]).map(|seed| ("yaml", seed)).collect()
 }

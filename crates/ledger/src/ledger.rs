@@ -1,7 +1,7 @@
 //! The ledger: which message every key has signed at every slot.
 //!
-//! It outlives the chain database and knows nothing of it. The same message at the same slot may be signed again,
-//! since signing is deterministic; any other is refused, and so is every slot that the ledger cannot vouch for. A
+//! It outlives the chain database and knows nothing of it. The same message at the same slot may be signed again
+//! where signing is deterministic; any other is refused, and so is every slot that the ledger cannot vouch for. A
 //! failed write leaves unknown what is on disk, so the ledger then refuses everything until it is opened anew.
 
 use std::fmt;
@@ -58,12 +58,29 @@ pub struct Ledger<M: Medium> {
     pub(crate) used: usize,
     pub(crate) capacity: usize,
     pub(crate) opened: Opened,
+    /// Not even the same message may be signed again.
+    refuses_repeats: bool,
     failed: Option<String>,
 }
 
 impl<M: Medium> Ledger<M> {
     pub(crate) fn on(medium: M, genesis_time: u64, history: History, opened: Opened) -> Self {
-        Self { medium, genesis_time, history, used: 0, capacity: 0, opened, failed: None }
+        Self {
+            medium,
+            genesis_time,
+            history,
+            used: 0,
+            capacity: 0,
+            opened,
+            refuses_repeats: false,
+            failed: None,
+        }
+    }
+
+    /// From now on the same message is not signed again either. For keys that draw fresh randomness to sign: a second
+    /// signature of one message reveals more of the one-time key.
+    pub fn refuse_repeats(&mut self) {
+        self.refuses_repeats = true;
     }
 
     /// Puts entries on record, durably: what got `Ok` may be signed. All of them share one write and one sync.
@@ -82,7 +99,7 @@ impl<M: Medium> Ledger<M> {
             .iter()
             .map(|&Entry { key, slot, root }| {
                 if self.history.check(key, slot, root)? || group_history.check(key, slot, root)? {
-                    return Ok(());
+                    return if self.refuses_repeats { Err(Refusal::AlreadySigned { slot }) } else { Ok(()) };
                 }
                 let record = Record::Signed { key, slot, root };
                 group_history.insert(&record);

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use lathe_keys::KeyError;
 use lathe_ledger::Refusal;
 use lathe_types::{KeyRole, PublicKey, ValidatorIndex};
 
 use crate::lock::Holder;
-use crate::signing_key::KeyError;
 
 /// Why the signer does not start. Each message says what to do.
 #[derive(Debug, thiserror::Error)]

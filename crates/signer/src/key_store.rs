@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lathe_leansig::{KeyFormat, Prod, Scheme, SecretKey};
+use lathe_keys::{OutsideSigner, SigningKey, StoredKey};
+use lathe_leansig::{Prod, Scheme};
 use lathe_ledger::KeyId;
 use lathe_types::{KeyRole, PublicKey, SignatureScheme, ValidatorIndex};
 use parking_lot::RwLock;
@@ -16,8 +17,6 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::lock::{LockFailure, lock};
-use crate::outside::OutsideSigner;
-use crate::signing_key::SigningKey;
 
 /// Larger than any key file: leanSig's take 8.4 MB, ours some tens of KiB.
 const MAX_KEY_FILE_BYTES: u64 = 32 << 20;
@@ -214,14 +213,11 @@ fn read_key<S: Scheme>(
     Ok((key, file))
 }
 
-/// Reads a key of leanSig's scheme to look at it, whoever uses it, and tells the format of its file.
-pub fn inspect_key<S: Scheme>(path: &Path) -> Result<(KeyFormat, SecretKey<S>), Error> {
+/// Reads a key to look at it, whoever uses it; its file says what it is.
+pub fn inspect_key<S: Scheme>(path: &Path) -> Result<StoredKey<S>, Error> {
     let mut file = File::open(path).map_err(|source| Error::KeyFile { path: path.to_owned(), source })?;
     let secret = read_secret(path, &mut file)?;
-    let unusable = |source: lathe_leansig::Error| Error::Key { path: path.to_owned(), source: source.into() };
-    let key = SecretKey::decode(&secret).map_err(unusable)?;
-    let format = KeyFormat::of(&secret).ok_or_else(|| unusable(lathe_leansig::Error::NotAKey))?;
-    Ok((format, key))
+    StoredKey::decode(&secret).map_err(|source| Error::Key { path: path.to_owned(), source })
 }
 
 fn read_secret(path: &Path, file: &mut File) -> Result<Zeroizing<Vec<u8>>, Error> {

@@ -10,17 +10,14 @@ mod key_store;
 mod ledger_file;
 mod lock;
 mod mark_files;
-mod outside;
 mod remote;
 mod signer;
-mod signing_key;
 
 pub use error::{Error, SignError};
 pub use key_store::{KeyAssignment, KeyStore, directory_of, inspect_key};
+pub use lathe_keys::{KeyError, OutsideKey, OutsideSigner, SigningKey, encode_outside_key};
 pub use ledger_file::{DiskFile, FILE_NAME as LEDGER_FILE, Snapshot, inspect_ledger};
 pub use lock::Holder;
 pub use mark_files::{MARK_FILE, carry_mark, read_marks};
-pub use outside::{OutsideKey, OutsideSigner, encode_outside_key};
 pub use remote::{RemoteSigner, Server, Shared, SignerAddress};
 pub use signer::{Exhaustion, HeldKey, Locked, PreparationJob, Prepared, SignRequest, Signer};
-pub use signing_key::{KeyError, SigningKey};

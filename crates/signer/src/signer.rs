@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use lathe_keys::{Subtree, Task};
 use lathe_leansig::{Prod, Scheme};
 use lathe_ledger::{Entry, Ledger, Mark, Opened, Refusal, Terms};
 use lathe_types::{KeyRole, PublicKey, Root, Signature, Slot, ValidatorIndex};
@@ -15,7 +16,6 @@ use crate::error::{Error, SignError};
 use crate::key_store::{Claim, KeyStore, Slotted};
 use crate::ledger_file::DiskFile;
 use crate::mark_files::MarkFiles;
-use crate::signing_key::{Subtree, Task};
 
 /// One signature wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,10 @@ impl<S: Scheme> Locked<S> {
             marks: marks.found(),
             allow_key_reuse,
         };
-        let ledger = Ledger::open(file, &terms)?;
+        let mut ledger = Ledger::open(file, &terms)?;
+        if keys.iter().any(|(.., key)| !key.key.read().is_deterministic()) {
+            ledger.refuse_repeats();
+        }
         // A ledger that knows more than the marks says so. One that is not the keys' own has nothing to say: whoever
         // signs with a copy of them now is to go on.
         if ledger.opened().is_clean() {

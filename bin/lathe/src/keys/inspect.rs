@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use eyre::{WrapErr as _, bail, eyre};
-use lathe_config::{KeyFormat as Format, NetworkConfig, write_secret_key};
-use lathe_leansig::{KeyFormat, Prod, SecretKey};
+use lathe_config::{NetworkConfig, write_secret_key};
+use lathe_keys::{KeyFormat, Prod, SigningKey, StoredKey};
 use lathe_ledger::{KeyId, Mark};
 use lathe_signer::{KeyAssignment, KeyStore, carry_mark, directory_of, inspect_key, read_marks};
-use lathe_types::{KeyRole, PublicKey, ValidatorIndex};
+use lathe_types::{KeyRole, PublicKey, SignatureScheme, ValidatorIndex};
 use serde_json::json;
 
 use super::{ConvertArgs, InspectArgs, lasting};
@@ -22,6 +22,7 @@ const SHOWN_DIGITS: usize = 40;
 /// What a file holds.
 struct Inspected {
     path: PathBuf,
+    scheme: SignatureScheme,
     format: KeyFormat,
     public_key: PublicKey,
     slots: Range<u64>,
@@ -39,11 +40,11 @@ pub fn inspect(args: &InspectArgs) -> eyre::Result<()> {
         if !marks.contains_key(&directory) {
             marks.insert(directory.clone(), read_marks(&directory)?);
         }
-        let (format, key) = inspect_key::<Prod>(&path)?;
-        let public_key = PublicKey::from(key.public_key().encode());
+        let StoredKey { scheme, format, key } = inspect_key::<Prod>(&path)?;
+        let public_key = key.public_key();
         let id = KeyId::of(&public_key);
         let mark = marks[&directory].iter().find(|mark| mark.key == id).copied();
-        let key = Inspected { path, format, public_key, slots: key.slots(), mark };
+        let key = Inspected { path, scheme, format, public_key, slots: key.slots(), mark };
         let owner = owners.get(&id).map(String::as_str);
         if args.json {
             say_json(&key, genesis_time, owner)
@@ -63,9 +64,10 @@ fn left(key: &Inspected, genesis_time: u64) -> u64 {
 }
 
 fn say_key(key: &Inspected, genesis_time: Option<u64>, has_config: bool, owner: Option<&str>) {
-    let Inspected { path, format, public_key, slots, mark } = key;
+    let Inspected { path, scheme, format, public_key, slots, mark } = key;
     say(&path.display().to_string());
-    say(&format!("  format      {}", format_name(*format)));
+    say(&format!("  scheme      {scheme}"));
+    say(&format!("  format      {}", format.name()));
     say(&format!("  public key  0x{}..", &hex::encode(public_key.as_bytes())[..SHOWN_DIGITS]));
     let count = slots.end - slots.start;
     say(&format!("  slots       {} to {} ({})", slots.start, slots.end.saturating_sub(1), lasting(count)));
@@ -95,7 +97,8 @@ fn say_json(key: &Inspected, genesis_time: Option<u64>, owner: Option<&str>) {
     );
     let text = json!({
         "file": key.path.display().to_string(),
-        "format": format_name(key.format),
+        "scheme": key.scheme.name(),
+        "format": key.format.name(),
         "public_key": format!("0x{}", hex::encode(key.public_key.as_bytes())),
         "key": format!("0x{}", hex::encode(KeyId::of(&key.public_key).0)),
         "first_slot": key.slots.start,
@@ -105,13 +108,6 @@ fn say_json(key: &Inspected, genesis_time: Option<u64>, owner: Option<&str>) {
         "used": used,
     });
     say(&text.to_string());
-}
-
-fn format_name(format: KeyFormat) -> &'static str {
-    match format {
-        KeyFormat::Lathe => "lathe",
-        KeyFormat::LeanSig => "leansig",
-    }
 }
 
 /// The files that are named, and those that lie in directories that are named.
@@ -139,20 +135,22 @@ fn key_files(paths: &[PathBuf]) -> eyre::Result<Vec<PathBuf>> {
 
 /// `lathe keys convert`
 pub fn convert(args: &ConvertArgs) -> eyre::Result<()> {
-    let (format, key) = inspect_key::<Prod>(&args.file)?;
-    let (to, name) = match args.to {
-        super::Format::Lathe => (Format::Lathe, "lathe"),
-        super::Format::Leansig => (Format::Leansig, "leansig"),
-    };
-    if format_name(format) == name {
+    let StoredKey { scheme, format, key } = inspect_key::<Prod>(&args.file)?;
+    let to = KeyFormat::from(args.to);
+    let name = to.name();
+    if format == to {
         bail!("{}: is in {name}'s format already; copy the file", args.file.display());
     }
-    let public_key = PublicKey::from(key.public_key().encode());
+    if !to.holds(scheme) {
+        let others = KeyFormat::of_others(scheme).name();
+        bail!("--to: {name}'s files hold no keys of {scheme}; lathe and {others} do");
+    }
+    let public_key = key.public_key();
     // Held to the end: a node that uses the key would go on signing behind the copy's back.
     let role = KeyRole::Attestation;
     let path = args.file.clone();
     let assignment = KeyAssignment { validator: ValidatorIndex(0), role, path, public_key };
-    let _held = KeyStore::<Prod>::load(lathe_types::SignatureScheme::Leansig, &[assignment])?;
+    let _held = KeyStore::<Prod>::load(scheme, &[assignment])?;
     let (from, into) = (directory_of(&args.file), directory_of(&args.out));
     if args.out.exists() {
         bail!("{}: already exists and is never overwritten; choose another --out", args.out.display());
@@ -167,7 +165,7 @@ pub fn convert(args: &ConvertArgs) -> eyre::Result<()> {
     Ok(())
 }
 
-fn write_key(path: &Path, format: Format, key: &SecretKey<Prod>) -> eyre::Result<()> {
+fn write_key(path: &Path, format: KeyFormat, key: &SigningKey) -> eyre::Result<()> {
     let progress = crate::progress::KeyProgress::new();
     let written = write_secret_key(path, format, key, &|done, total| progress.set(done, total));
     progress.finish();

@@ -17,6 +17,9 @@ Examples:
       keys for four and a half hours of 4-second slots, in net/hash-sig-keys
   lathe keys generate --validators 1 --slots 262144 --out net --format leansig
       a key that other clients can read; takes minutes and 8 MiB per key
+  lathe keys generate --validators 4 --slots 4096 --out net \\
+      --signature-scheme xmss-blake2s --format postcard
+      the same for a network that signs with XMSS over BLAKE2s
   lathe keys inspect net/hash-sig-keys --config net/config.yaml
       what each key is, how many slots it has left, and where it is used
 
@@ -30,7 +33,7 @@ pub enum KeysCommand {
     /// Make two keys per validator, one for votes and one for blocks
     #[command(after_help = EXAMPLES)]
     Generate(GenerateArgs),
-    /// Say what secret key files hold: format, range, public key, slots left, and use
+    /// Say what secret key files hold: scheme, format, range, public key, slots left, and use
     Inspect(InspectArgs),
     /// Write a secret key in the other format
     #[command(after_help = CONVERT)]
@@ -59,7 +62,7 @@ pub struct InspectArgs {
 /// Arguments of `lathe keys convert`.
 #[derive(Args, Debug)]
 pub struct ConvertArgs {
-    /// Secret key file of either format; no node may be using it
+    /// Secret key file of any format; no node may be using it
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Format to write
@@ -93,10 +96,22 @@ pub struct GenerateArgs {
 /// Formats of secret key files.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Format {
-    /// A few kilobytes, any number of slots
+    /// A few kilobytes, any number of slots, any scheme
     Lathe,
-    /// 8 MiB, multiples of 65,536 slots, readable by every client
+    /// For leansig: 8 MiB, multiples of 65,536 slots, readable by every client
     Leansig,
+    /// For xmss-blake2s: a few kilobytes, any number of slots, as other clients have it
+    Postcard,
+}
+
+impl From<Format> for KeyFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Lathe => Self::Lathe,
+            Format::Leansig => Self::Leansig,
+            Format::Postcard => Self::Postcard,
+        }
+    }
 }
 
 /// Runs a `lathe keys` command.
@@ -109,12 +124,8 @@ pub fn run(command: &KeysCommand) -> eyre::Result<()> {
 }
 
 fn generate(args: &GenerateArgs) -> eyre::Result<()> {
-    let format = match args.format {
-        Format::Lathe => KeyFormat::Lathe,
-        Format::Leansig => KeyFormat::Leansig,
-    };
-    let plan =
-        KeyPlan { validators: args.validators, slots: args.slots, format, scheme: args.signature_scheme };
+    let (format, scheme) = (args.format.into(), args.signature_scheme);
+    let plan = KeyPlan { validators: args.validators, slots: args.slots, format, scheme };
     let progress = KeyProgress::new();
     let made = generate_keys(&args.out, &plan, None, &|done, total| progress.set(done, total));
     progress.finish();

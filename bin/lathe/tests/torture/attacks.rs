@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lathe_aggregation::{Cancellation, Leansig, RawBackend, seal_block};
 use lathe_hostile::{Attack, Forger, Kind};
-use lathe_leansig::Prod;
+use lathe_leansig::{Prod, SecretKey};
 use lathe_types::{Decode as _, Root, Signature, Slot, ValidatorIndex};
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
@@ -274,9 +274,9 @@ fn forger(lab: &Lab, validator: u64) -> Forger {
     let keys = lab.net().join("hash-sig-keys");
     let load = |role: &str| {
         let path = keys.join(format!("validator_{validator}_{role}_key_sk.ssz"));
-        Arc::new(Mutex::new(lathe_signer::inspect_key::<Prod>(&path).unwrap().1))
+        Arc::new(Mutex::new(SecretKey::<Prod>::decode(&std::fs::read(path).unwrap()).unwrap()))
     };
-    let sign = |key: &Mutex<lathe_leansig::SecretKey<Prod>>, slot: Slot, root: Root| {
+    let sign = |key: &Mutex<SecretKey<Prod>>, slot: Slot, root: Root| {
         let signature = key.lock().sign_with_build(slot.0, &root.0).unwrap();
         Signature::from_ssz_bytes(&signature.encode()).unwrap()
     };

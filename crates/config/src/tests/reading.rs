@@ -1,6 +1,6 @@
 //! Tolerance where tools differ, one clear line where something is wrong.
 
-use lathe_types::{ChainVariant, KeyRole, PublicKey, Root, ValidatorIndex};
+use lathe_types::{ChainVariant, KeyRole, PublicKey, Root, SignatureScheme, ValidatorIndex};
 
 use super::{Files, config, key};
 use crate::{
@@ -46,6 +46,43 @@ fn keys_are_read_however_they_are_written() {
         read.warnings.clear();
         assert_eq!(read, plain, "{attestation} {open}");
     }
+}
+
+#[test]
+fn the_signature_scheme_is_what_the_file_says_or_the_keys_tell() {
+    let long = config(&[('0', '1')]);
+    let short = format!(
+        "GENESIS_TIME: 1700000000\nGENESIS_VALIDATORS:\n  - attestation_pubkey: \"{}\"\n    proposal_pubkey: {}\n",
+        "11".repeat(32),
+        "0x".to_owned() + &"22".repeat(32)
+    );
+    let scheme = |text: &str| read_config(text).map(|config| config.signature_scheme);
+    assert_eq!(scheme(&long), Ok(SignatureScheme::Leansig));
+    assert_eq!(scheme(&short), Ok(SignatureScheme::XmssBlake2s));
+    for named in SignatureScheme::ALL {
+        let keys = if named == SignatureScheme::Leansig { &long } else { &short };
+        let text = format!("{keys}SIGNATURE_SCHEME: {named}\n");
+        assert_eq!(scheme(&text), Ok(named));
+        assert_eq!(read_config(&text).unwrap().genesis().signature_scheme, named);
+    }
+    assert_eq!(
+        scheme(&format!("{long}SIGNATURE_SCHEME: xmss-blake2s\n")).unwrap_err(),
+        "config.yaml: GENESIS_VALIDATORS[0].attestation_pubkey: a key of 52 bytes; keys of xmss-blake2s have 32"
+    );
+    assert_eq!(
+        scheme(&format!("{short}SIGNATURE_SCHEME: leansig\n")).unwrap_err(),
+        "config.yaml: GENESIS_VALIDATORS[0].attestation_pubkey: a key of 32 bytes; keys of leansig have 52"
+    );
+    let mixed = short.replace(&"22".repeat(32), &key('1'));
+    assert_eq!(
+        scheme(&mixed).unwrap_err(),
+        "config.yaml: GENESIS_VALIDATORS[0].proposal_pubkey: a key of 52 bytes; keys of xmss-blake2s have 32"
+    );
+    assert!(
+        scheme(&format!("{long}SIGNATURE_SCHEME: bls\n"))
+            .unwrap_err()
+            .contains("no signature scheme is called")
+    );
 }
 
 #[test]

@@ -32,6 +32,19 @@ fn the_same_message_again_is_allowed_and_another_is_refused() {
 }
 
 #[test]
+fn where_signing_is_randomized_the_same_message_again_is_refused_too() {
+    let disk = Disk::default();
+    let mut ledger = disk.open(None).unwrap();
+    ledger.refuse_repeats();
+    assert_eq!(ledger.record_all(&[entry(1, 5, 7), entry(1, 5, 7)]), [Ok(()), taken(5)]);
+    assert_eq!(ledger.record_all(&[entry(1, 5, 7), entry(1, 6, 7)]), [taken(5), Ok(())]);
+    drop(ledger);
+    let mut ledger = disk.open(Some(6)).unwrap();
+    ledger.refuse_repeats();
+    assert_eq!(ledger.record_all(&[entry(1, 6, 7)]), [taken(6)], "a signature may have left before the end");
+}
+
+#[test]
 fn two_messages_for_one_slot_in_one_call_are_not_both_allowed() {
     let mut ledger = Disk::default().open(None).unwrap();
     let outcomes = ledger.record_all(&[entry(1, 5, 7), entry(1, 5, 8), entry(1, 5, 7)]);

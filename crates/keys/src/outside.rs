@@ -99,7 +99,7 @@ impl std::fmt::Debug for OutsideKey {
 }
 
 /// Heavy work for such a key.
-pub(crate) struct OutsideTask {
+pub struct OutsideTask {
     secret: Arc<Zeroizing<Vec<u8>>>,
     signer: Arc<dyn OutsideSigner>,
     leaf: u64,

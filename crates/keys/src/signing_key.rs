@@ -4,9 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use lathe_leansig::{Prod, Scheme};
-use lathe_types::{Decode as _, PublicKey, Root, Signature, SignatureScheme, SignatureShape};
+use lathe_types::{Decode as _, PublicKey, Root, Signature, SignatureScheme};
 use lathe_xmss_blake2s::Layout;
+use rand::CryptoRng;
+use zeroize::Zeroizing;
 
+use crate::format::KeyFormat;
 use crate::outside::{OutsideKey, OutsideSigner, OutsideTask};
 
 /// A secret key. Its seed is wiped when it is dropped.
@@ -36,15 +39,88 @@ pub enum KeyError {
     /// The worker that signs failed.
     #[error("the worker that signs: {0}")]
     Outside(String),
-    /// A file holds no key that a worker signs with.
-    #[error("not a key file of that scheme")]
+    /// A key file is of no format of any scheme.
+    #[error("not a key file: neither Lathe's, nor leanSig's, nor the postcard format of other clients")]
     NotAKey,
+    /// A format has no room for keys of a scheme.
+    #[error("{}'s files hold no keys of {scheme}", format.name())]
+    NotStorable {
+        /// The format.
+        format: KeyFormat,
+        /// The scheme.
+        scheme: SignatureScheme,
+    },
     /// A signature is not one that the wire carries.
     #[error("a signature of {0} bytes is not one of any network")]
     Malformed(usize),
 }
 
 impl<S: Scheme> SigningKey<S> {
+    /// Makes a key for a range of slots, on all threads of the current pool. `progress` hears of the slots done, from
+    /// any of them.
+    ///
+    /// # Errors
+    /// If the range is empty or leaves the lifetime of the scheme, or if no signer of it is built in.
+    pub fn generate(
+        scheme: SignatureScheme,
+        rng: &mut impl CryptoRng,
+        slots: Range<u64>,
+        progress: impl Fn(u64) + Sync,
+    ) -> Result<Self, KeyError> {
+        let progress = |done, _| progress(done);
+        match layout_of(scheme) {
+            Some(layout) => Ok(lathe_xmss_blake2s::SecretKey::generate(layout, rng, slots, progress)?.into()),
+            None if scheme == SignatureScheme::Leansig => {
+                Ok(lathe_leansig::SecretKey::generate(rng, slots, progress)?.into())
+            }
+            None => Err(KeyError::NoSigner(scheme)),
+        }
+    }
+
+    /// The key as a file of that format. Wiped when dropped. `progress` hears of the slots done beyond those of making
+    /// the key, [`KeyFormat::work`].
+    ///
+    /// # Errors
+    /// If the format does not hold keys of this scheme, or not of this range.
+    pub fn encode(
+        &self,
+        format: KeyFormat,
+        progress: impl Fn(u64) + Sync,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        match (self, format) {
+            (Self::Leansig(key), KeyFormat::Lathe) => Ok(key.encode()),
+            (Self::Leansig(key), KeyFormat::Leansig) => Ok(key.export_leansig(|done, _| progress(done))?),
+            (Self::XmssBlake2s(key), KeyFormat::Lathe) => Ok(key.encode()),
+            (Self::XmssBlake2s(key), KeyFormat::Postcard) => Ok(key.export_postcard()?),
+            (Self::Leansig(_), KeyFormat::Postcard)
+            | (Self::XmssBlake2s(_), KeyFormat::Leansig)
+            | (Self::Outside(_), _) => Err(KeyError::NotStorable { format, scheme: self.scheme() }),
+        }
+    }
+
+    /// The scheme that it signs with; of a layout that no network has, the one whose verifier takes its signatures.
+    pub fn scheme(&self) -> SignatureScheme {
+        match self {
+            Self::Leansig(_) => SignatureScheme::Leansig,
+            Self::XmssBlake2s(key) => match key.layout() {
+                Layout::L3 => SignatureScheme::XmssBlake2sL3,
+                Layout::L4 | Layout::L5 => SignatureScheme::XmssBlake2s,
+            },
+            Self::Outside(_) => SignatureScheme::LeanPq,
+        }
+    }
+
+    /// Whether the same message at the same slot gives the same signature. Where it does not, a second one reveals more
+    /// of the one-time key, and a ledger has to refuse it.
+    pub fn is_deterministic(&self) -> bool {
+        match self {
+            Self::Leansig(_) => true,
+            Self::XmssBlake2s(key) => key.layout().is_deterministic(),
+            // A worker does not say.
+            Self::Outside(_) => false,
+        }
+    }
+
     /// Reads a key file of a network of the scheme; each scheme's formats are told apart by their content. Where no
     /// signer is built in, `outside` signs.
     pub fn decode(
@@ -92,7 +168,7 @@ impl<S: Scheme> SigningKey<S> {
     }
 
     /// The most urgent work for a signer that is at `slot`.
-    pub(crate) fn prepare(&self, slot: u64) -> Option<Task<S>> {
+    pub fn prepare(&self, slot: u64) -> Option<Task<S>> {
         match self {
             Self::Leansig(key) => key.prepare(slot).map(Task::Leansig),
             Self::XmssBlake2s(key) => key.prepare(slot).map(Task::XmssBlake2s),
@@ -101,7 +177,7 @@ impl<S: Scheme> SigningKey<S> {
     }
 
     /// Takes over what a task of this key has built; what another scheme's has built is not taken.
-    pub(crate) fn install(&mut self, subtree: Subtree<S>) {
+    pub fn install(&mut self, subtree: Subtree<S>) {
         match (self, subtree) {
             (Self::Leansig(key), Subtree::Leansig(subtree)) => key.install(subtree),
             (Self::XmssBlake2s(key), Subtree::XmssBlake2s(subtree)) => key.install(subtree),
@@ -111,14 +187,13 @@ impl<S: Scheme> SigningKey<S> {
     }
 
     /// Signs. Which messages it may sign is the ledger's to say.
-    pub(crate) fn sign(&self, slot: u64, message: &Root) -> Result<Signature, KeyError> {
+    pub fn sign(&self, slot: u64, message: &Root) -> Result<Signature, KeyError> {
         let bytes = match self {
             Self::Leansig(key) => key.sign(slot, &message.0)?.encode(),
             Self::XmssBlake2s(key) => key.sign(slot, &message.0)?.encode(),
             Self::Outside(key) => return key.sign(slot, message).map_err(KeyError::Outside),
         };
         // Cannot fail for a scheme whose signatures the wire carries; no other scheme signs here.
-        debug_assert!(SignatureShape::of_len(bytes.len()).is_some());
         Signature::from_ssz_bytes(&bytes).map_err(|_| KeyError::Malformed(bytes.len()))
     }
 }
@@ -135,28 +210,43 @@ impl<S: Scheme> From<lathe_xmss_blake2s::SecretKey> for SigningKey<S> {
     }
 }
 
-/// Heavy work for a key.
-pub(crate) enum Task<S: Scheme> {
+/// Heavy work for a key, detached from it: runs on any thread while the key goes on signing.
+pub enum Task<S: Scheme = Prod> {
+    /// Of a key of leanSig's scheme.
     Leansig(lathe_leansig::Task<S>),
+    /// Of a key of XMSS over BLAKE2s.
     XmssBlake2s(lathe_xmss_blake2s::Task),
+    /// Of a key that a worker signs with.
     Outside(OutsideTask),
 }
 
-/// What it has built.
-pub(crate) enum Subtree<S: Scheme> {
+/// What a [`Task`] has built, for [`SigningKey::install`].
+pub enum Subtree<S: Scheme = Prod> {
+    /// For a key of leanSig's scheme.
     Leansig(lathe_leansig::Subtree<S>),
+    /// For a key of XMSS over BLAKE2s.
     XmssBlake2s(lathe_xmss_blake2s::Subtree),
+    /// For a key that a worker signs with: the number of the subtree.
     Outside(u64),
 }
 
 impl<S: Scheme> Task<S> {
-    pub(crate) fn run(self) -> Result<Subtree<S>, KeyError> {
+    /// Does the work, on the calling thread.
+    ///
+    /// # Errors
+    /// If the seed does not give what the key holds.
+    pub fn run(self) -> Result<Subtree<S>, KeyError> {
         Ok(match self {
             Self::Leansig(task) => Subtree::Leansig(task.run()?),
             Self::XmssBlake2s(task) => Subtree::XmssBlake2s(task.run()?),
             Self::Outside(task) => Subtree::Outside(task.run().map_err(KeyError::Outside)?),
         })
     }
+}
+
+/// Whether keys of a scheme can be made and can sign here.
+pub fn is_built_in(scheme: SignatureScheme) -> bool {
+    scheme == SignatureScheme::Leansig || layout_of(scheme).is_some()
 }
 
 /// The layout of a scheme that is XMSS over BLAKE2s.
