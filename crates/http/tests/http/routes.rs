@@ -118,7 +118,8 @@ async fn what_a_client_has_is_not_sent_again() {
 
 #[tokio::test]
 async fn everything_that_is_documented_is_served() {
-    let node = node().await;
+    let logging = Node { log: Some(Level::default()), ..Node::default() };
+    let node = Running::start(logging, Limits::default()).await;
     let (status, content_type, document) = node.get("/openapi.json").await;
     assert_eq!((status, content_type.as_str()), (200, JSON));
     let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
