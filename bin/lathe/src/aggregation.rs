@@ -8,7 +8,7 @@ use lathe_types::{Genesis, SignatureScheme};
 /// Options about proofs, of every command that runs nodes.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Aggregation")]
-pub struct AggregationArgs {
+pub(crate) struct AggregationArgs {
     /// Proof system: raw signatures; stark, which proves those that do not fit; lean-pq; external:<path of a shared
     /// library>; or external:exec:<command>
     ///
@@ -23,7 +23,7 @@ pub struct AggregationArgs {
 
 /// The signature scheme and the proof system of a network to be made: each follows from the other where only one is
 /// given.
-pub fn of_new_network(
+pub(crate) fn of_new_network(
     scheme: Option<SignatureScheme>,
     backend: Option<AggregationBackend>,
 ) -> (SignatureScheme, AggregationBackend) {
@@ -34,7 +34,7 @@ pub fn of_new_network(
 
 impl AggregationArgs {
     /// The backend of the network with that digest; `None` if the digest is still to be made, by this node.
-    pub fn of_network(
+    pub(crate) fn of_network(
         &self,
         genesis: &Genesis,
         fork_digest: Option<&str>,
@@ -61,7 +61,7 @@ impl AggregationArgs {
     }
 
     /// The same options for a node process.
-    pub fn to_options(&self) -> Vec<String> {
+    pub(crate) fn to_options(&self) -> Vec<String> {
         let mut options = Vec::new();
         if let Some(backend) = &self.aggregation_backend {
             options.extend(["--aggregation-backend".into(), backend.to_string()]);

@@ -8,7 +8,7 @@ use lathe_external::{Target, WORKER_COMMAND};
 
 /// Arguments of a worker, which a node writes.
 #[derive(Args, Debug)]
-pub struct WorkerArgs {
+pub(crate) struct WorkerArgs {
     /// The shared library, or exec: and a command
     target: Target,
     /// What the process is for, for people who look at a list of processes: the node says it again
@@ -17,7 +17,7 @@ pub struct WorkerArgs {
 
 /// Runs a worker if that is what the command line asks for, before anything else is begun: it closes all descriptors
 /// that it did not open itself, and would take them from the log and from whoever listens for signals.
-pub fn run_alone(arguments: impl Iterator<Item = String>) -> Option<ExitCode> {
+pub(crate) fn run_alone(arguments: impl Iterator<Item = String>) -> Option<ExitCode> {
     let arguments: Vec<String> = arguments.skip(1).collect();
     let [command, target, _] = arguments.as_slice() else { return None };
     let target: Target = if command == WORKER_COMMAND { target.parse().ok()? } else { return None };
@@ -32,6 +32,6 @@ pub fn run_alone(arguments: impl Iterator<Item = String>) -> Option<ExitCode> {
 }
 
 /// Whoever comes here wrote the command by hand, and not as a node does.
-pub fn run(args: &WorkerArgs) -> eyre::Result<()> {
+pub(crate) fn run(args: &WorkerArgs) -> eyre::Result<()> {
     eyre::bail!("nodes start workers themselves; this one is for {} and would {}", args.target, args.purpose)
 }

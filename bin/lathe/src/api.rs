@@ -13,7 +13,7 @@ const MAX_TOKEN_FILE_BYTES: u64 = 4096;
 /// Who may do what over HTTP.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "API")]
-pub struct ApiArgs {
+pub(crate) struct ApiArgs {
     /// File with a secret that a request to change the node must show, as `Authorization: Bearer ...`; needed where the
     /// API is open to others. Make one with: openssl rand -hex 32
     #[arg(long, value_name = "FILE")]
@@ -31,7 +31,7 @@ pub struct ApiArgs {
 
 impl ApiArgs {
     /// Reads the token.
-    pub fn options(&self) -> eyre::Result<HttpOptions> {
+    pub(crate) fn options(&self) -> eyre::Result<HttpOptions> {
         Ok(HttpOptions {
             admin_token: self.admin_token_file.as_deref().map(read_token).transpose()?,
             admin_address: self.admin_address,

@@ -8,7 +8,7 @@ use crate::output::say;
 
 /// Subcommands.
 #[derive(Subcommand, Debug)]
-pub enum BackendCommand {
+pub(crate) enum BackendCommand {
     /// Test a proof system, and measure whether this machine keeps up with it
     ///
     /// Proofs are made and checked, and what must be refused is tried: another message, another block, a turned bit, a
@@ -18,7 +18,7 @@ pub enum BackendCommand {
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// Which: raw, stark, lean-pq, external:<path of a shared library> or external:exec:<command>
     backend: AggregationBackend,
     /// Validators of the network in question
@@ -33,7 +33,7 @@ pub struct CheckArgs {
 }
 
 /// Runs one of them.
-pub fn run(command: &BackendCommand) -> eyre::Result<()> {
+pub(crate) fn run(command: &BackendCommand) -> eyre::Result<()> {
     let BackendCommand::Check(args) = command;
     let mut told = |step: &str| {
         if !args.json {

@@ -43,7 +43,7 @@ impl Findings {
 }
 
 /// Checks, and fails if anything is wrong.
-pub fn run(args: NodeArgs) -> eyre::Result<()> {
+pub(crate) fn run(args: NodeArgs) -> eyre::Result<()> {
     let mut findings = Findings::default();
     if let Some(paths) = findings.take(args.paths()) {
         files(&mut findings, &paths, &args.node_id);

@@ -14,7 +14,7 @@ use toml::Value;
 use crate::Cli;
 
 /// What every variable of the environment that stands for an option begins with.
-pub const PREFIX: &str = "LATHE_";
+pub(crate) const PREFIX: &str = "LATHE_";
 /// The option that names a file of options.
 const CONFIG_FILE: &str = "config-file";
 /// Longest such file.
@@ -23,7 +23,7 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 const NODE: [&str; 2] = ["node", "lean_node"];
 
 /// Reads the command line. What clap itself has to say, such as help, it says, and the process ends.
-pub fn read(arguments: impl Iterator<Item = OsString>) -> eyre::Result<ArgMatches> {
+pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> eyre::Result<ArgMatches> {
     let command = command();
     let arguments = with_command(&command, arguments.collect());
     let arguments = with_file(&command, arguments, |name| std::env::var_os(name))?;
@@ -31,7 +31,7 @@ pub fn read(arguments: impl Iterator<Item = OsString>) -> eyre::Result<ArgMatche
 }
 
 /// The whole command line, with a variable of the environment for every option.
-pub fn command() -> Command {
+pub(crate) fn command() -> Command {
     let mut command = Cli::command();
     // Global options are added to the subcommands now, and not when the command line is read.
     command.build();

@@ -27,7 +27,7 @@ of this lets a key sign twice.";
 /// Look into a chain database, and look after it
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
-pub enum DbCommand {
+pub(crate) enum DbCommand {
     /// Say which network it is of, where its chain stands, and what it holds
     Inspect(DataArgs),
     /// Read everything and check that it holds together
@@ -42,7 +42,7 @@ pub enum DbCommand {
 
 /// Where the database is.
 #[derive(Args, Debug)]
-pub struct DataArgs {
+pub(crate) struct DataArgs {
     /// Data directory of the node, such as net/data/lathe_0, or the chain directory in it
     #[arg(value_name = "DATA_DIR")]
     data_dir: PathBuf,
@@ -50,7 +50,7 @@ pub struct DataArgs {
 
 /// Arguments of `lathe db prune`.
 #[derive(Args, Debug)]
-pub struct PruneArgs {
+pub(crate) struct PruneArgs {
     #[command(flatten)]
     data: DataArgs,
     /// Final slots whose blocks stay, for peers that ask
@@ -60,7 +60,7 @@ pub struct PruneArgs {
 
 /// Arguments of `lathe db export`.
 #[derive(Args, Debug)]
-pub struct ExportArgs {
+pub(crate) struct ExportArgs {
     #[command(flatten)]
     data: DataArgs,
     /// Directory for the files; it must not be there yet
@@ -76,7 +76,7 @@ pub struct ExportArgs {
 
 /// Arguments of `lathe db rewind`.
 #[derive(Args, Debug)]
-pub struct RewindArgs {
+pub(crate) struct RewindArgs {
     #[command(flatten)]
     data: DataArgs,
     /// Say yes: the blocks that are dropped have to come from peers again
@@ -88,7 +88,7 @@ pub struct RewindArgs {
 const BATCH: u64 = 256;
 
 /// Runs the subcommand.
-pub fn run(command: &DbCommand) -> eyre::Result<()> {
+pub(crate) fn run(command: &DbCommand) -> eyre::Result<()> {
     match command {
         DbCommand::Inspect(args) => inspect(args),
         DbCommand::Check(args) => check(args),

@@ -22,7 +22,7 @@ Examples:
 /// Read and make node records
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
-pub enum EnrCommand {
+pub(crate) enum EnrCommand {
     /// Say whom records name, and where
     Show(ShowArgs),
     /// Make the record of a node
@@ -31,7 +31,7 @@ pub enum EnrCommand {
 
 /// Arguments of `lathe enr show`.
 #[derive(Args, Debug)]
-pub struct ShowArgs {
+pub(crate) struct ShowArgs {
     /// Records (enr:...), or files that list them (nodes.yaml)
     #[arg(value_name = "ENR|FILE", required = true)]
     records: Vec<String>,
@@ -39,7 +39,7 @@ pub struct ShowArgs {
 
 /// Arguments of `lathe enr make`.
 #[derive(Args, Debug)]
-pub struct MakeArgs {
+pub(crate) struct MakeArgs {
     /// File with the node's secp256k1 key in hex
     #[arg(long, value_name = "FILE")]
     node_key: PathBuf,
@@ -52,7 +52,7 @@ pub struct MakeArgs {
 }
 
 /// Runs the subcommand.
-pub fn run(command: &EnrCommand) -> eyre::Result<()> {
+pub(crate) fn run(command: &EnrCommand) -> eyre::Result<()> {
     match command {
         EnrCommand::Show(args) => show(args),
         EnrCommand::Make(args) => make(args),

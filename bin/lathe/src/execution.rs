@@ -14,7 +14,7 @@ use crate::quiet::quiet;
 /// The execution client beside the node.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Execution client")]
-pub struct ExecutionArgs {
+pub(crate) struct ExecutionArgs {
     /// Where the execution client serves the Engine API, such as http://127.0.0.1:8551
     #[arg(long, value_name = "URL", requires = "execution_jwt_secret", value_parser = quiet::<Endpoint>())]
     execution_endpoint: Option<Endpoint>,
@@ -31,12 +31,12 @@ pub struct ExecutionArgs {
 
 impl ExecutionArgs {
     /// Whether there is an execution client.
-    pub const fn is_given(&self) -> bool {
+    pub(crate) const fn is_given(&self) -> bool {
         self.execution_endpoint.is_some()
     }
 
     /// How to reach the execution client, if there is one.
-    pub fn options(&self) -> eyre::Result<Option<ExecutionOptions>> {
+    pub(crate) fn options(&self) -> eyre::Result<Option<ExecutionOptions>> {
         let (Some(endpoint), Some(file)) = (&self.execution_endpoint, &self.execution_jwt_secret) else {
             return Ok(None);
         };
@@ -54,7 +54,7 @@ impl ExecutionArgs {
 /// Settles which execution chain the network is paired with: as config.yaml says, else as the option does, else as the
 /// execution client does. Where config.yaml does not say it, the digest in the topics is ours to make, so that the
 /// network does not mix with one without an execution layer.
-pub async fn pair(options: &mut NodeOptions, given: Option<B256>) -> eyre::Result<()> {
+pub(crate) async fn pair(options: &mut NodeOptions, given: Option<B256>) -> eyre::Result<()> {
     let Some(execution) = &options.execution else { return Ok(()) };
     match (options.genesis.execution_genesis, given) {
         (Some(hash), Some(given)) if hash != given => bail!(

@@ -39,7 +39,7 @@ and running nodes in one go see `lathe devnet`.";
 /// Arguments of `lathe genesis`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub struct GenesisArgs {
+pub(crate) struct GenesisArgs {
     /// Nodes, named lathe_0 and so on
     #[arg(long, value_name = "N", required_unless_present = "node_names")]
     nodes: Option<usize>,
@@ -97,7 +97,7 @@ pub struct GenesisArgs {
 }
 
 /// Makes the network.
-pub fn run(args: &GenesisArgs) -> eyre::Result<()> {
+pub(crate) fn run(args: &GenesisArgs) -> eyre::Result<()> {
     let (scheme, backend) =
         crate::aggregation::of_new_network(args.signature_scheme, args.aggregation_backend.clone());
     backend.check(scheme)?;
@@ -181,7 +181,7 @@ fn digest(
 }
 
 /// The signed record of a node.
-pub fn node_record(key: &lathe_config::NodeKey, ip: IpAddr, port: u16) -> Result<String, String> {
+pub(crate) fn node_record(key: &lathe_config::NodeKey, ip: IpAddr, port: u16) -> Result<String, String> {
     let key = lathe_network::NodeKey::from_bytes(key.secret()).map_err(|error| error.to_string())?;
     NodeRecord::new(&key, ip, port).map(|record| record.to_string()).map_err(|error| error.to_string())
 }

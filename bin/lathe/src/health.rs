@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Ask a node whether it is well
 #[derive(Args, Debug)]
-pub struct HealthArgs {
+pub(crate) struct HealthArgs {
     /// URL of the node's API; default: this machine's, at --api-port
     #[arg(value_name = "URL")]
     url: Option<String>,
@@ -22,7 +22,7 @@ pub struct HealthArgs {
 }
 
 /// Succeeds if the node says that it is well.
-pub fn run(args: &HealthArgs) -> eyre::Result<()> {
+pub(crate) fn run(args: &HealthArgs) -> eyre::Result<()> {
     let url = args.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", args.api_port));
     let url = format!("{}/lean/v0/health", url.trim_end_matches('/'));
     let config =

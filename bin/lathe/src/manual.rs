@@ -11,7 +11,7 @@ use crate::output::say;
 
 /// Print completions for a shell
 #[derive(Args, Debug)]
-pub struct CompletionsArgs {
+pub(crate) struct CompletionsArgs {
     /// The shell; for bash: lathe completions bash > /etc/bash_completion.d/lathe
     #[arg(value_name = "SHELL")]
     shell: Shell,
@@ -19,19 +19,19 @@ pub struct CompletionsArgs {
 
 /// Write manual pages
 #[derive(Args, Debug)]
-pub struct ManArgs {
+pub(crate) struct ManArgs {
     /// Directory for lathe.1, lathe-node.1 and so on, such as /usr/local/share/man/man1
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
 
 /// Prints completions.
-pub fn completions(args: &CompletionsArgs) {
+pub(crate) fn completions(args: &CompletionsArgs) {
     clap_complete::generate(args.shell, &mut command_line::command(), "lathe", &mut std::io::stdout());
 }
 
 /// Writes the pages.
-pub fn man(args: &ManArgs) -> eyre::Result<()> {
+pub(crate) fn man(args: &ManArgs) -> eyre::Result<()> {
     if !args.out.is_dir() {
         bail!("--out {}: not a directory; make it first", args.out.display());
     }

@@ -49,7 +49,7 @@ with the option.";
 /// Run a node.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES, args_override_self = true)]
-pub struct NodeArgs {
+pub(crate) struct NodeArgs {
     /// TOML file of options, named as here without the dashes before them; the command line and the environment count
     /// before it
     #[arg(long, value_name = "FILE", help_heading = "Network")]
@@ -247,7 +247,7 @@ impl ForeignArgs {
 }
 
 /// Runs the node until a signal or a failure.
-pub fn run(args: NodeArgs, log: &Log, switch: Arc<dyn LogSwitch>) -> eyre::Result<()> {
+pub(crate) fn run(args: NodeArgs, log: &Log, switch: Arc<dyn LogSwitch>) -> eyre::Result<()> {
     if crate::test_driver::is_wanted() {
         return crate::test_driver::run(args.api(None));
     }
@@ -306,7 +306,7 @@ fn wait_for_stdin_to_close() {
 }
 
 impl NodeArgs {
-    pub fn into_options(self) -> eyre::Result<NodeOptions> {
+    pub(crate) fn into_options(self) -> eyre::Result<NodeOptions> {
         self.foreign.warn();
         let paths = self.paths()?;
         let directory = NetworkDirectory::read(&paths, &self.node_id)?;
@@ -373,14 +373,14 @@ impl NodeArgs {
         })
     }
 
-    pub fn remote_signer(&self) -> eyre::Result<Option<RemoteOptions>> {
+    pub(crate) fn remote_signer(&self) -> eyre::Result<Option<RemoteOptions>> {
         let Some(address) = self.signing.remote_signer.clone() else { return Ok(None) };
         let token = crate::signer::token(&address, self.signing.remote_signer_token.as_deref())?;
         Ok(Some(RemoteOptions { address, token: SignerToken(token) }))
     }
 
     /// Where the files are: the network directory's standard names, replaced by what is named one by one.
-    pub fn paths(&self) -> eyre::Result<NetworkPaths> {
+    pub(crate) fn paths(&self) -> eyre::Result<NetworkPaths> {
         let genesis = self.genesis.clone();
         let base = self.network_dir.clone().or_else(|| Some(genesis.as_ref()?.parent()?.to_path_buf()));
         let base = base.ok_or_else(|| eyre!("--genesis: not the path of a file"))?;
@@ -410,13 +410,13 @@ impl NodeArgs {
         Ok(paths)
     }
 
-    pub fn api(&self, entry: Option<&NodeEntry>) -> SocketAddr {
+    pub(crate) fn api(&self, entry: Option<&NodeEntry>) -> SocketAddr {
         let port =
             self.addresses.api_port.or(entry.and_then(|entry| entry.api_port)).unwrap_or(DEFAULT_API_PORT);
         SocketAddr::new(self.addresses.http_address, port)
     }
 
-    pub fn metrics_address(&self, entry: Option<&NodeEntry>) -> SocketAddr {
+    pub(crate) fn metrics_address(&self, entry: Option<&NodeEntry>) -> SocketAddr {
         let port = self
             .addresses
             .metrics_port

@@ -4,12 +4,12 @@ use std::error::Error;
 use std::io::Write as _;
 
 /// Prints a line of the result. A reader that went away is no failure of ours.
-pub fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// An error and its causes on one line, outermost first. Errors that already quote their cause are not repeated.
-pub fn one_line<'a>(causes: impl Iterator<Item = &'a (dyn Error + 'static)>) -> String {
+pub(crate) fn one_line<'a>(causes: impl Iterator<Item = &'a (dyn Error + 'static)>) -> String {
     let mut line = String::new();
     for cause in causes {
         let text = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");

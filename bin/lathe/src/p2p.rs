@@ -14,7 +14,7 @@ const DEFAULT_GOSSIP_PORT: u16 = 9000;
 /// Where to listen and whom to dial.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Peers")]
-pub struct P2pArgs {
+pub(crate) struct P2pArgs {
     /// nodes.yaml, or node records and multiaddrs separated by commas, or `none`
     ///
     /// Host names (/dns4/../udp/../quic-v1) are looked up whenever the peer is dialled. What cannot be used is warned
@@ -61,13 +61,13 @@ impl std::str::FromStr for ListenAddress {
 
 impl P2pArgs {
     /// Whether the options name the peers, so that nodes.yaml of the network directory does not.
-    pub fn names_peers(&self) -> bool {
+    pub(crate) fn names_peers(&self) -> bool {
         !self.bootnodes.is_empty()
     }
 
     /// The peers of the options, or those of nodes.yaml, `records`. Those that cannot be used are warned of, and so is
     /// a node that has none beside itself, `own`, although nobody said `none`.
-    pub fn bootnodes(&self, records: &[String], own: PeerId) -> eyre::Result<Vec<Bootnode>> {
+    pub(crate) fn bootnodes(&self, records: &[String], own: PeerId) -> eyre::Result<Vec<Bootnode>> {
         let mut entries: Vec<String> = Vec::new();
         for entry in self.bootnodes.iter().map(|entry| unquoted(entry)).filter(|entry| *entry != "none") {
             if is_file(entry) {
@@ -95,7 +95,7 @@ impl P2pArgs {
     }
 
     /// Where QUIC listens, at least one address.
-    pub fn listen(&self, entry: Option<&NodeEntry>) -> Vec<SocketAddr> {
+    pub(crate) fn listen(&self, entry: Option<&NodeEntry>) -> Vec<SocketAddr> {
         self.listen_on(entry, UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok())
     }
 

@@ -11,10 +11,10 @@ use clap::{Arg, Command};
 
 /// Parses a URL. The library would repeat the whole argument in its error.
 #[derive(Clone)]
-pub struct Quiet<T>(PhantomData<T>);
+pub(crate) struct Quiet<T>(PhantomData<T>);
 
 /// A parser of `T` that keeps passwords to itself.
-pub fn quiet<T>() -> Quiet<T> {
+pub(crate) fn quiet<T>() -> Quiet<T> {
     Quiet(PhantomData)
 }
 

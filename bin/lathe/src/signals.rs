@@ -38,7 +38,7 @@ struct Stage {
 }
 
 /// Hears SIGINT and SIGTERM from now on. Where that is not possible they do what the system lets them do.
-pub fn listen(log: Log) {
+pub(crate) fn listen(log: Log) {
     let state = STATE.get_or_init(|| State {
         log,
         heard: watch::Sender::new(None),
@@ -90,7 +90,7 @@ fn remove(path: &Path) -> bool {
 }
 
 /// Ends the process now, with the last lines of the log as far as they can be written.
-pub fn exit(code: i32) -> ! {
+pub(crate) fn exit(code: i32) -> ! {
     if let Some(state) = STATE.get() {
         state.log.flush();
     }
@@ -98,28 +98,28 @@ pub fn exit(code: i32) -> ! {
 }
 
 /// Does what a signal does: `why` is a reason to stop.
-pub fn stop(why: &'static str) {
+pub(crate) fn stop(why: &'static str) {
     if let Some(state) = STATE.get() {
         state.stop(why, 0);
     }
 }
 
 /// A signal that is not attended ends the process with this code.
-pub fn end_with(exit_code: i32) {
+pub(crate) fn end_with(exit_code: i32) {
     if let Some(state) = STATE.get() {
         state.stage.lock().exit_code = Some(exit_code);
     }
 }
 
 /// A signal that is not attended removes this directory.
-pub fn unfinished(path: Option<&Path>) {
+pub(crate) fn unfinished(path: Option<&Path>) {
     if let Some(state) = STATE.get() {
         state.stage.lock().unfinished = path.map(Path::to_path_buf);
     }
 }
 
 /// Does not return if the process ends by a signal: what fails meanwhile fails because of that.
-pub fn stand_aside() {
+pub(crate) fn stand_aside() {
     while STATE.get().is_some_and(|state| state.stage.lock().ending) {
         std::thread::park();
     }
@@ -127,7 +127,7 @@ pub fn stand_aside() {
 
 /// Waits for a reason to stop and names it; one that came before counts. From the call on a first signal is left to the
 /// caller, which stops in good order.
-pub fn wait() -> impl Future<Output = &'static str> + Send {
+pub(crate) fn wait() -> impl Future<Output = &'static str> + Send {
     let state = STATE.get();
     if let Some(state) = state {
         state.stage.lock().attended = true;

@@ -22,7 +22,7 @@ to judge and are counted apart.";
 
 /// Run conformance fixtures
 #[derive(Subcommand, Debug)]
-pub enum SpecCommand {
+pub(crate) enum SpecCommand {
     /// Run leanSpec fixtures and print a table
     #[command(after_help = EXAMPLES)]
     Run(RunArgs),
@@ -30,14 +30,14 @@ pub enum SpecCommand {
 
 /// Run fixtures.
 #[derive(Args, Debug)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// Directories with fixtures, or fixture files
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
 }
 
 /// Runs the subcommand.
-pub fn run(command: &SpecCommand) -> eyre::Result<()> {
+pub(crate) fn run(command: &SpecCommand) -> eyre::Result<()> {
     let SpecCommand::Run(RunArgs { paths }) = command;
     let started = Instant::now();
     let mut report = Report::default();

@@ -8,7 +8,7 @@ use tracing::warn;
 const ENOUGH_FILES: u64 = 512;
 
 /// Raises the limit on open files as far as the system lets us. The usual soft limit is meant for programs of old.
-pub fn raise_file_limit() {
+pub(crate) fn raise_file_limit() {
     let reached = rlimit::increase_nofile_limit(u64::MAX);
     if let Some(line) = too_few(reached.ok()) {
         warn!("{line}");
@@ -25,14 +25,14 @@ fn too_few(reached: Option<u64>) -> Option<String> {
 }
 
 /// Warns of secrets that others on this machine can read, in one line.
-pub fn warn_of_open_secrets<'a>(files: impl Iterator<Item = &'a Path>) {
+pub(crate) fn warn_of_open_secrets<'a>(files: impl Iterator<Item = &'a Path>) {
     if let Some(line) = open_secrets(files) {
         warn!("{line}");
     }
 }
 
 /// Warns of key files that have another name: what they sign under it leaves no mark here.
-pub fn warn_of_linked_keys<'a>(files: impl Iterator<Item = &'a Path>) {
+pub(crate) fn warn_of_linked_keys<'a>(files: impl Iterator<Item = &'a Path>) {
     if let Some(line) = linked_keys(files) {
         warn!("{line}");
     }

@@ -14,12 +14,12 @@ use crate::signals;
 const VARIABLE: &str = "HIVE_LEAN_TEST_DRIVER";
 
 /// Whether the environment asks for a test driver.
-pub fn is_wanted() -> bool {
+pub(crate) fn is_wanted() -> bool {
     std::env::var_os(VARIABLE).is_some_and(|value| value == "1")
 }
 
 /// Serves until a signal comes.
-pub fn run(address: SocketAddr) -> eyre::Result<()> {
+pub(crate) fn run(address: SocketAddr) -> eyre::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

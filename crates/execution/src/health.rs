@@ -6,9 +6,9 @@
 use crate::error::Fault;
 
 /// First pause after a fault, in milliseconds: a client that restarts within a second is found at once.
-pub const FIRST_PAUSE_MS: u64 = 100;
+pub(crate) const FIRST_PAUSE_MS: u64 = 100;
 /// Longest pause, in milliseconds: a quarter of a slot, so that a client that is back is used within the slot.
-pub const LONGEST_PAUSE_MS: u64 = 1000;
+pub(crate) const LONGEST_PAUSE_MS: u64 = 1000;
 
 /// How the execution client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -57,7 +57,7 @@ fn zero_signature() -> Signature {
 }
 
 /// A root that no block has.
-pub fn random_root() -> Root {
+pub(crate) fn random_root() -> Root {
     Root::from(rand::random::<[u8; 32]>())
 }
 

@@ -14,7 +14,7 @@ const MAX_BLOCKS: usize = 8;
 /// Aggregates of a slot that are remembered: one per subnet and aggregator in all but the largest networks.
 const MAX_AGGREGATES: usize = 64;
 /// Milliseconds of a class of arrivals.
-pub const ARRIVAL_CLASS_MS: i64 = 100;
+pub(crate) const ARRIVAL_CLASS_MS: i64 = 100;
 /// Classes of arrivals: those of the slot, and all that came later.
 const ARRIVAL_CLASSES: usize = 41;
 

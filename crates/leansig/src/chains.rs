@@ -9,7 +9,7 @@ use crate::hash::{CHAIN_STEP, Digest, HASH, PARAMETER, Parameter, TWEAK, chain_t
 use crate::scheme::BASE;
 
 /// A part of a chain: from `value` at step `from` to step `to`.
-pub struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     /// Parameter of the key.
     pub parameter: &'a Parameter,
     /// Slot of the chain.
@@ -39,7 +39,7 @@ const PARAMETER_AT: usize = HASH;
 const TWEAK_AT: usize = HASH + PARAMETER;
 
 /// Takes every walk to its end.
-pub fn walk(walks: &mut [Walk<'_>]) {
+pub(crate) fn walk(walks: &mut [Walk<'_>]) {
     let mut waiting = longest_first(walks).into_iter();
     let mut state: [Packed; 16] = zeros::<16>().map(Packed::from);
     let mut permuted = state;

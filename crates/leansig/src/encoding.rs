@@ -11,10 +11,10 @@ const QUOTIENT: u32 = 127;
 const _: () = assert!(QUOTIENT as u64 * (BASE as u64).pow(DIGITS as u32) == P as u64 - 1);
 
 /// Room for the digits of the largest scheme: all that the elements of one digest can give.
-pub const MAX_DIMENSION: usize = HASH * DIGITS;
+pub(crate) const MAX_DIMENSION: usize = HASH * DIGITS;
 
 /// A codeword; only the first `DIMENSION` digits mean anything.
-pub type Codeword = [u8; MAX_DIMENSION];
+pub(crate) type Codeword = [u8; MAX_DIMENSION];
 
 /// The codeword in the hash of a message; `None` if it has none, as about 900 in 901 have.
 pub fn codeword<S: Scheme>(hash: &[Element; HASH]) -> Option<Codeword> {

@@ -17,16 +17,16 @@ use p3_symmetric::Permutation;
 pub type Element = KoalaBear;
 
 /// As many elements as one vector register holds; a plain element on machines without vectors.
-pub type Packed = <KoalaBear as Field>::Packing;
+pub(crate) type Packed = <KoalaBear as Field>::Packing;
 
 /// Elements in one [`Packed`] word.
-pub const LANES: usize = <Packed as PackedValue>::WIDTH;
+pub(crate) const LANES: usize = <Packed as PackedValue>::WIDTH;
 
 /// The KoalaBear prime, 2^31 - 2^24 + 1.
 pub const P: u32 = 0x7f00_0001;
 
 /// Keccak states permuted at once by [`keccak_f`].
-pub const KECCAK_LANES: usize = VECTOR_LEN;
+pub(crate) const KECCAK_LANES: usize = VECTOR_LEN;
 
 const _: () = assert!(P == KoalaBear::ORDER_U32);
 
@@ -35,7 +35,7 @@ static POSEIDON_16: LazyLock<Poseidon1KoalaBear<16>> = LazyLock::new(default_koa
 static POSEIDON_24: LazyLock<Poseidon1KoalaBear<24>> = LazyLock::new(default_koalabear_poseidon1_24);
 
 /// One element, or several side by side that go through the same arithmetic.
-pub trait Word: Algebra<Element> + PackedValue<Value = Element> {
+pub(crate) trait Word: Algebra<Element> + PackedValue<Value = Element> {
     /// Applies the width-16 permutation in every lane.
     fn permute_16(state: &mut [Self; 16]);
     /// Applies the width-24 permutation in every lane.
@@ -61,25 +61,25 @@ where
 
 /// Puts one row per lane side by side: word `i` of the answer holds element `i` of every row.
 #[inline]
-pub fn gather<W: Word, const N: usize>(row: impl Fn(usize) -> [Element; N]) -> [W; N] {
+pub(crate) fn gather<W: Word, const N: usize>(row: impl Fn(usize) -> [Element; N]) -> [W; N] {
     W::pack_columns_fn(row)
 }
 
 /// The same row in every lane.
 #[inline]
-pub fn broadcast<W: Word, const N: usize>(row: &[Element; N]) -> [W; N] {
+pub(crate) fn broadcast<W: Word, const N: usize>(row: &[Element; N]) -> [W; N] {
     row.map(W::from)
 }
 
 /// The first elements of the row that one lane holds.
 #[inline]
-pub fn lane<W: Word, const N: usize>(words: &[W], lane: usize) -> [Element; N] {
+pub(crate) fn lane<W: Word, const N: usize>(words: &[W], lane: usize) -> [Element; N] {
     std::array::from_fn(|i| words[i].extract(lane))
 }
 
 /// Replaces the row that one lane holds.
 #[inline]
-pub fn set_lane<W: Word>(words: &mut [W], lane: usize, row: &[Element]) {
+pub(crate) fn set_lane<W: Word>(words: &mut [W], lane: usize, row: &[Element]) {
     for (word, element) in words.iter_mut().zip(row) {
         word.as_slice_mut()[lane] = *element;
     }
@@ -98,12 +98,12 @@ pub fn limb(element: Element) -> u32 {
 }
 
 /// Elements from limbs known at compile time.
-pub const fn constants<const N: usize>(limbs: [u32; N]) -> [Element; N] {
+pub(crate) const fn constants<const N: usize>(limbs: [u32; N]) -> [Element; N] {
     KoalaBear::new_array(limbs)
 }
 
 /// `count` zeros.
-pub const fn zeros<const N: usize>() -> [Element; N] {
+pub(crate) const fn zeros<const N: usize>() -> [Element; N] {
     [KoalaBear::ZERO; N]
 }
 
@@ -117,7 +117,7 @@ pub fn split(value: u64) -> [Element; 2] {
 
 /// A 128-bit integer, given as its high and low half, modulo P.
 #[inline]
-pub fn reduce(high: u64, low: u64) -> Element {
+pub(crate) fn reduce(high: u64, low: u64) -> Element {
     // The powers of 2^32 modulo P. The sum cannot overflow: two of the products are below (P - 1) * 2^32 each, the
     // third below 2^57, and 2 * (2^63 - 2^56) + 2^57 is 2^64; the strict inequalities leave room for the last limb.
     const P32: u64 = (1 << 32) % (P as u64);
@@ -131,7 +131,7 @@ pub fn reduce(high: u64, low: u64) -> Element {
 
 /// Keccak-f\[1600\] on [`KECCAK_LANES`] states; the lanes of each state word lie side by side.
 #[inline]
-pub fn keccak_f(state: &mut [[u64; KECCAK_LANES]; 25]) {
+pub(crate) fn keccak_f(state: &mut [[u64; KECCAK_LANES]; 25]) {
     KeccakF.permute_mut(state);
 }
 
@@ -153,14 +153,14 @@ pub fn poseidon(state: &[u32]) -> Option<Vec<u32>> {
 }
 
 /// Overwrites secret elements.
-pub fn wipe(elements: &mut [Element]) {
+pub(crate) fn wipe(elements: &mut [Element]) {
     elements.fill(KoalaBear::ZERO);
     // Keeps the compiler from dropping a store that nothing reads.
     std::hint::black_box(elements);
 }
 
 /// Overwrites secret elements of all lanes.
-pub fn wipe_packed(words: &mut [Packed]) {
+pub(crate) fn wipe_packed(words: &mut [Packed]) {
     words.fill(Packed::from(KoalaBear::ZERO));
     std::hint::black_box(words);
 }

@@ -32,7 +32,7 @@ const TREE: u64 = 0x01;
 const ENCODING: u64 = 0x02;
 
 /// What one step adds to the integer behind [`chain_tweak`].
-pub const CHAIN_STEP: u64 = 1 << 8;
+pub(crate) const CHAIN_STEP: u64 = 1 << 8;
 
 /// The integer behind the tweak of the chain value at `step` (1..=7).
 #[inline]
@@ -90,7 +90,11 @@ macro_rules! join {
 
 /// One step along a chain.
 #[inline]
-pub fn chain_step<W: Word>(value: &[W; HASH], parameter: &[W; PARAMETER], tweak: Tweak<W>) -> [W; HASH] {
+pub(crate) fn chain_step<W: Word>(
+    value: &[W; HASH],
+    parameter: &[W; PARAMETER],
+    tweak: Tweak<W>,
+) -> [W; HASH] {
     let mut state = join!(16; value[..], parameter[..], tweak);
     W::permute_16(&mut state);
     std::array::from_fn(|i| state[i] + value[i])
@@ -98,7 +102,7 @@ pub fn chain_step<W: Word>(value: &[W; HASH], parameter: &[W; PARAMETER], tweak:
 
 /// The parent of two nodes.
 #[inline]
-pub fn node<W: Word>(
+pub(crate) fn node<W: Word>(
     parameter: &[W; PARAMETER],
     tweak: Tweak<W>,
     left: &[W; HASH],
@@ -109,7 +113,7 @@ pub fn node<W: Word>(
 
 /// The elements that a message encodes to under one choice of randomness.
 #[inline]
-pub fn message<W: Word>(
+pub(crate) fn message<W: Word>(
     message: &[W; MESSAGE],
     parameter: &[W; PARAMETER],
     tweak: Tweak<W>,
@@ -119,7 +123,7 @@ pub fn message<W: Word>(
 }
 
 /// The leaf over the ends of all chains of a slot.
-pub fn leaf<W: Word>(
+pub(crate) fn leaf<W: Word>(
     capacity: &[Element; CAPACITY],
     parameter: &[W; PARAMETER],
     tweak: Tweak<W>,

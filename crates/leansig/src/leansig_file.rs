@@ -30,7 +30,7 @@ const LAYER_FIXED: usize = 12;
 const NODE: usize = HASH * LIMB;
 
 /// Whether the bytes could be such a file: the one offset that never varies is where it must be.
-pub fn looks_like(bytes: &[u8]) -> bool {
+pub(crate) fn looks_like(bytes: &[u8]) -> bool {
     let offset = bytes.get(TOP_OFFSET_AT..TOP_OFFSET_AT + 4);
     bytes.len() > FIXED && offset == Some(&(FIXED as u32).to_le_bytes()[..])
 }
@@ -120,7 +120,7 @@ fn whole_trees<S: Scheme>(slots: &Slots) -> Result<Range<u32>, Error> {
 }
 
 /// Reads a secret key of leanSig.
-pub fn decode<S: Scheme>(bytes: &[u8]) -> Result<SecretKey<S>, Error> {
+pub(crate) fn decode<S: Scheme>(bytes: &[u8]) -> Result<SecretKey<S>, Error> {
     let mut reader = Reader::new(WHAT, bytes);
     let seed = Seed::new(reader.chunk::<SEED_BYTES>()?);
     let parameter = reader.elements()?;

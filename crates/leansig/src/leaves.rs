@@ -16,10 +16,10 @@ use crate::tree::{Layer, grow};
 const STEPS: usize = BASE as usize - 1;
 
 /// Slots whose leaves are computed together.
-pub const GROUP: usize = LANES;
+pub(crate) const GROUP: usize = LANES;
 
 /// The leaves of at most [`GROUP`] slots from `first` on.
-pub fn group<S: Scheme>(seed: &Seed, parameter: &Parameter, first: u32, out: &mut [Digest]) {
+pub(crate) fn group<S: Scheme>(seed: &Seed, parameter: &Parameter, first: u32, out: &mut [Digest]) {
     // Lanes beyond the wanted slots repeat the last one.
     let last = out.len().saturating_sub(1);
     let epoch = |lane: usize| first + lane.min(last) as u32;
@@ -59,7 +59,7 @@ fn chain_tweaks(first: impl Fn(usize) -> u64) -> [Tweak<Packed>; STEPS] {
 }
 
 /// The leaves of consecutive slots.
-pub fn leaves<S: Scheme>(seed: &Seed, parameter: &Parameter, slots: Slots) -> Vec<Digest> {
+pub(crate) fn leaves<S: Scheme>(seed: &Seed, parameter: &Parameter, slots: Slots) -> Vec<Digest> {
     let mut leaves = vec![Digest::default(); slots.count() as usize];
     for (index, group) in leaves.chunks_mut(GROUP).enumerate() {
         self::group::<S>(seed, parameter, slots.first() + (index * GROUP) as u32, group);
@@ -68,7 +68,7 @@ pub fn leaves<S: Scheme>(seed: &Seed, parameter: &Parameter, slots: Slots) -> Ve
 }
 
 /// Like [`leaves`], on all threads of the pool. `done` hears of every group that is finished, and how large it is.
-pub fn leaves_parallel<S: Scheme>(
+pub(crate) fn leaves_parallel<S: Scheme>(
     seed: &Seed,
     parameter: &Parameter,
     slots: Slots,
@@ -83,7 +83,12 @@ pub fn leaves_parallel<S: Scheme>(
 }
 
 /// The layers of one window, from its leaves up to its node.
-pub fn window<S: Scheme>(seed: &Seed, parameter: &Parameter, first: u32, leaves: Vec<Digest>) -> Vec<Layer> {
+pub(crate) fn window<S: Scheme>(
+    seed: &Seed,
+    parameter: &Parameter,
+    first: u32,
+    leaves: Vec<Digest>,
+) -> Vec<Layer> {
     let pad = |level, index| seed.pad(level, index);
     grow(parameter, Layer { start: first, nodes: leaves }, 0, S::WINDOW_LEVEL, &pad)
 }

@@ -9,7 +9,7 @@ use crate::field::{Element, KECCAK_LANES, keccak_f, reduce};
 use crate::hash::{Digest, Randomness};
 
 /// Bytes of a seed.
-pub const SEED_BYTES: usize = 32;
+pub(crate) const SEED_BYTES: usize = 32;
 
 const PREFIX: [u8; 16] =
     [0xae, 0xae, 0x22, 0xff, 0x00, 0x01, 0xfa, 0xff, 0x21, 0xaf, 0x12, 0x00, 0x01, 0x11, 0xff, 0x00];
@@ -30,23 +30,23 @@ const LAST_BIT: u64 = 0x80 << 56;
 
 /// The seed of a secret key. Wiped when dropped, never printed, and on the heap, where it stays when a key is moved.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct Seed(Box<[u8; SEED_BYTES]>);
+pub(crate) struct Seed(Box<[u8; SEED_BYTES]>);
 
 impl Seed {
     /// Copies a seed. The caller wipes its own.
-    pub fn new(bytes: &[u8; SEED_BYTES]) -> Self {
+    pub(crate) fn new(bytes: &[u8; SEED_BYTES]) -> Self {
         let mut own = Box::new([0; SEED_BYTES]);
         own.copy_from_slice(bytes);
         Self(own)
     }
 
     /// For key files only.
-    pub fn expose(&self) -> &[u8; SEED_BYTES] {
+    pub(crate) fn expose(&self) -> &[u8; SEED_BYTES] {
         &self.0
     }
 
     /// The secret starts of chains, given as slot and chain index; one for each place in `out`.
-    pub fn chain_starts(&self, position: impl Fn(usize) -> (u32, usize), out: &mut [Digest]) {
+    pub(crate) fn chain_starts(&self, position: impl Fn(usize) -> (u32, usize), out: &mut [Digest]) {
         self.fill(CHAIN_START, out, |index| {
             let (epoch, chain) = position(index);
             let mut bytes = [0; 12];
@@ -57,7 +57,7 @@ impl Seed {
     }
 
     /// The randomness of consecutive attempts to encode a message.
-    pub fn attempts(&self, epoch: u32, message: &[u8; 32], first: u64, out: &mut [Randomness]) {
+    pub(crate) fn attempts(&self, epoch: u32, message: &[u8; 32], first: u64, out: &mut [Randomness]) {
         self.fill(ATTEMPT, out, |index| {
             let mut bytes = [0; 44];
             bytes[..4].copy_from_slice(&epoch.to_be_bytes());
@@ -68,7 +68,7 @@ impl Seed {
     }
 
     /// The node that stands at `index` of `level`, outside the range of the key.
-    pub fn pad(&self, level: u8, index: u32) -> Digest {
+    pub(crate) fn pad(&self, level: u8, index: u32) -> Digest {
         let mut out = [Digest::default()];
         self.fill(PAD, &mut out, |_| {
             let [a, b, c, d] = index.to_be_bytes();

@@ -39,7 +39,7 @@ pub trait Scheme: Copy + Clone + std::fmt::Debug + Default + Eq + Send + Sync + 
 pub const BASE: u32 = 8;
 
 /// Attempts to find a codeword before signing gives up. One attempt in about 900 succeeds with the production set.
-pub const MAX_TRIES: u64 = 100_000;
+pub(crate) const MAX_TRIES: u64 = 100_000;
 
 /// The production parameters: 2^32 slots, 46 chains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -16,7 +16,7 @@ use crate::scheme::{MAX_TRIES, Scheme};
 use crate::signature::Signature;
 
 /// Signs a message with the one-time key of a slot. `siblings` is the way from its leaf to the root.
-pub fn sign<S: Scheme>(
+pub(crate) fn sign<S: Scheme>(
     seed: &Seed,
     parameter: &Parameter,
     epoch: u32,

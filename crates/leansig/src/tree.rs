@@ -8,7 +8,7 @@ use crate::hash::{Digest, PARAMETER, Parameter, node, tree_tweak};
 
 /// Consecutive nodes of one level.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layer {
+pub(crate) struct Layer {
     /// Index of the first node within the level.
     pub start: u32,
     /// The nodes, left to right; never empty.
@@ -17,17 +17,17 @@ pub struct Layer {
 
 impl Layer {
     /// The node at an index of the level, if it is held.
-    pub fn get(&self, index: u32) -> Option<&Digest> {
+    pub(crate) fn get(&self, index: u32) -> Option<&Digest> {
         self.nodes.get(index.checked_sub(self.start)? as usize)
     }
 
     /// The sibling of the node at an index.
-    pub fn sibling(&self, index: u32) -> Option<&Digest> {
+    pub(crate) fn sibling(&self, index: u32) -> Option<&Digest> {
         self.get(index ^ 1)
     }
 
     /// Completes the pairs at both ends.
-    pub fn padded(mut self, level: u8, pad: &impl Fn(u8, u32) -> Digest) -> Self {
+    pub(crate) fn padded(mut self, level: u8, pad: &impl Fn(u8, u32) -> Digest) -> Self {
         if self.start % 2 == 1 {
             self.start -= 1;
             self.nodes.insert(0, pad(level, self.start));
@@ -39,7 +39,7 @@ impl Layer {
     }
 
     /// The parents of a padded layer. `level` is theirs.
-    pub fn parents(&self, parameter: &Parameter, level: u8) -> Self {
+    pub(crate) fn parents(&self, parameter: &Parameter, level: u8) -> Self {
         debug_assert!(self.start.is_multiple_of(2) && self.nodes.len().is_multiple_of(2));
         let start = self.start / 2;
         let pairs = self.nodes.as_chunks::<2>().0;
@@ -68,7 +68,7 @@ impl Layer {
 
 /// Every layer from the given one, which is at level `from`, up to the single node at level `to`. All but the last are
 /// padded. The nodes given must lie under one node of level `to`.
-pub fn grow(
+pub(crate) fn grow(
     parameter: &Parameter,
     lowest: Layer,
     from: u8,

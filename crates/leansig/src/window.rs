@@ -9,7 +9,7 @@ use crate::tree::Layer;
 ///
 /// The level above the leaves is left out: a node of it is one hash away, and with it two windows and the kept nodes of
 /// four bottom trees would not fit into 64 KiB.
-pub struct Window {
+pub(crate) struct Window {
     index: u32,
     leaves: Layer,
     /// From level 2 to below the kept node.
@@ -20,7 +20,7 @@ pub struct Window {
 
 impl Window {
     /// From the padded layers below the kept node, and the siblings from there on.
-    pub fn new(index: u32, layers: Vec<Layer>, siblings: Vec<Digest>) -> Self {
+    pub(crate) fn new(index: u32, layers: Vec<Layer>, siblings: Vec<Digest>) -> Self {
         let mut layers = layers.into_iter();
         let leaves = layers.next().unwrap_or(Layer { start: 0, nodes: Vec::new() });
         let upper = layers.skip(1).collect();
@@ -28,12 +28,12 @@ impl Window {
     }
 
     /// Index of the window: its slots shifted by the level of the kept nodes.
-    pub fn index(&self) -> u32 {
+    pub(crate) fn index(&self) -> u32 {
         self.index
     }
 
     /// The siblings of a leaf of this window, leaf to root.
-    pub fn path(&self, parameter: &Parameter, seed: &Seed, slot: u32) -> Box<[Digest]> {
+    pub(crate) fn path(&self, parameter: &Parameter, seed: &Seed, slot: u32) -> Box<[Digest]> {
         let leaf = self.leaves.sibling(slot).copied();
         let parent = self.above_leaves(parameter, seed, (slot >> 1) ^ 1);
         let upper =

@@ -14,21 +14,21 @@ use p3_lookup::{Count, InteractionBuilder};
 use crate::system::F;
 
 /// Values along the chains. A position is 8 times the chain, plus the step of the value.
-pub const CHAIN: &str = "chain";
+pub(crate) const CHAIN: &str = "chain";
 /// Blocks of the sponge over the ends of the chains, counted from 1.
-pub const BLOCK: &str = "block";
+pub(crate) const BLOCK: &str = "block";
 /// What the rows of one signature hand on to each other.
-pub const STATE: &str = "state";
+pub(crate) const STATE: &str = "state";
 /// Tweaks of chain values and of tree nodes, a lookup rather than a permutation.
-pub const TWEAK: &str = "tweak";
+pub(crate) const TWEAK: &str = "tweak";
 
 /// Elements of a message on [`STATE`] after its tag, signature, group and counter.
-pub const STATE_PAYLOAD: usize = 16;
+pub(crate) const STATE_PAYLOAD: usize = 16;
 
 /// What a message on [`STATE`] is about. The comment gives the counter and the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub enum Tag {
+pub(crate) enum Tag {
     /// 0; message 9, parameter 5, tweak 2. From the signature table to the message row.
     Message = 1,
     /// Digits read so far / 8; their sum, elements left 6, parameter 5. Message row, digit rows, signature table.
@@ -43,13 +43,13 @@ pub enum Tag {
 
 impl Tag {
     /// The element that stands for the tag.
-    pub const fn element(self) -> F {
+    pub(crate) const fn element(self) -> F {
         F::new(self as u32)
     }
 }
 
 /// A message on [`STATE`]; the payload is padded with zeros.
-pub fn state<AB: AirBuilder<F = F>>(
+pub(crate) fn state<AB: AirBuilder<F = F>>(
     tag: AB::Expr,
     [signature, group, counter]: [AB::Expr; 3],
     payload: impl IntoIterator<Item = AB::Expr>,
@@ -61,7 +61,7 @@ pub fn state<AB: AirBuilder<F = F>>(
 }
 
 /// Sends a message `count` times; `count` is 0 or 1 on every row, by a constraint of the table.
-pub fn send<AB>(builder: &mut AB, bus: &str, message: Vec<AB::Expr>, count: AB::Expr)
+pub(crate) fn send<AB>(builder: &mut AB, bus: &str, message: Vec<AB::Expr>, count: AB::Expr)
 where
     AB: AirBuilder<F = F> + InteractionBuilder,
 {
@@ -69,7 +69,7 @@ where
 }
 
 /// Receives a message `count` times; `count` is 0 or 1 on every row, by a constraint of the table.
-pub fn receive<AB>(builder: &mut AB, bus: &str, message: Vec<AB::Expr>, count: AB::Expr)
+pub(crate) fn receive<AB>(builder: &mut AB, bus: &str, message: Vec<AB::Expr>, count: AB::Expr)
 where
     AB: AirBuilder<F = F> + InteractionBuilder,
 {
@@ -77,7 +77,7 @@ where
 }
 
 /// Offers a message to as many lookups as there are.
-pub fn provide<AB>(builder: &mut AB, bus: &str, message: Vec<AB::Expr>, lookups: AB::Expr)
+pub(crate) fn provide<AB>(builder: &mut AB, bus: &str, message: Vec<AB::Expr>, lookups: AB::Expr)
 where
     AB: AirBuilder<F = F> + InteractionBuilder,
 {

@@ -22,7 +22,7 @@ use crate::ring::Lanes;
 use crate::system::F;
 
 /// The Fourier transform of the codewords.
-pub type Dft = Radix2DFTSmallBatch<F>;
+pub(crate) type Dft = Radix2DFTSmallBatch<F>;
 
 const DIGEST: usize = 32;
 type Compress = CompressionFunctionFromHasher<Blake3, 2, DIGEST>;
@@ -38,14 +38,14 @@ const LONG: usize = 1 << 17;
 
 /// Merkle trees over the rows of a codeword.
 #[derive(Clone, Debug)]
-pub struct Commitments {
+pub(crate) struct Commitments {
     whole: Whole,
     over_digests: OverDigests,
 }
 
 /// What is kept for opening.
 #[derive(Clone)]
-pub enum Kept<M> {
+pub(crate) enum Kept<M> {
     /// The codeword with its tree.
     Whole(<Whole as Mmcs<F>>::ProverData<M>),
     /// What it encodes, and the tree.
@@ -54,14 +54,14 @@ pub enum Kept<M> {
 
 /// A message whose codeword is not kept.
 #[derive(Clone)]
-pub struct Message {
+pub(crate) struct Message {
     cosets: Cosets,
     tree: <OverDigests as Mmcs<u8>>::ProverData<RowMajorMatrix<u8>>,
 }
 
 /// A message, and how to encode it.
 #[derive(Clone)]
-pub struct Cosets {
+pub(crate) struct Cosets {
     /// Coefficients, a polynomial in each column.
     pub message: RowMajorMatrix<F>,
     /// The codeword is this power of two times as long.
@@ -135,14 +135,14 @@ impl Cosets {
 
 impl Commitments {
     /// Trees of BLAKE3.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let compress = Compress::new(Blake3 {});
         let whole = Whole::new(SerializingHasher::new(Blake3 {}), compress.clone(), 0);
         Self { whole, over_digests: OverDigests::new(Given, compress, 0) }
     }
 
     /// Commits to the codeword of a message, without keeping it.
-    pub fn commit_message<M>(&self, cosets: Cosets) -> (<Self as Mmcs<F>>::Commitment, Kept<M>) {
+    pub(crate) fn commit_message<M>(&self, cosets: Cosets) -> (<Self as Mmcs<F>>::Commitment, Kept<M>) {
         let hasher = SerializingHasher::new(Blake3 {});
         let (height, width) = (cosets.message.height(), cosets.message.width());
         let pieces = 1 << cosets.log_inverse_rate;

@@ -19,7 +19,7 @@ use crate::tables::Table;
 
 /// What the sum of fractions leaves to be shown of the cells: what its leaves, the fractions of all messages in all
 /// rows, add up to at one point.
-pub struct Link {
+pub(crate) struct Link {
     /// The point.
     pub point: Point<Challenge>,
     /// The claim about all tables.
@@ -34,7 +34,7 @@ pub struct Link {
 
 impl Link {
     /// Weights of the messages of a table, each `eta` times what the link takes.
-    pub fn weights(&self, table: usize, relation: &Relation, eta: Challenge) -> Vec<MessageWeight> {
+    pub(crate) fn weights(&self, table: usize, relation: &Relation, eta: Challenge) -> Vec<MessageWeight> {
         let messages = relation.message_widths().zip(&self.blocks[table]);
         messages
             .map(|(width, (block, prefix))| {
@@ -48,7 +48,7 @@ impl Link {
 ///
 /// # Errors
 /// The library refuses the messages of the tables.
-pub fn prove(
+pub(crate) fn prove(
     tables: &[Table; TABLES],
     relations: &[&Relation; TABLES],
     cells: &[&CommittedTable<F>],

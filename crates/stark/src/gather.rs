@@ -7,7 +7,7 @@ use crate::ring::{ChallengeLanes, LANES, Lanes, Ring, TERMS, Value, Wide};
 use crate::system::{Challenge, F};
 
 /// How rows are put together from cells.
-pub struct Gather {
+pub(crate) struct Gather {
     cubes: Vec<Combination<F>>,
     factors: Vec<usize>,
     sums: Vec<Combination<Wide>>,
@@ -39,7 +39,7 @@ impl<T: Copy> Combination<T> {
 
 impl Gather {
     /// For a table's relation, weighted.
-    pub fn new(relation: &Relation, weighted: &Weighted) -> Self {
+    pub(crate) fn new(relation: &Relation, weighted: &Weighted) -> Self {
         let cubes = relation.cubes.iter().map(|form| {
             let mut combination = Combination::new(form, F::ZERO, |element| element);
             // A cell and a constant need no sum.
@@ -55,7 +55,7 @@ impl Gather {
 
     /// Puts together as many rows as there are lanes, from `row` on.
     #[inline]
-    pub fn rows(&self, columns: &[&[F]], row: usize, rows: &mut Gathered) {
+    pub(crate) fn rows(&self, columns: &[&[F]], row: usize, rows: &mut Gathered) {
         rows.cells.clear();
         rows.cells.extend(columns.iter().map(|column| *Lanes::from_slice(&column[row..row + LANES])));
         let cells = &rows.cells;
@@ -77,7 +77,7 @@ impl Gather {
 
 /// Rows as they are put together.
 #[derive(Clone, Default)]
-pub struct Gathered {
+pub(crate) struct Gathered {
     cells: Vec<Lanes>,
     /// The forms that are cubed, then the factors.
     pub values: Vec<Lanes>,
@@ -86,6 +86,6 @@ pub struct Gathered {
 }
 
 /// A challenge in every lane.
-pub fn widen(challenge: Challenge) -> Wide {
+pub(crate) fn widen(challenge: Challenge) -> Wide {
     Wide::new(ChallengeLanes::from(challenge))
 }

@@ -9,7 +9,7 @@ use wide::u32x16;
 
 /// BLAKE3.
 #[derive(Clone, Copy, Debug)]
-pub struct TranscriptHash;
+pub(crate) struct TranscriptHash;
 
 const BLOCK: usize = 64;
 const DIGEST: usize = 32;

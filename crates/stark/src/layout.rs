@@ -5,28 +5,28 @@ use crate::system::FOLD;
 use crate::tables::tweak;
 
 /// Steps along the chains of one signature: every codeword adds up to the same, whatever the message.
-pub const CHAIN_STEPS: usize = CHAINS * 7 - TARGET_SUM as usize;
+pub(crate) const CHAIN_STEPS: usize = CHAINS * 7 - TARGET_SUM as usize;
 /// Chains of a signature.
-pub const CHAINS: usize = 46;
+pub(crate) const CHAINS: usize = 46;
 /// What the digits of a codeword add up to.
-pub const TARGET_SUM: u32 = 200;
+pub(crate) const TARGET_SUM: u32 = 200;
 /// Levels of the tree.
-pub const LEVELS: usize = 32;
+pub(crate) const LEVELS: usize = 32;
 /// Blocks of the sponge over the ends of the chains.
-pub const BLOCKS: usize = 25;
+pub(crate) const BLOCKS: usize = 25;
 /// Elements of the hash of a message that the codeword is read from.
-pub const ELEMENTS: usize = 6;
+pub(crate) const ELEMENTS: usize = 6;
 /// Rows of the leaf table for one signature; the first chain and the first block are in the signature table.
-pub const LEAF_ROWS: usize = 3;
+pub(crate) const LEAF_ROWS: usize = 3;
 /// Rows of the node table for one signature: the message, the blocks, the levels.
-pub const NODE_ROWS: usize = 1 + BLOCKS + LEVELS;
+pub(crate) const NODE_ROWS: usize = 1 + BLOCKS + LEVELS;
 
 /// Tables, in the order of [`Layout::log_heights`].
-pub const TABLES: usize = 6;
+pub(crate) const TABLES: usize = 6;
 
 /// Heights of all tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// Signatures.
     pub signatures: usize,
     /// Different slots.
@@ -37,7 +37,7 @@ pub struct Layout {
 
 impl Layout {
     /// The layout for a statement. Rows beyond the used ones are padding.
-    pub fn of(statement: &Statement) -> Self {
+    pub(crate) fn of(statement: &Statement) -> Self {
         let (signatures, slots) = (statement.claims().len(), statement.slots().len());
         let used = [
             signatures * CHAIN_STEPS,
@@ -52,7 +52,7 @@ impl Layout {
     }
 
     /// Variables of the polynomial that holds all tables.
-    pub fn variables(&self, widths: [usize; TABLES]) -> usize {
+    pub(crate) fn variables(&self, widths: [usize; TABLES]) -> usize {
         let cells: usize =
             self.log_heights.iter().zip(widths).map(|(log_height, width)| width << log_height).sum();
         cells.next_power_of_two().trailing_zeros() as usize

@@ -25,7 +25,7 @@ const HALF: usize = KOALABEAR_POSEIDON_HALF_FULL_ROUNDS;
 ///
 /// Constraints reach degree 9, for 60 cells less in each row of the tallest table than a commitment after every round
 /// takes; that keeps a power of two of signatures below the next power of two of cells.
-pub static CHAIN: LazyLock<Permutation<16>> = LazyLock::new(|| {
+pub(crate) static CHAIN: LazyLock<Permutation<16>> = LazyLock::new(|| {
     let (full, partial) = Poseidon1Constants {
         rounds_f: 2 * HALF,
         rounds_p: KOALABEAR_POSEIDON_PARTIAL_ROUNDS_16,
@@ -37,7 +37,7 @@ pub static CHAIN: LazyLock<Permutation<16>> = LazyLock::new(|| {
 });
 
 /// The permutation of width 24, with a commitment after every full round: constraints of degree 3.
-pub static NODE: LazyLock<Permutation<24>> = LazyLock::new(|| {
+pub(crate) static NODE: LazyLock<Permutation<24>> = LazyLock::new(|| {
     let (full, partial) = Poseidon1Constants {
         rounds_f: 2 * HALF,
         rounds_p: KOALABEAR_POSEIDON_PARTIAL_ROUNDS_24,
@@ -49,21 +49,21 @@ pub static NODE: LazyLock<Permutation<24>> = LazyLock::new(|| {
 });
 
 /// Elements of the last state of [`CHAIN`] that anything reads: a digest.
-pub const CHAIN_OUTPUTS: usize = 8;
+pub(crate) const CHAIN_OUTPUTS: usize = 8;
 /// Elements of the last state of [`NODE`] that anything reads: the capacity of a sponge, and a digest from its rate.
-pub const NODE_OUTPUTS: usize = 17;
+pub(crate) const NODE_OUTPUTS: usize = 17;
 
 /// Cells of one walk of [`CHAIN`]; the last [`CHAIN_OUTPUTS`] of them are the output.
-pub const CHAIN_CELLS: usize = cells(16, KOALABEAR_POSEIDON_PARTIAL_ROUNDS_16, 2, CHAIN_OUTPUTS);
+pub(crate) const CHAIN_CELLS: usize = cells(16, KOALABEAR_POSEIDON_PARTIAL_ROUNDS_16, 2, CHAIN_OUTPUTS);
 /// Cells of one walk of [`NODE`]; the last [`NODE_OUTPUTS`] of them are the output.
-pub const NODE_CELLS: usize = cells(24, KOALABEAR_POSEIDON_PARTIAL_ROUNDS_24, 1, NODE_OUTPUTS);
+pub(crate) const NODE_CELLS: usize = cells(24, KOALABEAR_POSEIDON_PARTIAL_ROUNDS_24, 1, NODE_OUTPUTS);
 
 const fn cells(width: usize, partial_rounds: usize, every: usize, outputs: usize) -> usize {
     (2 * HALF / every - 1) * width + partial_rounds + outputs
 }
 
 /// Constants of one permutation, and where its walk commits.
-pub struct Permutation<const WIDTH: usize> {
+pub(crate) struct Permutation<const WIDTH: usize> {
     full: FullRoundConstants<F, WIDTH>,
     partial: PartialRounds<WIDTH>,
     /// Full rounds from one commitment to the next.
@@ -166,7 +166,7 @@ impl<const WIDTH: usize> Permutation<WIDTH> {
 
     /// Walks from `state`; `commit` is given each committed value in order, and answers with what stands for it.
     #[inline]
-    pub fn walk<A: Ring>(&self, mut state: [A; WIDTH], commit: &mut impl FnMut(A) -> A) {
+    pub(crate) fn walk<A: Ring>(&self, mut state: [A; WIDTH], commit: &mut impl FnMut(A) -> A) {
         for round in 0..HALF {
             full_round(&mut state, &self.full.initial[round]);
             if (round + 1).is_multiple_of(self.every) {
@@ -185,7 +185,7 @@ impl<const WIDTH: usize> Permutation<WIDTH> {
     }
 
     /// Walks in some rows at once, one in each lane, and writes the cells to the columns from `cells` on.
-    pub fn fill(&self, inputs: &[[F; WIDTH]; LANES], rows: &mut [F], width: usize, cells: usize) {
+    pub(crate) fn fill(&self, inputs: &[[F; WIDTH]; LANES], rows: &mut [F], width: usize, cells: usize) {
         let mut column = cells;
         self.walk(from_fn(|i| Lanes::from_fn(|lane| inputs[lane][i])), &mut |value| {
             for (row, element) in rows.chunks_exact_mut(width).zip(value.as_slice()) {

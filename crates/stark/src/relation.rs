@@ -19,13 +19,13 @@ use crate::error::Error;
 use crate::system::{Challenge, F};
 
 /// Cubes in one sum, at most: what the prover has room for.
-pub const INNER: usize = 16;
+pub(crate) const INNER: usize = 16;
 
 type Expr = SymbolicExpression<F>;
 
 /// A linear form in the cells of a row, the columns of the verifier after them, and a constant.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Linear<T> {
+pub(crate) struct Linear<T> {
     /// The constant.
     pub constant: T,
     /// Cells and their coefficients, ascending, none twice.
@@ -34,7 +34,7 @@ pub struct Linear<T> {
 
 /// Cubes of sums of cubes, which all read the same cubes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Segment {
+pub(crate) struct Segment {
     /// The cubes that are read, of those in [`Relation::cubes`].
     pub inner: std::ops::Range<usize>,
     /// For each cube of a sum: the constant, and a factor for each cube that is read.
@@ -43,7 +43,7 @@ pub struct Segment {
 
 /// A table's constraints and messages.
 #[derive(Clone, Debug)]
-pub struct Relation {
+pub(crate) struct Relation {
     /// Linear forms of which there are cubes: first those in segments, then those that stand alone.
     pub cubes: Vec<Linear<F>>,
     /// Cubes of sums of cubes.
@@ -58,7 +58,7 @@ pub struct Relation {
 
 /// The polynomial that a row adds, weighted by challenges.
 #[derive(Clone, Debug)]
-pub struct Weighted {
+pub(crate) struct Weighted {
     /// The linear part.
     pub linear: Linear<Challenge>,
     /// Weight of each of [`Relation::cubes`]; zero for those in segments.
@@ -70,7 +70,7 @@ pub struct Weighted {
 }
 
 /// How a message becomes a fraction, weighted.
-pub struct MessageWeight {
+pub(crate) struct MessageWeight {
     /// Weight of the count.
     pub count: Challenge,
     /// Weights of the elements.
@@ -231,7 +231,7 @@ impl Relation {
     ///
     /// # Errors
     /// Something in them is of another kind, which a change of the tables could bring and any test would show.
-    pub fn read(
+    pub(crate) fn read(
         constraints: &[Expr],
         messages: &[SymbolicInteraction<F>],
         [cells, columns]: [usize; 2],
@@ -337,12 +337,12 @@ impl Relation {
     }
 
     /// Number of constraints.
-    pub fn constraints(&self) -> usize {
+    pub(crate) fn constraints(&self) -> usize {
         self.constraints.len()
     }
 
     /// Everything weighted: constraints in order, then messages in order.
-    pub fn weigh(&self, constraints: &[Challenge], messages: &[MessageWeight]) -> Weighted {
+    pub(crate) fn weigh(&self, constraints: &[Challenge], messages: &[MessageWeight]) -> Weighted {
         let mut sum = Sum {
             relation: self,
             constant: Challenge::ZERO,
@@ -417,7 +417,7 @@ impl Sum<'_> {
 }
 
 /// The weights of a message that is a fraction: the count over the fingerprint, each in its block of the sum.
-pub fn message_weight(
+pub(crate) fn message_weight(
     width: usize,
     block: Challenge,
     theta: Challenge,
@@ -434,7 +434,7 @@ pub fn message_weight(
 
 impl Relation {
     /// Elements of each message.
-    pub fn message_widths(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn message_widths(&self) -> impl Iterator<Item = usize> {
         self.messages.iter().map(|(_, fields)| fields.len())
     }
 }

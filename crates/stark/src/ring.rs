@@ -18,16 +18,16 @@ use p3_multi_stark::packed_ext::PackedExt;
 use crate::system::{Challenge, F};
 
 /// Elements of the base field that are computed with at once.
-pub type Lanes = <F as Field>::Packing;
+pub(crate) type Lanes = <F as Field>::Packing;
 /// How many those are.
-pub const LANES: usize = <Lanes as PackedValue>::WIDTH;
+pub(crate) const LANES: usize = <Lanes as PackedValue>::WIDTH;
 /// Challenges that are computed with at once.
-pub type ChallengeLanes = <Challenge as ExtensionField<F>>::ExtensionPacking;
+pub(crate) type ChallengeLanes = <Challenge as ExtensionField<F>>::ExtensionPacking;
 /// The same, as something that elements of the base field can be added to and multiplied by.
-pub type Wide = PackedExt<F, ChallengeLanes>;
+pub(crate) type Wide = PackedExt<F, ChallengeLanes>;
 
 /// Products that are added up in one go.
-pub const TERMS: usize = 8;
+pub(crate) const TERMS: usize = 8;
 
 /// Degree of the field of the challenges.
 const DEGREE: usize = <Challenge as BasedVectorSpace<F>>::DIMENSION;
@@ -46,7 +46,7 @@ const fn elements<const N: usize>(integers: [i64; N]) -> [F; N] {
 }
 
 /// A representation that the permutations are evaluated in.
-pub trait Ring: Algebra<F> + Clone {
+pub(crate) trait Ring: Algebra<F> + Clone {
     /// The sum of the products of values and factors.
     #[inline]
     fn dot(values: &[Self; TERMS], factors: &[F; TERMS]) -> Self {
@@ -175,7 +175,7 @@ fn by_coefficient<const N: usize>(state: &mut [Wide; N], map: impl Fn(&mut [Lane
 
 /// What the cells of a row are while variables are bound: lanes of elements at first, then lanes of challenges, and
 /// single challenges once there are fewer rows than lanes.
-pub trait Value: Ring + Copy + Send + Sync {
+pub(crate) trait Value: Ring + Copy + Send + Sync {
     /// What weighted values add up to.
     type Sum: Value<Sum = Self::Sum>;
 
@@ -295,7 +295,7 @@ impl Value for Challenge {
 }
 
 /// The cube root, which every challenge has exactly one of: neither P - 1 nor P^5 - 1 is divisible by three.
-pub fn cube_root(value: Challenge) -> Challenge {
+pub(crate) fn cube_root(value: Challenge) -> Challenge {
     // A third modulo P^5 - 1, in base P, has the digits 2d + 1, d, 2d + 1, d, 2d + 1 with d = (P - 2) / 3.
     const DIGIT: u64 = (F::ORDER_U64 - 2) / 3;
     let even = value.exp_u64(DIGIT);

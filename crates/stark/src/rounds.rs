@@ -22,7 +22,7 @@ use crate::ring::{ChallengeLanes, LANES, Lanes, TERMS, Value, Wide, cube_root};
 use crate::system::{Challenge, F};
 
 /// Degree of the cube of a sum of cubes, which nothing in the tables exceeds.
-pub const DEGREE: usize = 9;
+pub(crate) const DEGREE: usize = 9;
 /// Points at which cubes are evaluated: 0, 1, 2, 3.
 const POINTS: usize = 4;
 /// Rows after the first challenge that are kept: 16 MiB of a table. More are put together again for the second round.
@@ -34,7 +34,7 @@ const PAIRS: usize = 4;
 type Totals<S> = [S; POINTS + DEGREE];
 
 /// One table in the rounds.
-pub struct Rounds<'a> {
+pub(crate) struct Rounds<'a> {
     relation: &'a Relation,
     weighted: Weighted,
     /// Cube roots of the weights of cubes of sums, segment by segment.
@@ -233,7 +233,7 @@ fn pack(challenges: &[Challenge]) -> Vec<Wide> {
 
 impl<'a> Rounds<'a> {
     /// The rounds of a table, with the columns of the verifier that it has.
-    pub fn new(
+    pub(crate) fn new(
         relation: &'a Relation,
         weighted: Weighted,
         table: &'a CommittedTable<F>,
@@ -256,7 +256,7 @@ impl<'a> Rounds<'a> {
     /// What the table adds to a round. `weights` are those of the pairs of rows, of which there are as many.
     ///
     /// The first list is what is of degree three, at 0, 1, 2, 3; the second is the rest, at 0, 2, 3, ..., 9.
-    pub fn round(&self, weights: &[Challenge]) -> ([Challenge; POINTS], [Challenge; DEGREE]) {
+    pub(crate) fn round(&self, weights: &[Challenge]) -> ([Challenge; POINTS], [Challenge; DEGREE]) {
         let sum_lanes = |totals: Totals<Wide>| totals.map(|total| lanes(total).sum());
         let totals = match &self.rows {
             Rows::Cells => sum_lanes(self.first_round(weights)),
@@ -331,7 +331,7 @@ impl<'a> Rounds<'a> {
     }
 
     /// Binds a variable.
-    pub fn fold(&mut self, challenge: Challenge) {
+    pub(crate) fn fold(&mut self, challenge: Challenge) {
         let rows = std::mem::replace(&mut self.rows, Rows::Cells);
         let width: usize = self.width().iter().sum();
         let height = self.columns.first().map_or(0, |column| column.len());

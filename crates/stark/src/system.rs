@@ -23,22 +23,22 @@ use crate::statement::Statement;
 use crate::tables::{Table, WIDTHS};
 
 /// The field of the tables.
-pub type F = KoalaBear;
+pub(crate) type F = KoalaBear;
 /// The field of the challenges, of almost 155 bits.
-pub type Challenge = QuinticTrinomialExtensionField<F>;
+pub(crate) type Challenge = QuinticTrinomialExtensionField<F>;
 /// The transcript: BLAKE3 over everything absorbed so far.
-pub type Challenger = SerializingChallenger32<F, HashChallenger<u8, TranscriptHash, 32>>;
+pub(crate) type Challenger = SerializingChallenger32<F, HashChallenger<u8, TranscriptHash, 32>>;
 
 /// The columns of all tables as one polynomial, and what is claimed of it.
-pub type Stacking = SuffixProver<F, Challenge>;
+pub(crate) type Stacking = SuffixProver<F, Challenge>;
 type Pcs = WhirProver<Challenge, F, Dft, Commitments, Challenger, Stacking>;
 /// What opens a commitment.
-pub type KeptCodeword = Kept<DenseMatrix<F>>;
+pub(crate) type KeptCodeword = Kept<DenseMatrix<F>>;
 
 /// Version of statement, tables and encoding together. Proofs of different versions do not verify under each other.
 pub const VERSION: u32 = 3;
 /// Variables folded at first; also the least height of a table.
-pub const FOLD: usize = 7;
+pub(crate) const FOLD: usize = 7;
 /// Variables folded in every later round.
 const LATER_FOLD: usize = 5;
 /// The first codeword is this power of two times as long as what it encodes: rate 1/4.
@@ -55,7 +55,7 @@ const LARGE_GRINDING_BITS: usize = 17;
 /// Variables of a large polynomial: more than 256 signatures.
 const LARGE: usize = 24;
 /// Grinding in each round of the shared sumcheck: none, its field is large enough.
-pub const SUMCHECK_GRINDING_BITS: usize = 0;
+pub(crate) const SUMCHECK_GRINDING_BITS: usize = 0;
 /// Variables of the first polynomial whose codeword is not kept: more than 67 signatures. Up to there it has 32 MiB at
 /// most; the longer ones are encoded a second time for the rows that are opened.
 const LONG: usize = 22;
@@ -66,7 +66,7 @@ const COLLISION_BITS: usize = 128;
 pub const SECURITY_BITS: usize = 120;
 
 /// Configuration for one size of the committed polynomial.
-pub struct Config {
+pub(crate) struct Config {
     pcs: Pcs,
     commitments: Commitments,
     dft: Dft,
@@ -108,7 +108,7 @@ impl Config {
     ///
     /// # Errors
     /// The parameters do not reach their bits at this size, which a test rules out for every size in use.
-    pub fn new(layout: &Layout) -> Result<Self, Error> {
+    pub(crate) fn new(layout: &Layout) -> Result<Self, Error> {
         // Twiddle factors are computed once and shared by all clones.
         static DFT: LazyLock<Dft> = LazyLock::new(Dft::default);
         let refused = |error: &dyn std::fmt::Display| Error::System(error.to_string());
@@ -130,7 +130,7 @@ impl Config {
     }
 
     /// Commits to the columns of all tables.
-    pub fn commit(&self, witness: Witness<F>) -> (Stacking, Commitment<Self>, KeptCodeword) {
+    pub(crate) fn commit(&self, witness: Witness<F>) -> (Stacking, Commitment<Self>, KeptCodeword) {
         if witness.num_variables() < LONG {
             return Stacking::commit(&self.dft, &self.commitments, witness, FOLD, LOG_INVERSE_RATE);
         }
@@ -165,7 +165,7 @@ fn round_rates(schedule: &[usize]) -> Vec<usize> {
 
 /// A transcript that has absorbed the whole statement before anything else: version, parameters, layout, and every
 /// claim. The library binds neither constants of the tables nor the columns that the verifier computes itself.
-pub fn transcript(statement: &Statement, layout: &Layout) -> Challenger {
+pub(crate) fn transcript(statement: &Statement, layout: &Layout) -> Challenger {
     let mut hasher = blake3::Hasher::new_derive_key("lathe-stark XMSS signatures");
     let grinding = [GRINDING_BITS, LARGE_GRINDING_BITS, LARGE];
     let parameters = [FOLD, LATER_FOLD, LOG_INVERSE_RATE, TERM_BITS, SECURITY_BITS, COLLISION_BITS];
@@ -184,7 +184,7 @@ pub fn transcript(statement: &Statement, layout: &Layout) -> Challenger {
 ///
 /// # Errors
 /// The proof system refuses the tables.
-pub fn keys() -> Result<&'static (ProvingKey<Config>, VerifyingKey<Config>), Error> {
+pub(crate) fn keys() -> Result<&'static (ProvingKey<Config>, VerifyingKey<Config>), Error> {
     type Keys = Result<(ProvingKey<Config>, VerifyingKey<Config>), Error>;
     static KEYS: LazyLock<Keys> = LazyLock::new(|| {
         let claim = crate::Claim { public_key: [0; PUBLIC_KEY_BYTES], message: [0; 32], slot: 0 };

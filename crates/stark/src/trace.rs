@@ -16,21 +16,21 @@ use crate::tables::{Table, WIDTHS, chain, digits, leaf, node, signature, tweak};
 use crate::witness::{Walk, walk};
 
 /// Position of a table in [`Trace::tables`].
-pub const CHAIN: usize = 0;
+pub(crate) const CHAIN: usize = 0;
 /// See [`CHAIN`].
-pub const NODE: usize = 1;
+pub(crate) const NODE: usize = 1;
 /// See [`CHAIN`].
-pub const DIGITS: usize = 2;
+pub(crate) const DIGITS: usize = 2;
 /// See [`CHAIN`].
-pub const LEAF: usize = 3;
+pub(crate) const LEAF: usize = 3;
 /// See [`CHAIN`].
-pub const SIGNATURE: usize = 4;
+pub(crate) const SIGNATURE: usize = 4;
 /// See [`CHAIN`].
-pub const TWEAK: usize = 5;
+pub(crate) const TWEAK: usize = 5;
 
 /// All tables, row by row.
 #[derive(Clone)]
-pub struct Trace {
+pub(crate) struct Trace {
     /// Rows of [`WIDTHS`] cells, as many as the layout says.
     pub tables: [Vec<F>; TABLES],
 }
@@ -40,7 +40,7 @@ impl Trace {
     ///
     /// # Errors
     /// A signature is not valid for its claim.
-    pub fn new(
+    pub(crate) fn new(
         statement: &Statement,
         layout: &Layout,
         tables: &[Table; TABLES],
@@ -126,7 +126,7 @@ impl Trace {
     }
 
     /// The tables column by column, as they are committed to.
-    pub fn committed(self) -> [CommittedTable<F>; TABLES] {
+    pub(crate) fn committed(self) -> [CommittedTable<F>; TABLES] {
         let mut widths = WIDTHS.into_iter();
         self.tables.map(|cells| {
             let width = widths.next().unwrap_or(1);

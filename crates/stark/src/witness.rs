@@ -23,7 +23,7 @@ static POSEIDON_16: LazyLock<Poseidon1KoalaBear<16>> = LazyLock::new(default_koa
 static POSEIDON_24: LazyLock<Poseidon1KoalaBear<24>> = LazyLock::new(default_koalabear_poseidon1_24);
 
 /// Everything that the tables say about one signature.
-pub struct Walk {
+pub(crate) struct Walk {
     /// Number of the signature and of its slot, both from 1.
     pub ids: [u32; 2],
     /// Rows of the chain table, [`CHAIN_STEPS`] of them.
@@ -111,7 +111,7 @@ struct Walker {
 
 /// Follows signatures from the message to the root, no more than there are lanes; `None` for each that is not valid for
 /// its claim. `ids` are the numbers of the signatures and of their slots.
-pub fn walk(claims: &[Claim], signatures: &[&[u8]], ids: &[[u32; 2]]) -> Vec<Option<Walk>> {
+pub(crate) fn walk(claims: &[Claim], signatures: &[&[u8]], ids: &[[u32; 2]]) -> Vec<Option<Walk>> {
     let mut walks: Vec<Option<Walk>> = claims.iter().map(|_| None).collect();
     let read = claims.iter().zip(signatures).zip(ids).enumerate();
     let mut walkers: Vec<Walker> = read

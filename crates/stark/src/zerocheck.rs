@@ -20,7 +20,7 @@ use crate::system::{Challenge, Challenger, F, SUMCHECK_GRINDING_BITS};
 use crate::tables::Table;
 
 /// What the sumcheck leaves: its proof, and the point that all tables are opened at.
-pub type Output = (GenericDegreeProof<F, Challenge>, Point<Challenge>);
+pub(crate) type Output = (GenericDegreeProof<F, Challenge>, Point<Challenge>);
 
 /// A table on its way through the rounds.
 struct Active<'a> {
@@ -36,7 +36,7 @@ struct Active<'a> {
 ///
 /// # Errors
 /// The tables state something of another degree than they are known for.
-pub fn prove(
+pub(crate) fn prove(
     tables: &[Table; TABLES],
     relations: &[&Relation; TABLES],
     degrees: &[AirDegrees],

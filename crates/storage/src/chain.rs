@@ -28,7 +28,7 @@ use crate::restore::Restore;
 pub const HISTORY_SLOTS: u64 = 3600;
 
 /// The blocks that [`Database::unfinalized`] yields.
-pub type Unfinalized<'a> = Box<dyn Iterator<Item = Result<ImportedBlock, StorageError>> + Send + 'a>;
+pub(crate) type Unfinalized<'a> = Box<dyn Iterator<Item = Result<ImportedBlock, StorageError>> + Send + 'a>;
 
 /// A visitor that may fail.
 type Reader<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StorageError> + 'a;

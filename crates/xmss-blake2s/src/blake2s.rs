@@ -7,11 +7,11 @@
 use crate::lanes::{Packed, rotate_right};
 
 /// Words of a state.
-pub const STATE: usize = 8;
+pub(crate) const STATE: usize = 8;
 /// Words of a block.
-pub const BLOCK: usize = 16;
+pub(crate) const BLOCK: usize = 16;
 /// Bytes of a block.
-pub const BLOCK_BYTES: u32 = 64;
+pub(crate) const BLOCK_BYTES: u32 = 64;
 
 const IV: [u32; STATE] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
@@ -20,7 +20,7 @@ const PARAMETERS: u32 = 0x0101_0020;
 
 /// The state before any input.
 #[inline]
-pub fn start() -> [Packed; STATE] {
+pub(crate) fn start() -> [Packed; STATE] {
     let mut state = IV.map(Packed::splat);
     state[0] = Packed::splat(IV[0] ^ PARAMETERS);
     state
@@ -60,7 +60,7 @@ macro_rules! round {
 /// the `last` block may be padded with zeros.
 // Ten rounds are eight kilobytes of code: once is enough.
 #[inline(never)]
-pub fn compress(state: &mut [Packed; STATE], block: &[Packed; BLOCK], counted: u32, last: bool) {
+pub(crate) fn compress(state: &mut [Packed; STATE], block: &[Packed; BLOCK], counted: u32, last: bool) {
     let flag = if last { u32::MAX } else { 0 };
     let low = [IV[0], IV[1], IV[2], IV[3], IV[4] ^ counted, IV[5], IV[6] ^ flag, IV[7]].map(Packed::splat);
     let mut v: [Packed; BLOCK] = std::array::from_fn(|i| if i < STATE { state[i] } else { low[i - STATE] });

@@ -11,7 +11,7 @@ use crate::lanes::{LANES, Packed, broadcast, gather_rows, gather_word, lane};
 use crate::layout::Rules;
 
 /// A one-time key whose chains are walked.
-pub struct OneTime<'a> {
+pub(crate) struct OneTime<'a> {
     /// Parameter of the key.
     pub parameter: Parameter,
     /// Slot of the chains.
@@ -32,17 +32,17 @@ struct Walk {
 
 /// Parts of the chains of a one-time key.
 #[derive(Default)]
-pub struct Walks(Vec<Walk>);
+pub(crate) struct Walks(Vec<Walk>);
 
 impl Walks {
     /// Room for all of them.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Vec::with_capacity(CHAINS))
     }
 
     /// Adds the part of a chain between two positions. True if there are steps to take.
     #[inline]
-    pub fn add(&mut self, chain: usize, from: u32, to: u32) -> bool {
+    pub(crate) fn add(&mut self, chain: usize, from: u32, to: u32) -> bool {
         let steps = to.saturating_sub(from);
         if steps > 0 {
             self.0.push(Walk { chain, from, steps });
@@ -51,7 +51,7 @@ impl Walks {
     }
 
     /// Takes every walk to its end. `done` hears of each: the chain, and the value that it has come to.
-    pub fn walk(mut self, rules: &Rules, key: &OneTime<'_>, mut done: impl FnMut(usize, Digest)) {
+    pub(crate) fn walk(mut self, rules: &Rules, key: &OneTime<'_>, mut done: impl FnMut(usize, Digest)) {
         self.0.sort_unstable_by_key(|walk| Reverse(walk.steps));
         let (parameter, epoch) = (broadcast(&key.parameter), Packed::splat(key.epoch));
         for group in self.0.chunks(LANES) {

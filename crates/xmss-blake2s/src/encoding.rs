@@ -8,13 +8,13 @@ use crate::lanes::{LANES, Packed, lane};
 use crate::{CHAINS, TARGET_SUM};
 
 /// One digit per chain, each below 8.
-pub type Digits = [u8; CHAINS];
+pub(crate) type Digits = [u8; CHAINS];
 
 /// Digits of one half of a digest.
 const HALF: usize = CHAINS / 2;
 
 /// The digits of a digest; `None` if a spare bit is set or the sum is wrong.
-pub fn digits(digest: &Digest) -> Option<Digits> {
+pub(crate) fn digits(digest: &Digest) -> Option<Digits> {
     let half = |low: u32, high: u32| u64::from(low) | (u64::from(high) << 32);
     let halves = [half(digest[0], digest[1]), half(digest[2], digest[3])];
     let digits: Digits = std::array::from_fn(|i| ((halves[i / HALF] >> (3 * (i % HALF))) & 7) as u8);
@@ -26,7 +26,7 @@ pub fn digits(digest: &Digest) -> Option<Digits> {
 /// The first lane whose digest has digits, and these. All lanes are judged at once, because hardly ever one of them
 /// has.
 #[inline]
-pub fn first_admissible(digests: &PackedDigest) -> Option<(usize, Digits)> {
+pub(crate) fn first_admissible(digests: &PackedDigest) -> Option<(usize, Digits)> {
     let candidates = may_be_admissible(digests);
     if candidates == 0 {
         return None;

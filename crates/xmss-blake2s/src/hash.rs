@@ -9,23 +9,23 @@ use crate::layout::{ChainIndex, Rules};
 use crate::{BASE, CHAINS};
 
 /// Words of a digest: a node of a tree or a value of a chain.
-pub const DIGEST: usize = 4;
+pub(crate) const DIGEST: usize = 4;
 /// Words of a randomizer.
-pub const RANDOMIZER: usize = 6;
+pub(crate) const RANDOMIZER: usize = 6;
 /// Words of a message, and of a seed.
-pub const MESSAGE: usize = 8;
+pub(crate) const MESSAGE: usize = 8;
 
 /// A node of a tree or a value of a chain, as little-endian words.
-pub type Digest = [u32; DIGEST];
+pub(crate) type Digest = [u32; DIGEST];
 /// The value that personalises every hash of a key.
-pub type Parameter = [u32; DIGEST];
+pub(crate) type Parameter = [u32; DIGEST];
 /// What the signer varies until the message has an encoding.
-pub type Randomizer = [u32; RANDOMIZER];
+pub(crate) type Randomizer = [u32; RANDOMIZER];
 
 /// A digest in every lane.
-pub type PackedDigest = [Packed; DIGEST];
+pub(crate) type PackedDigest = [Packed; DIGEST];
 /// A seed in every lane.
-pub type PackedSeed = [Packed; MESSAGE];
+pub(crate) type PackedSeed = [Packed; MESSAGE];
 
 /// The first block of a call: tweak, parameter and the beginning of the payload. The rest is zero.
 #[inline]
@@ -69,14 +69,14 @@ fn of_seed(
 }
 
 /// The parameter of a key.
-pub fn parameter(rules: &Rules, seed: &PackedSeed) -> PackedDigest {
+pub(crate) fn parameter(rules: &Rules, seed: &PackedSeed) -> PackedDigest {
     let zero = Packed::splat(0);
     of_seed(rules.parameter, zero, zero, &[zero; DIGEST], seed)
 }
 
 /// The secret start of a chain.
 #[inline]
-pub fn chain_start(
+pub(crate) fn chain_start(
     rules: &Rules,
     parameter: &PackedDigest,
     seed: &PackedSeed,
@@ -87,7 +87,7 @@ pub fn chain_start(
 }
 
 /// The node that stands where a key has no leaves below.
-pub fn filler(
+pub(crate) fn filler(
     rules: &Rules,
     parameter: &PackedDigest,
     seed: &PackedSeed,
@@ -99,7 +99,7 @@ pub fn filler(
 
 /// The parents of pairs of nodes, by their level and index.
 #[inline]
-pub fn parent(
+pub(crate) fn parent(
     rules: &Rules,
     parameter: &PackedDigest,
     level: u8,
@@ -113,7 +113,7 @@ pub fn parent(
 }
 
 /// Leaves over the ends of all chains.
-pub fn leaf(
+pub(crate) fn leaf(
     rules: &Rules,
     parameter: &PackedDigest,
     epoch: Packed,
@@ -132,7 +132,7 @@ pub fn leaf(
 }
 
 /// The encoding of a message: its first block is hashed once, whatever the randomizer.
-pub struct Encoding {
+pub(crate) struct Encoding {
     state: [Packed; STATE],
     /// The second block: the randomizer, then zeros.
     block: [Packed; BLOCK],
@@ -140,7 +140,12 @@ pub struct Encoding {
 
 impl Encoding {
     /// Takes all but the randomizer.
-    pub fn new(rules: &Rules, parameter: &PackedDigest, epoch: Packed, message: &[Packed; MESSAGE]) -> Self {
+    pub(crate) fn new(
+        rules: &Rules,
+        parameter: &PackedDigest,
+        epoch: Packed,
+        message: &[Packed; MESSAGE],
+    ) -> Self {
         let mut state = start();
         let block = first_block(rules.encoding, Packed::splat(0), epoch, parameter, message);
         compress(&mut state, &block, BLOCK_BYTES, false);
@@ -149,7 +154,7 @@ impl Encoding {
 
     /// The digest that holds the digits.
     #[inline]
-    pub fn digest(&mut self, randomizer: &[Packed; RANDOMIZER]) -> PackedDigest {
+    pub(crate) fn digest(&mut self, randomizer: &[Packed; RANDOMIZER]) -> PackedDigest {
         let mut state = self.state;
         self.block[..RANDOMIZER].copy_from_slice(randomizer);
         compress(&mut state, &self.block, BLOCK_BYTES + 32, true);
@@ -158,7 +163,7 @@ impl Encoding {
 }
 
 /// The search for a randomizer: all that is the same in every trial is laid out once. Wiped when dropped.
-pub struct Trials {
+pub(crate) struct Trials {
     encoding: Encoding,
     /// The blocks of the randomizer: tweak, parameter and seed; the message.
     blocks: [[Packed; BLOCK]; 2],
@@ -166,7 +171,7 @@ pub struct Trials {
 
 impl Trials {
     /// The trials of a key to sign a message.
-    pub fn new(
+    pub(crate) fn new(
         rules: &Rules,
         parameter: &PackedDigest,
         seed: &PackedSeed,
@@ -184,7 +189,7 @@ impl Trials {
 
     /// The randomizers of some trials, and the digests of the message under them.
     #[inline]
-    pub fn run(&mut self, trial: Packed) -> ([Packed; RANDOMIZER], PackedDigest) {
+    pub(crate) fn run(&mut self, trial: Packed) -> ([Packed; RANDOMIZER], PackedDigest) {
         let [first, second] = &mut self.blocks;
         first[1] = trial;
         let mut state = start();
@@ -214,7 +219,7 @@ impl ChainIndex {
 }
 
 /// A chain per lane, on its way.
-pub struct Chains {
+pub(crate) struct Chains {
     block: [Packed; BLOCK],
     chain_index: ChainIndex,
 }
@@ -222,7 +227,7 @@ pub struct Chains {
 impl Chains {
     /// Chains whose values stand at `position`.
     #[inline]
-    pub fn new(
+    pub(crate) fn new(
         rules: &Rules,
         parameter: &PackedDigest,
         epoch: Packed,
@@ -239,7 +244,7 @@ impl Chains {
 
     /// Lanes where `turns` is all ones go on with another chain; where it is zero nothing changes.
     #[inline]
-    pub fn turn(&mut self, turns: Packed, chain: Packed, position: Packed, value: &PackedDigest) {
+    pub(crate) fn turn(&mut self, turns: Packed, chain: Packed, position: Packed, value: &PackedDigest) {
         let (sub, payload) = self.chain_index.place(chain, position);
         let [a, b, c, d] = *value;
         for (at, word) in [(1, sub), (8, a), (9, b), (10, c), (11, d), (12, payload)] {
@@ -250,7 +255,7 @@ impl Chains {
 
     /// Takes every chain one step on.
     #[inline]
-    pub fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         let bytes = match self.chain_index {
             ChainIndex::InTweak => 48,
             ChainIndex::InPayload => BLOCK_BYTES,
@@ -263,7 +268,7 @@ impl Chains {
 
     /// Where the chains are.
     #[inline]
-    pub fn value(&self) -> PackedDigest {
+    pub(crate) fn value(&self) -> PackedDigest {
         [self.block[8], self.block[9], self.block[10], self.block[11]]
     }
 }

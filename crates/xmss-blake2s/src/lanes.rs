@@ -7,7 +7,7 @@ use wide::u32x4;
 
 /// As many words as one vector register holds.
 #[cfg(target_feature = "avx512f")]
-pub type Packed = wide::u32x16;
+pub(crate) type Packed = wide::u32x16;
 /// As many words as one vector register holds.
 #[cfg(all(target_feature = "avx2", not(target_feature = "avx512f")))]
 pub type Packed = wide::u32x8;
@@ -16,11 +16,11 @@ pub type Packed = wide::u32x8;
 pub type Packed = u32x4;
 
 /// Words in one [`Packed`].
-pub const LANES: usize = size_of::<Packed>() / size_of::<u32>();
+pub(crate) const LANES: usize = size_of::<Packed>() / size_of::<u32>();
 
 /// Puts one row per lane side by side: word `i` of the answer holds word `i` of every row.
 #[inline]
-pub fn gather<const N: usize>(row: impl Fn(usize) -> [u32; N]) -> [Packed; N] {
+pub(crate) fn gather<const N: usize>(row: impl Fn(usize) -> [u32; N]) -> [Packed; N] {
     let mut columns = [[0; LANES]; N];
     for lane in 0..LANES {
         for (column, word) in columns.iter_mut().zip(row(lane)) {
@@ -32,7 +32,7 @@ pub fn gather<const N: usize>(row: impl Fn(usize) -> [u32; N]) -> [Packed; N] {
 
 /// Rows of four words, turned four lanes at a time without going through memory word by word.
 #[inline]
-pub fn gather_rows(row: impl Fn(usize) -> [u32; 4]) -> [Packed; 4] {
+pub(crate) fn gather_rows(row: impl Fn(usize) -> [u32; 4]) -> [Packed; 4] {
     let mut columns = [[0; LANES]; 4];
     for from in (0..LANES).step_by(4) {
         let turned = u32x4::transpose(std::array::from_fn(|lane| u32x4::new(row(from + lane))));
@@ -45,37 +45,37 @@ pub fn gather_rows(row: impl Fn(usize) -> [u32; 4]) -> [Packed; 4] {
 
 /// One word per lane.
 #[inline]
-pub fn gather_word(word: impl Fn(usize) -> u32) -> Packed {
+pub(crate) fn gather_word(word: impl Fn(usize) -> u32) -> Packed {
     Packed::new(std::array::from_fn(word))
 }
 
 /// The same row in every lane.
 #[inline]
-pub fn broadcast<const N: usize>(row: &[u32; N]) -> [Packed; N] {
+pub(crate) fn broadcast<const N: usize>(row: &[u32; N]) -> [Packed; N] {
     row.map(Packed::splat)
 }
 
 /// The row that one lane holds.
 #[inline]
-pub fn lane<const N: usize>(words: &[Packed; N], lane: usize) -> [u32; N] {
+pub(crate) fn lane<const N: usize>(words: &[Packed; N], lane: usize) -> [u32; N] {
     std::array::from_fn(|i| words[i].as_array()[lane])
 }
 
 /// Words rotated to the right by `N` bits.
 #[inline(always)]
-pub fn rotate_right<const N: u32>(word: Packed) -> Packed {
+pub(crate) fn rotate_right<const N: u32>(word: Packed) -> Packed {
     (word >> N) | (word << (32 - N))
 }
 
 /// Overwrites secret words.
-pub fn wipe(words: &mut [Packed]) {
+pub(crate) fn wipe(words: &mut [Packed]) {
     words.fill(Packed::splat(0));
     // Keeps the compiler from dropping a store that nothing reads.
     std::hint::black_box(words);
 }
 
 /// Bytes as little-endian words.
-pub fn words<const N: usize>(bytes: &[u8]) -> [u32; N] {
+pub(crate) fn words<const N: usize>(bytes: &[u8]) -> [u32; N] {
     let mut words = [0; N];
     for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<4>().0) {
         *word = u32::from_le_bytes(*bytes);
@@ -84,7 +84,7 @@ pub fn words<const N: usize>(bytes: &[u8]) -> [u32; N] {
 }
 
 /// Appends words as little-endian bytes.
-pub fn put(out: &mut Vec<u8>, words: &[u32]) {
+pub(crate) fn put(out: &mut Vec<u8>, words: &[u32]) {
     out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
 }
 

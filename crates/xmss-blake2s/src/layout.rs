@@ -22,7 +22,7 @@ pub enum Layout {
 
 /// Where a chain step names its chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChainIndex {
+pub(crate) enum ChainIndex {
     /// In the tweak: its sub-position is 8 times the chain plus the position that the step leaves.
     InTweak,
     /// After the value, as 16 bytes; the sub-position is the position that the step leaves.
@@ -35,7 +35,7 @@ pub enum ChainIndex {
 /// what is derived from the seed is a tweaked hash of it; randomizers are derived, and the first admissible one
 /// counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
+pub(crate) struct Rules {
     pub chain_start: u8,
     pub chain_step: u8,
     pub leaf: u8,
@@ -61,7 +61,7 @@ const L5: Rules = Rules {
 
 impl Rules {
     /// The type bytes of all call sites.
-    pub fn types(&self) -> [u8; 8] {
+    pub(crate) fn types(&self) -> [u8; 8] {
         [
             self.chain_start,
             self.chain_step,

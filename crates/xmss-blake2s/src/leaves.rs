@@ -46,7 +46,7 @@ fn leaves_parallel(source: &Source, slots: Slots, done: &(impl Fn(u64) + Sync)) 
 }
 
 /// The leaves of consecutive slots, on this thread.
-pub fn leaves(source: &Source, slots: Slots) -> Layer {
+pub(crate) fn leaves(source: &Source, slots: Slots) -> Layer {
     let mut nodes = vec![Digest::default(); slots.count() as usize];
     for (index, out) in nodes.chunks_mut(LANES).enumerate() {
         group(source, slots.first() + (index * LANES) as u32, out);
@@ -58,7 +58,7 @@ pub fn leaves(source: &Source, slots: Slots) -> Layer {
 const LEAVES_AT_A_TIME: u64 = 1 << 14;
 
 /// The nodes of a level above all slots of a key.
-pub fn nodes_above(source: &Source, slots: Slots, level: u8, done: &(impl Fn(u64) + Sync)) -> Layer {
+pub(crate) fn nodes_above(source: &Source, slots: Slots, level: u8, done: &(impl Fn(u64) + Sync)) -> Layer {
     let all = slots.nodes(level);
     let mut nodes = Vec::with_capacity((all.end - all.start) as usize);
     let step = (LEAVES_AT_A_TIME >> level).max(1);

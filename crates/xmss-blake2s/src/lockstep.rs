@@ -13,7 +13,7 @@ use crate::{BASE, CHAINS, TARGET_SUM};
 const STEPS: usize = CHAINS * (BASE as usize - 1) - TARGET_SUM as usize;
 
 /// The chain values of a signature and the positions that they stand at.
-pub type Revealed<'a> = (&'a [Digest; CHAINS], Digits);
+pub(crate) type Revealed<'a> = (&'a [Digest; CHAINS], Digits);
 
 /// What happens at a step.
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ struct Step {
 }
 
 /// Walks the chains of the signatures that there are, one per lane, and notes their ends.
-pub fn walk(
+pub(crate) fn walk(
     rules: &Rules,
     parameter: &PackedDigest,
     epoch: Packed,

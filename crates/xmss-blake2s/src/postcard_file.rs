@@ -47,12 +47,12 @@ fn read(bytes: &[u8]) -> Option<(File, Slots)> {
 }
 
 /// Whether bytes have the shape of such a file.
-pub fn looks_like(bytes: &[u8]) -> bool {
+pub(crate) fn looks_like(bytes: &[u8]) -> bool {
     read(bytes).is_some()
 }
 
 /// Reads a file, for a network of the given layout.
-pub fn decode(layout: Layout, bytes: &[u8]) -> Result<SecretKey, Error> {
+pub(crate) fn decode(layout: Layout, bytes: &[u8]) -> Result<SecretKey, Error> {
     let (file, slots) = read(bytes).ok_or(Error::NotAKey)?;
     let source = Source::new(layout, &file.seed);
     if source.parameter != words(&file.parameter) {

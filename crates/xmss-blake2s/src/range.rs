@@ -6,14 +6,14 @@ use crate::error::Error;
 
 /// The slots a key covers. Never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slots {
+pub(crate) struct Slots {
     first: u32,
     last: u32,
 }
 
 impl Slots {
     /// Checks a range.
-    pub fn new(slots: &Range<u64>) -> Result<Self, Error> {
+    pub(crate) fn new(slots: &Range<u64>) -> Result<Self, Error> {
         let range = Error::Range { start: slots.start, end: slots.end };
         if slots.start >= slots.end {
             return Err(range);
@@ -25,12 +25,12 @@ impl Slots {
     }
 
     /// First slot, and the slot after the last.
-    pub fn bounds(&self) -> Range<u64> {
+    pub(crate) fn bounds(&self) -> Range<u64> {
         u64::from(self.first)..u64::from(self.last) + 1
     }
 
     /// The slot, if it is one of these.
-    pub fn check(&self, slot: u64) -> Result<u32, Error> {
+    pub(crate) fn check(&self, slot: u64) -> Result<u32, Error> {
         let Range { start, end } = self.bounds();
         match u32::try_from(slot) {
             Ok(inside) if (self.first..=self.last).contains(&inside) => Ok(inside),
@@ -39,36 +39,36 @@ impl Slots {
     }
 
     /// Indices of the nodes of a level that have slots of the range under them.
-    pub fn nodes(&self, level: u8) -> Range<u64> {
+    pub(crate) fn nodes(&self, level: u8) -> Range<u64> {
         let index = |slot: u32| u64::from(slot) >> level;
         index(self.first)..index(self.last) + 1
     }
 
     /// The part of the range under some consecutive nodes of a level, which must lie above it.
-    pub fn under(&self, level: u8, nodes: &Range<u64>) -> Self {
+    pub(crate) fn under(&self, level: u8, nodes: &Range<u64>) -> Self {
         let first = nodes.start << level;
         let last = (nodes.end << level) - 1;
         Self { first: self.first.max(first as u32), last: self.last.min(last as u32) }
     }
 
     /// Number of slots.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         u64::from(self.last - self.first) + 1
     }
 
     /// First slot.
-    pub fn first(&self) -> u32 {
+    pub(crate) fn first(&self) -> u32 {
         self.first
     }
 
     /// Last slot.
-    pub fn last(&self) -> u32 {
+    pub(crate) fn last(&self) -> u32 {
         self.last
     }
 
     /// Level of the nodes that a key keeps: half way up the tree over its range, where what is kept and what must be
     /// rebuilt at a time are of equal size. The key files of all clients have the same.
-    pub fn kept_level(&self) -> u8 {
+    pub(crate) fn kept_level(&self) -> u8 {
         let log = (self.count() - 1).checked_ilog2().map_or(0, |log| log + 1);
         log.div_ceil(2) as u8
     }

@@ -23,7 +23,7 @@ impl Seed {
 }
 
 /// A seed in every lane, wiped when dropped.
-pub struct SeedLanes(PackedSeed);
+pub(crate) struct SeedLanes(PackedSeed);
 
 impl std::ops::Deref for SeedLanes {
     type Target = PackedSeed;
@@ -41,7 +41,7 @@ impl Drop for SeedLanes {
 
 /// What every node and every one-time key of a key is derived from.
 #[derive(Clone)]
-pub struct Source {
+pub(crate) struct Source {
     seed: Seed,
     layout: Layout,
     /// The parameter of the key; it follows from the seed.
@@ -50,45 +50,45 @@ pub struct Source {
 
 impl Source {
     /// Copies the seed. The caller wipes its own.
-    pub fn new(layout: Layout, seed: &[u8; SEED_BYTES]) -> Self {
+    pub(crate) fn new(layout: Layout, seed: &[u8; SEED_BYTES]) -> Self {
         let mut source = Self { seed: Seed::new(seed), layout, parameter: Parameter::default() };
         source.parameter = lane(&hash::parameter(source.rules(), &source.lanes()), 0);
         source
     }
 
     /// The layout of its calls.
-    pub fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> Layout {
         self.layout
     }
 
     /// The table behind the layout.
-    pub fn rules(&self) -> &'static Rules {
+    pub(crate) fn rules(&self) -> &'static Rules {
         self.layout.rules()
     }
 
     /// For key files only.
-    pub fn expose_seed(&self) -> &[u8; SEED_BYTES] {
+    pub(crate) fn expose_seed(&self) -> &[u8; SEED_BYTES] {
         &self.seed.0
     }
 
     /// The seed in every lane.
-    pub fn lanes(&self) -> SeedLanes {
+    pub(crate) fn lanes(&self) -> SeedLanes {
         SeedLanes(broadcast(&words(&*self.seed.0)))
     }
 
     /// The parameter in every lane.
-    pub fn packed_parameter(&self) -> PackedDigest {
+    pub(crate) fn packed_parameter(&self) -> PackedDigest {
         broadcast(&self.parameter)
     }
 
     /// The node that stands at `index` of `level`, where the key has no slots below.
-    pub fn filler(&self, level: u8, index: u64) -> Digest {
+    pub(crate) fn filler(&self, level: u8, index: u64) -> Digest {
         let index = Packed::splat(index as u32);
         lane(&hash::filler(self.rules(), &self.packed_parameter(), &self.lanes(), level, index), 0)
     }
 
     /// The secret starts of the chains of one slot.
-    pub fn chain_starts(&self, epoch: u32) -> [Digest; CHAINS] {
+    pub(crate) fn chain_starts(&self, epoch: u32) -> [Digest; CHAINS] {
         let (parameter, seed, epoch) = (self.packed_parameter(), self.lanes(), Packed::splat(epoch));
         let mut starts = [Digest::default(); CHAINS];
         for (group, starts) in starts.chunks_mut(LANES).enumerate() {

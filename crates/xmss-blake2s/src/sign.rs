@@ -14,7 +14,7 @@ use crate::seed::Source;
 use crate::signature::Signature;
 
 /// Signs a message with the one-time key of a slot. `path` leads from its leaf to the root.
-pub fn sign(
+pub(crate) fn sign(
     source: &Source,
     epoch: u32,
     message: &[u8; 32],
@@ -36,7 +36,7 @@ pub fn sign(
 }
 
 /// A trial that succeeded.
-pub struct Found {
+pub(crate) struct Found {
     /// Its number, from 0.
     pub trial: u32,
     randomizer: Randomizer,
@@ -44,7 +44,7 @@ pub struct Found {
 }
 
 /// The first trial whose randomizer leads to an encoding.
-pub fn search(source: &Source, epoch: u32, message: &[u8; 32]) -> Option<Found> {
+pub(crate) fn search(source: &Source, epoch: u32, message: &[u8; 32]) -> Option<Found> {
     let mut trials = Trials::new(source.rules(), &source.packed_parameter(), &source.lanes(), epoch, message);
     let mut trial = gather_word(|lane| lane as u32);
     for _ in 0..(1_u64 << 32) / LANES as u64 {

@@ -7,7 +7,7 @@ use crate::seed::Source;
 
 /// Consecutive nodes of one level.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layer {
+pub(crate) struct Layer {
     /// Index of the first node within the level.
     pub start: u64,
     /// The nodes, left to right; never empty.
@@ -16,18 +16,18 @@ pub struct Layer {
 
 impl Layer {
     /// The node at an index of the level, if it is held.
-    pub fn get(&self, index: u64) -> Option<&Digest> {
+    pub(crate) fn get(&self, index: u64) -> Option<&Digest> {
         self.nodes.get(usize::try_from(index.checked_sub(self.start)?).ok()?)
     }
 
     /// The sibling of the node at an index of this layer, which is at `level`.
-    pub fn sibling(&self, source: &Source, level: u8, index: u64) -> Digest {
+    pub(crate) fn sibling(&self, source: &Source, level: u8, index: u64) -> Digest {
         let sibling = index ^ 1;
         self.get(sibling).copied().unwrap_or_else(|| source.filler(level, sibling))
     }
 
     /// The parents of this layer. `level` is theirs.
-    pub fn parents(&self, source: &Source, level: u8) -> Self {
+    pub(crate) fn parents(&self, source: &Source, level: u8) -> Self {
         let end = self.start + self.nodes.len() as u64;
         let (start, count) = (self.start / 2, (end.div_ceil(2) - self.start / 2) as usize);
         // At most one node is missing at each end.
@@ -58,7 +58,7 @@ impl Layer {
 }
 
 /// Every layer from the given one, which is at level `from`, up to level `to`.
-pub fn grow(source: &Source, lowest: Layer, from: u8, to: u8) -> Vec<Layer> {
+pub(crate) fn grow(source: &Source, lowest: Layer, from: u8, to: u8) -> Vec<Layer> {
     let mut layers = Vec::with_capacity(usize::from(to - from) + 1);
     let mut current = lowest;
     for level in from..to {
@@ -70,7 +70,7 @@ pub fn grow(source: &Source, lowest: Layer, from: u8, to: u8) -> Vec<Layer> {
 }
 
 /// Like [`grow`], but only the last layer.
-pub fn top_of(source: &Source, lowest: Layer, from: u8, to: u8) -> Layer {
+pub(crate) fn top_of(source: &Source, lowest: Layer, from: u8, to: u8) -> Layer {
     (from..to).fold(lowest, |layer, level| layer.parents(source, level + 1))
 }
 

@@ -7,7 +7,7 @@ use crate::seed::Source;
 use crate::tree::{Layer, grow};
 
 /// The subtree under one kept node.
-pub struct Window {
+pub(crate) struct Window {
     /// Index of the node: the slots under it shifted by its level.
     index: u64,
     /// From the leaves to below the node.
@@ -16,7 +16,7 @@ pub struct Window {
 
 impl Window {
     /// Builds the subtree, and its node.
-    pub fn build(source: &Source, slots: Slots, index: u64) -> (Self, Digest) {
+    pub(crate) fn build(source: &Source, slots: Slots, index: u64) -> (Self, Digest) {
         let level = slots.kept_level();
         let lowest = leaves(source, slots.under(level, &(index..index + 1)));
         let mut layers = grow(source, lowest, 0, level);
@@ -25,12 +25,12 @@ impl Window {
     }
 
     /// Index of the window.
-    pub fn index(&self) -> u64 {
+    pub(crate) fn index(&self) -> u64 {
         self.index
     }
 
     /// The siblings of a leaf of this window, up to the kept node.
-    pub fn path<'a>(&'a self, source: &'a Source, slot: u32) -> impl Iterator<Item = Digest> + 'a {
+    pub(crate) fn path<'a>(&'a self, source: &'a Source, slot: u32) -> impl Iterator<Item = Digest> + 'a {
         (self.layers.iter().zip(0..))
             .map(move |(layer, level)| layer.sibling(source, level, u64::from(slot) >> level))
     }

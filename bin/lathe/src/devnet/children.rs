@@ -24,11 +24,11 @@ struct Node {
 
 /// All node processes. Dropping it stops them.
 #[derive(Default)]
-pub struct Children(Vec<Node>);
+pub(super) struct Children(Vec<Node>);
 
 impl Children {
     /// Starts `lathe node` for `name` in the network directory `dir`, logging to `<dir>/logs/<name>.log`.
-    pub fn start(&mut self, dir: &Path, name: &str, options: &[&str]) -> eyre::Result<()> {
+    pub(super) fn start(&mut self, dir: &Path, name: &str, options: &[&str]) -> eyre::Result<()> {
         let logs = dir.join("logs");
         std::fs::create_dir_all(&logs).wrap_err_with(|| format!("{}: cannot be made", logs.display()))?;
         let log = logs.join(format!("{name}.log"));
@@ -57,7 +57,7 @@ impl Children {
     }
 
     /// How each node that has ended since the last look did so.
-    pub fn ended(&mut self) -> eyre::Result<Vec<String>> {
+    pub(super) fn ended(&mut self) -> eyre::Result<Vec<String>> {
         let mut ended = Vec::new();
         for node in self.0.iter_mut().filter(|node| !node.ended) {
             if let Some(status) = node.process.try_wait()? {
@@ -74,12 +74,12 @@ impl Children {
     }
 
     /// Whether any node still runs.
-    pub fn any_left(&self) -> bool {
+    pub(super) fn any_left(&self) -> bool {
         self.0.iter().any(|node| !node.ended)
     }
 
     /// Tells every node to stop, waits, and ends those that do not. True if all ended well.
-    pub fn stop(&mut self) -> bool {
+    pub(super) fn stop(&mut self) -> bool {
         for node in &mut self.0 {
             node.leash = None;
         }

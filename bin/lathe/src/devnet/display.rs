@@ -11,7 +11,7 @@ use crate::top::{Dashboard, Key, Picture, how_it_ended, short};
 const MAX_NEWS: usize = 16;
 
 /// Shows the network.
-pub struct Display {
+pub(super) struct Display {
     endpoints: Vec<Endpoint>,
     page: NetworkServer,
     dashboard: Option<Dashboard>,
@@ -20,7 +20,7 @@ pub struct Display {
 
 impl Display {
     /// Starts to serve the page, says where it is, and takes the terminal if there is one.
-    pub async fn start(endpoints: Vec<Endpoint>, port: PagePort) -> eyre::Result<Self> {
+    pub(super) async fn start(endpoints: Vec<Endpoint>, port: PagePort) -> eyre::Result<Self> {
         let page = NetworkServer::start(port).await?;
         page.announce();
         let dashboard = match std::io::stdout().is_terminal() {
@@ -31,12 +31,12 @@ impl Display {
     }
 
     /// Whether somebody watches who wants to see the clock move.
-    pub fn is_live(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         self.dashboard.is_some()
     }
 
     /// Something happened.
-    pub fn tell(&mut self, text: String) {
+    pub(super) fn tell(&mut self, text: String) {
         if self.dashboard.is_none() {
             say(&text);
         }
@@ -47,12 +47,12 @@ impl Display {
     }
 
     /// Puts fresh samples on the page.
-    pub fn publish(&self, samples: &[Option<Sample>]) {
+    pub(super) fn publish(&self, samples: &[Option<Sample>]) {
         self.page.show(self.endpoints.iter().zip(samples.iter().map(Option::as_ref)));
     }
 
     /// Draws the dashboard, if there is one.
-    pub fn draw(&mut self, clock_ms: i64, samples: &[Option<Sample>]) -> eyre::Result<()> {
+    pub(super) fn draw(&mut self, clock_ms: i64, samples: &[Option<Sample>]) -> eyre::Result<()> {
         let Some(dashboard) = &mut self.dashboard else { return Ok(()) };
         let url = self.page.url();
         let nodes = self.endpoints.iter().zip(samples);
@@ -70,7 +70,7 @@ impl Display {
     }
 
     /// A line for a log, where there is no terminal.
-    pub fn log(&self, slot: u64, samples: &[Option<Sample>]) {
+    pub(super) fn log(&self, slot: u64, samples: &[Option<Sample>]) {
         if self.dashboard.is_none() {
             let names = self.endpoints.iter().map(|endpoint| endpoint.name.as_str());
             let nodes: Vec<_> = names.zip(samples.iter().map(Option::as_ref)).collect();
@@ -79,7 +79,7 @@ impl Display {
     }
 
     /// Completes when a key asks to end.
-    pub async fn end_asked(&mut self) {
+    pub(super) async fn end_asked(&mut self) {
         match &mut self.dashboard {
             Some(dashboard) => while dashboard.key().await != Key::End {},
             None => std::future::pending().await,
@@ -87,7 +87,7 @@ impl Display {
     }
 
     /// Gives the terminal back, and says what it showed last.
-    pub fn end(mut self, samples: &[Option<Sample>]) {
+    pub(super) fn end(mut self, samples: &[Option<Sample>]) {
         if self.dashboard.take().is_some() {
             self.news.iter().for_each(|text| say(text));
         }

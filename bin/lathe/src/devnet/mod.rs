@@ -17,7 +17,7 @@ use lathe_types::{INTERVALS_PER_SLOT, MILLISECONDS_PER_INTERVAL, SignatureScheme
 use children::Children;
 use display::Display;
 use execution::Clients;
-pub use execution::Tip;
+pub(crate) use execution::Tip;
 use setup::Network;
 use summary::{Record, Summary};
 
@@ -41,7 +41,7 @@ const DRAW_PERIOD: Duration = Duration::from_millis(200);
 
 /// Run a whole network on this machine until Ctrl-C.
 #[derive(Args, Debug)]
-pub struct DevnetArgs {
+pub(crate) struct DevnetArgs {
     /// Nodes, one process each
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]
     nodes: u64,
@@ -81,7 +81,7 @@ pub struct DevnetArgs {
 }
 
 /// Runs the network.
-pub fn run(args: &DevnetArgs, log: &LogArgs) -> eyre::Result<()> {
+pub(crate) fn run(args: &DevnetArgs, log: &LogArgs) -> eyre::Result<()> {
     let started = Instant::now();
     let dir = args.dir.clone().unwrap_or_else(|| PathBuf::from(format!("devnet-{}", unix_time().as_secs())));
     let nodes = usize::try_from(args.nodes)?;

@@ -27,7 +27,7 @@ const PORT_ATTEMPTS: u16 = 40;
 const PORT_STRIDE: u16 = 100;
 
 /// A network that is ready to be started.
-pub struct Network {
+pub(super) struct Network {
     /// Unix time of slot 0, in seconds.
     pub genesis_time: u64,
     /// Validators.
@@ -39,7 +39,7 @@ pub struct Network {
 }
 
 /// Makes the network of `plan` in `dir` unless one is there, which is then taken up as it is.
-pub fn prepare(dir: &Path, plan: NetworkPlan, backend: &AggregationBackend) -> eyre::Result<Network> {
+pub(super) fn prepare(dir: &Path, plan: NetworkPlan, backend: &AggregationBackend) -> eyre::Result<Network> {
     if is_network(dir) {
         say(&format!("resuming the network in {}", dir.display()));
         return open(dir);

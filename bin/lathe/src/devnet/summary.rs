@@ -17,7 +17,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 /// What a run came to. The keys are relied upon by tools.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Summary {
+pub(super) struct Summary {
     /// Slots that the run lasted.
     pub slots: u64,
     /// Validators of the network.
@@ -45,7 +45,7 @@ pub struct Summary {
 
 /// One node at the end of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct NodeSummary {
+pub(super) struct NodeSummary {
     /// Its name.
     pub name: String,
     /// Slot of its head.
@@ -78,7 +78,7 @@ pub struct NodeSummary {
 
 /// Gathers what a summary needs while the run goes on.
 #[derive(Debug)]
-pub struct Record {
+pub(super) struct Record {
     names: Vec<String>,
     validators: u64,
     /// Every block seen: slot and parent by root.
@@ -95,7 +95,7 @@ pub struct Record {
 
 impl Record {
     /// An empty record of a network of `names` with `validators`.
-    pub fn new(names: Vec<String>, validators: u64) -> Self {
+    pub(super) fn new(names: Vec<String>, validators: u64) -> Self {
         let none = vec![None; names.len()];
         Self {
             names,
@@ -111,7 +111,7 @@ impl Record {
     }
 
     /// Takes in one round of samples, one per node, made at interval 3 of `slot`.
-    pub fn note_slot(&mut self, slot: u64, elapsed_s: f64, samples: &[Option<Sample>]) {
+    pub(super) fn note_slot(&mut self, slot: u64, elapsed_s: f64, samples: &[Option<Sample>]) {
         self.note(elapsed_s, samples);
         for (node, sample) in samples.iter().enumerate() {
             let Some(sample) = sample else { continue };
@@ -128,7 +128,7 @@ impl Record {
     }
 
     /// Takes in samples made at any other time.
-    pub fn note(&mut self, elapsed_s: f64, samples: &[Option<Sample>]) {
+    pub(super) fn note(&mut self, elapsed_s: f64, samples: &[Option<Sample>]) {
         self.silent = samples.iter().map(Option::is_none).collect();
         for (node, sample) in samples.iter().enumerate() {
             let Some(sample) = sample else { continue };
@@ -145,7 +145,7 @@ impl Record {
     }
 
     /// The account of a run of `slots`.
-    pub fn summary(&self, slots: u64) -> Summary {
+    pub(super) fn summary(&self, slots: u64) -> Summary {
         Summary {
             slots,
             validators: self.validators,
@@ -231,7 +231,7 @@ impl Record {
 
 impl Summary {
     /// What is wrong with the run, if anything.
-    pub fn complaint(&self) -> Option<String> {
+    pub(super) fn complaint(&self) -> Option<String> {
         if !self.agreed {
             return Some("the nodes do not agree on one chain, or not all of them answer".into());
         }

@@ -30,7 +30,7 @@ struct Inspected {
 }
 
 /// `lathe keys inspect`
-pub fn inspect(args: &InspectArgs) -> eyre::Result<()> {
+pub(super) fn inspect(args: &InspectArgs) -> eyre::Result<()> {
     let config = args.config.as_deref().map(NetworkConfig::read).transpose()?;
     let owners = owners(args.config.as_deref())?;
     let genesis_time = config.map(|config| config.genesis_time);
@@ -134,7 +134,7 @@ fn key_files(paths: &[PathBuf]) -> eyre::Result<Vec<PathBuf>> {
 }
 
 /// `lathe keys convert`
-pub fn convert(args: &ConvertArgs) -> eyre::Result<()> {
+pub(super) fn convert(args: &ConvertArgs) -> eyre::Result<()> {
     let StoredKey { scheme, format, key } = inspect_key::<Prod>(&args.file)?;
     let to = KeyFormat::from(args.to);
     let name = to.name();

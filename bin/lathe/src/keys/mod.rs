@@ -29,7 +29,7 @@ never use a copy in two places.";
 /// Work with validator keys
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
-pub enum KeysCommand {
+pub(crate) enum KeysCommand {
     /// Make two keys per validator, one for votes and one for blocks
     #[command(after_help = EXAMPLES)]
     Generate(GenerateArgs),
@@ -47,7 +47,7 @@ key, which says what it has signed, goes along.";
 
 /// Arguments of `lathe keys inspect`.
 #[derive(Args, Debug)]
-pub struct InspectArgs {
+pub(crate) struct InspectArgs {
     /// Secret key files, or directories of *_sk.ssz files
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
@@ -61,7 +61,7 @@ pub struct InspectArgs {
 
 /// Arguments of `lathe keys convert`.
 #[derive(Args, Debug)]
-pub struct ConvertArgs {
+pub(crate) struct ConvertArgs {
     /// Secret key file of any format; no node may be using it
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -75,7 +75,7 @@ pub struct ConvertArgs {
 
 /// Arguments of `lathe keys generate`.
 #[derive(Args, Debug)]
-pub struct GenerateArgs {
+pub(crate) struct GenerateArgs {
     /// Validators; each gets two keys
     #[arg(long, value_name = "N")]
     validators: u64,
@@ -115,7 +115,7 @@ impl From<Format> for KeyFormat {
 }
 
 /// Runs a `lathe keys` command.
-pub fn run(command: &KeysCommand) -> eyre::Result<()> {
+pub(crate) fn run(command: &KeysCommand) -> eyre::Result<()> {
     match command {
         KeysCommand::Generate(args) => generate(args),
         KeysCommand::Inspect(args) => inspect::inspect(args),
@@ -141,7 +141,7 @@ fn generate(args: &GenerateArgs) -> eyre::Result<()> {
 }
 
 /// How long a number of slots lasts, in the largest unit that gives a number above two.
-pub fn lasting(slots: u64) -> String {
+pub(crate) fn lasting(slots: u64) -> String {
     let seconds = slots.saturating_mul(SECONDS_PER_SLOT);
     for (unit, length) in [("days", 86_400), ("hours", 3_600), ("minutes", 60)] {
         if seconds > 2 * length {

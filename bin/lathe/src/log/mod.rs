@@ -19,11 +19,11 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use file::RotatingFile;
-pub use queue::Log;
+pub(crate) use queue::Log;
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// A line for people
     #[default]
     Text,
@@ -34,7 +34,7 @@ pub enum LogFormat {
 /// Options about the log, of every command.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Log")]
-pub struct LogArgs {
+pub(crate) struct LogArgs {
     /// How much Lathe says: off, error, warn, info, debug or trace; or, for parts of it and for libraries, a list such
     /// as info,lathe_network=debug,libp2p=info. A node's can be changed while it runs (POST /lean/v0/admin/log_level)
     /// [default: what RUST_LOG says, else info]
@@ -94,7 +94,7 @@ impl LogSwitch for Switch {
 
 impl LogArgs {
     /// Lets the log be written as the options and the environment say, and answers with what changes its level.
-    pub fn begin(&self, log: &Log) -> eyre::Result<Arc<dyn LogSwitch>> {
+    pub(crate) fn begin(&self, log: &Log) -> eyre::Result<Arc<dyn LogSwitch>> {
         let is_json = self.log_format == LogFormat::Json;
         log.speak_json(is_json);
         let file = self.file()?;
@@ -119,7 +119,7 @@ impl LogArgs {
     }
 
     /// Arguments that let a child process log as we do, its file apart.
-    pub fn to_options(&self) -> Vec<String> {
+    pub(crate) fn to_options(&self) -> Vec<String> {
         let mut options: Vec<String> = Vec::new();
         if let Some(level) = &self.log_level {
             options.extend(["--log-level".into(), level.clone()]);

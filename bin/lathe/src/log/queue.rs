@@ -25,7 +25,7 @@ const LAST_LINES: Duration = Duration::from_millis(300);
 
 /// A handle on the log's queue.
 #[derive(Clone, Debug)]
-pub struct Log(Arc<Shared>);
+pub(crate) struct Log(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -50,7 +50,7 @@ struct Queue {
 impl Log {
     /// The log on standard error, and the messages of panics with it. What tracing says comes with
     /// [`super::LogArgs::begin`].
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         // A descriptor of our own: the library's lock would be held for as long as a write takes.
         let log = match io::stderr().as_fd().try_clone_to_owned() {
             Ok(descriptor) => Self::to(File::from(descriptor)),
@@ -82,7 +82,7 @@ impl Log {
     }
 
     /// Adds a line that is not an event of tracing, such as the reason why the command failed.
-    pub fn line(&self, text: &str) {
+    pub(crate) fn line(&self, text: &str) {
         self.push(self.as_line("ERROR", text).into_bytes());
     }
 
@@ -99,12 +99,12 @@ impl Log {
     }
 
     /// Lines lost so far.
-    pub fn lost(&self) -> Arc<AtomicU64> {
+    pub(crate) fn lost(&self) -> Arc<AtomicU64> {
         self.0.lost.clone()
     }
 
     /// Waits until all is written, for a moment at most.
-    pub fn flush(&self) {
+    pub(crate) fn flush(&self) {
         self.flush_within(LAST_LINES);
     }
 

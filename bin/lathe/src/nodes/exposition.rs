@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// The samples of one scrape.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Exposition(Vec<Line>);
+pub(super) struct Exposition(Vec<Line>);
 
 #[derive(Clone, Debug, PartialEq)]
 struct Line {
@@ -15,19 +15,19 @@ struct Line {
 
 impl Exposition {
     /// Parses `text`; lines that make no sense are skipped, as a later version may write what we do not know.
-    pub fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         Self(text.lines().filter(|line| !line.starts_with('#')).filter_map(parse_line).collect())
     }
 
     /// The sum of a metric over all its labels; `None` if it is absent.
-    pub fn sum(&self, name: &str) -> Option<f64> {
+    pub(super) fn sum(&self, name: &str) -> Option<f64> {
         let mut values = self.named(name).map(|line| line.value).peekable();
         values.peek()?;
         Some(values.sum())
     }
 
     /// The metric's values by one of its labels, summed over the others; zeros left out.
-    pub fn by_label(&self, name: &str, label: &str) -> BTreeMap<String, u64> {
+    pub(super) fn by_label(&self, name: &str, label: &str) -> BTreeMap<String, u64> {
         let mut sums = BTreeMap::new();
         for line in self.named(name).filter(|line| line.value > 0.0) {
             if let Some(key) = line.labels.get(label) {
@@ -38,7 +38,7 @@ impl Exposition {
     }
 
     /// The `quantile` of a histogram, interpolated within its bucket; `None` while it is empty.
-    pub fn quantile(&self, name: &str, quantile: f64) -> Option<f64> {
+    pub(super) fn quantile(&self, name: &str, quantile: f64) -> Option<f64> {
         let name = format!("{name}_bucket");
         let mut buckets: Vec<(f64, f64)> = self
             .named(&name)

@@ -6,9 +6,9 @@ mod page;
 mod poll;
 mod sample;
 
-pub use overview::Overview;
-pub use page::{NetworkServer, PagePort};
-pub use poll::{Endpoint, Poller};
+pub(crate) use overview::Overview;
+pub(crate) use page::{NetworkServer, PagePort};
+pub(crate) use poll::{Endpoint, Poller};
 #[cfg(test)]
-pub use sample::{Block, Checkpoint, Figures, ForkChoice};
-pub use sample::{BlockProofs, Percentiles, Sample, round};
+pub(crate) use sample::{Block, Checkpoint, Figures, ForkChoice};
+pub(crate) use sample::{BlockProofs, Percentiles, Sample, round};

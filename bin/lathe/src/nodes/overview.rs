@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// The answer of `node/overview`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Overview {
+pub(crate) struct Overview {
     /// Its name.
     pub name: String,
     /// Unix time of slot 0, in seconds.
@@ -33,7 +33,7 @@ pub struct Overview {
 /// Progress of synchronisation.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Syncing {
+pub(crate) struct Syncing {
     /// Whether duties rest.
     pub is_syncing: bool,
     /// Milliseconds since the chain did something.
@@ -47,7 +47,7 @@ pub struct Syncing {
 /// A peer.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// Its identity.
     pub peer_id: String,
     /// Its name, if it is known.
@@ -61,7 +61,7 @@ pub struct Peer {
 /// Numbers of duties.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Duties {
+pub(crate) struct Duties {
     /// Votes.
     pub attested: u64,
     /// Blocks.
@@ -74,7 +74,7 @@ pub struct Duties {
 
 impl Duties {
     /// All that were not done.
-    pub fn all_missed(&self) -> u64 {
+    pub(crate) fn all_missed(&self) -> u64 {
         self.missed.values().sum()
     }
 }
@@ -82,7 +82,7 @@ impl Duties {
 /// What a process takes.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Process {
+pub(crate) struct Process {
     /// Resident memory in bytes.
     pub resident_bytes: u64,
 }
@@ -90,7 +90,7 @@ pub struct Process {
 /// What a node has seen of one slot.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Slot {
+pub(crate) struct Slot {
     /// The slot.
     pub slot: u64,
     /// Its blocks.
@@ -106,7 +106,7 @@ pub struct Slot {
 /// A block of a slot.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct SlotBlock {
+pub(crate) struct SlotBlock {
     /// Root.
     pub root: String,
     /// Who proposed it.
@@ -120,7 +120,7 @@ pub struct SlotBlock {
 /// Votes of a slot.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Votes {
+pub(crate) struct Votes {
     /// How many.
     pub count: u64,
 }
@@ -128,7 +128,7 @@ pub struct Votes {
 /// An aggregate of a slot.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Aggregate {
+pub(crate) struct Aggregate {
     /// Validators in it.
     pub participants: u64,
 }

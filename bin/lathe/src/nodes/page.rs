@@ -14,7 +14,7 @@ const DEFAULT_PORT: u16 = 5050;
 
 /// Where the page is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PagePort {
+pub(crate) enum PagePort {
     /// On the usual port, or a free one.
     Usual,
     /// On this port and no other.
@@ -22,7 +22,7 @@ pub enum PagePort {
 }
 
 /// Serves the page until it is dropped.
-pub struct NetworkServer {
+pub(crate) struct NetworkServer {
     page: NetworkPage,
     address: SocketAddr,
     serving: tokio::task::JoinHandle<()>,
@@ -30,7 +30,7 @@ pub struct NetworkServer {
 
 impl NetworkServer {
     /// Serves on loopback, as a task of the current runtime.
-    pub async fn start(port: PagePort) -> eyre::Result<Self> {
+    pub(crate) async fn start(port: PagePort) -> eyre::Result<Self> {
         let page = NetworkPage::default();
         let bind = |port: u16| {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -49,17 +49,17 @@ impl NetworkServer {
     }
 
     /// The page's address.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
     /// Shows a new picture.
-    pub fn show<'a>(&self, nodes: impl Iterator<Item = (&'a Endpoint, Option<&'a Sample>)>) {
+    pub(crate) fn show<'a>(&self, nodes: impl Iterator<Item = (&'a Endpoint, Option<&'a Sample>)>) {
         self.page.show(picture(nodes).to_string());
     }
 
     /// Says where the page is.
-    pub fn announce(&self) {
+    pub(crate) fn announce(&self) {
         say(&format!("watch the network at {}", self.url()));
     }
 }

@@ -13,7 +13,7 @@ const MAX_ANSWER_BYTES: u64 = 8 << 20;
 
 /// Where a node answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// Its name.
     pub name: String,
     /// The URL of its API, without a slash at the end.
@@ -24,7 +24,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Takes a URL as people write it: `http://host:port`, or without the scheme, or with a slash at the end.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let help = "write the URL of a node's API, such as http://127.0.0.1:5052";
         if text.starts_with("https://") {
             return Err("nodes are asked by http only; https needs a proxy in front of it".into());
@@ -43,26 +43,26 @@ impl Endpoint {
 
 /// Asks nodes.
 #[derive(Clone, Debug)]
-pub struct Poller {
+pub(crate) struct Poller {
     agent: ureq::Agent,
     endpoints: Vec<Endpoint>,
 }
 
 impl Poller {
     /// A poller of these nodes.
-    pub fn new(endpoints: Vec<Endpoint>) -> Self {
+    pub(crate) fn new(endpoints: Vec<Endpoint>) -> Self {
         // Nodes are asked directly, whatever proxy the environment names.
         let agent = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).proxy(None).build().into();
         Self { agent, endpoints }
     }
 
     /// The nodes.
-    pub fn endpoints(&self) -> &[Endpoint] {
+    pub(crate) fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
 
     /// One sample per node, all made at about the same time; `None` for a node that does not answer.
-    pub fn sample(&self) -> Vec<Option<Sample>> {
+    pub(crate) fn sample(&self) -> Vec<Option<Sample>> {
         std::thread::scope(|scope| {
             let asked: Vec<_> =
                 self.endpoints.iter().map(|endpoint| scope.spawn(move || self.ask(endpoint))).collect();

@@ -11,7 +11,7 @@ use crate::devnet::Tip;
 
 /// A checkpoint as the API writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct Checkpoint {
+pub(crate) struct Checkpoint {
     /// Root, `0x` and hex.
     pub root: String,
     /// Slot.
@@ -20,7 +20,7 @@ pub struct Checkpoint {
 
 /// A block of the fork-choice tree.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Block {
+pub(crate) struct Block {
     /// Root.
     pub root: String,
     /// Slot.
@@ -31,7 +31,7 @@ pub struct Block {
 
 /// The answer of `fork_choice`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct ForkChoice {
+pub(crate) struct ForkChoice {
     /// Blocks from the finalized slot on.
     pub nodes: Vec<Block>,
     /// Root of the head.
@@ -46,12 +46,12 @@ pub struct ForkChoice {
 
 impl ForkChoice {
     /// Slot of the head; 0 if the answer does not contain it.
-    pub fn head_slot(&self) -> u64 {
+    pub(crate) fn head_slot(&self) -> u64 {
         self.nodes.iter().find(|block| block.root == self.head).map_or(0, |block| block.slot)
     }
 
     /// Root of the newest block at or below `slot` on the head's chain.
-    pub fn root_at(&self, slot: u64) -> Option<&str> {
+    pub(crate) fn root_at(&self, slot: u64) -> Option<&str> {
         let by_root: HashMap<&str, &Block> =
             self.nodes.iter().map(|block| (block.root.as_str(), block)).collect();
         let mut block = *by_root.get(self.head.as_str())?;
@@ -64,7 +64,7 @@ impl ForkChoice {
 
 /// One node at one moment.
 #[derive(Clone, Debug, Default)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// Its chain.
     pub chain: ForkChoice,
     /// Its figures.
@@ -81,7 +81,7 @@ pub struct Sample {
 
 impl Sample {
     /// Takes in what a node said; `None` if that is no fork choice.
-    pub fn new(chain: Value, mut overview: Value, figures: Figures) -> Option<Self> {
+    pub(crate) fn new(chain: Value, mut overview: Value, figures: Figures) -> Option<Self> {
         let read = ForkChoice::deserialize(&chain).ok()?;
         let understood = Overview::deserialize(&overview).ok();
         // The page of a network shows of each slot when blocks came, and nothing else.
@@ -103,7 +103,7 @@ impl Sample {
 
 /// The figures of one scrape.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Slot of the head.
     pub head_slot: u64,
     /// Justified slot of the head state.
@@ -138,7 +138,7 @@ pub struct Figures {
 
 /// Numbers of blocks by what shows their votes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct BlockProofs {
+pub(crate) struct BlockProofs {
     /// Signatures alone.
     pub raw: u64,
     /// Proofs alone.
@@ -151,7 +151,7 @@ pub struct BlockProofs {
 
 /// Two percentiles in milliseconds; zero while there is nothing to count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
-pub struct Percentiles {
+pub(crate) struct Percentiles {
     /// Half are below.
     pub p50: f64,
     /// All but one in a hundred are below.
@@ -160,14 +160,14 @@ pub struct Percentiles {
 
 impl BlockProofs {
     /// Blocks in all.
-    pub const fn total(self) -> u64 {
+    pub(crate) const fn total(self) -> u64 {
         self.raw + self.stark + self.mixed + self.external
     }
 }
 
 impl Figures {
     /// Reads what a scrape says.
-    pub fn from_metrics(text: &str) -> Self {
+    pub(crate) fn from_metrics(text: &str) -> Self {
         let scrape = Exposition::parse(text);
         let number = |name: &str| scrape.sum(name).unwrap_or_default();
         let count = |name: &str| number(name) as u64;
@@ -202,13 +202,13 @@ impl Figures {
     }
 
     /// All missed duties.
-    pub fn missed(&self) -> u64 {
+    pub(crate) fn missed(&self) -> u64 {
         self.missed_duties.values().sum()
     }
 }
 
 /// `value` with that many decimals.
-pub fn round(value: f64, decimals: i32) -> f64 {
+pub(crate) fn round(value: f64, decimals: i32) -> f64 {
     let scale = 10f64.powi(decimals);
     (value * scale).round() / scale
 }

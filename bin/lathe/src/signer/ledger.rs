@@ -17,7 +17,7 @@ fn none(directory: &Path) -> eyre::Report {
 }
 
 /// `lathe signer show`
-pub fn show(args: &ShowArgs) -> eyre::Result<()> {
+pub(super) fn show(args: &ShowArgs) -> eyre::Result<()> {
     let ledger = inspect_ledger(&args.ledger)?.ok_or_else(|| none(&args.ledger))?;
     let owners = owners(args.config.as_deref())?;
     say(&format!("ledger        {}", ledger.location()));
@@ -50,7 +50,7 @@ fn describe(key: &KeySummary) {
 }
 
 /// `lathe signer verify`
-pub fn verify(args: &VerifyArgs) -> eyre::Result<()> {
+pub(super) fn verify(args: &VerifyArgs) -> eyre::Result<()> {
     let ledger = inspect_ledger(&args.ledger)?.ok_or_else(|| none(&args.ledger))?;
     if *ledger.opened() == Opened::Torn {
         bail!(
@@ -107,7 +107,7 @@ fn compare_marks<M: Medium>(ledger: &Ledger<M>, keys: &Path, beside: &Path) -> e
 }
 
 /// `lathe signer export`
-pub fn export(args: &ExportArgs) -> eyre::Result<()> {
+pub(super) fn export(args: &ExportArgs) -> eyre::Result<()> {
     let ledger = locked(&args.ledger)?;
     if *ledger.opened() == Opened::Torn {
         bail!(
@@ -130,7 +130,7 @@ pub fn export(args: &ExportArgs) -> eyre::Result<()> {
 }
 
 /// `lathe signer import`
-pub fn import(args: &ImportArgs) -> eyre::Result<()> {
+pub(super) fn import(args: &ImportArgs) -> eyre::Result<()> {
     let file = File::open(&args.file).wrap_err_with(|| format!("{}: cannot be read", args.file.display()))?;
     let other = Interchange::read(BufReader::new(file)).wrap_err_with(|| args.file.display().to_string())?;
     let current_slot = current_slot(other.genesis_time);
@@ -145,7 +145,7 @@ pub fn import(args: &ImportArgs) -> eyre::Result<()> {
 }
 
 /// `lathe signer resume`
-pub fn resume(args: &ResumeArgs) -> eyre::Result<()> {
+pub(super) fn resume(args: &ResumeArgs) -> eyre::Result<()> {
     let mut ledger = locked(&args.ledger)?;
     if *ledger.opened() == Opened::Torn {
         bail!("{}: its end was lost with the power: start the node once, then stop it", ledger.location());

@@ -3,7 +3,7 @@
 mod ledger;
 mod serve;
 
-pub use serve::token;
+pub(crate) use serve::token;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ signers with copies of one key: see docs/keys.md.";
 /// See, check and move the record of what keys have signed
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
-pub enum SignerCommand {
+pub(crate) enum SignerCommand {
     /// Hold keys and ledger for nodes that have none
     Serve(serve::ServeArgs),
     /// Show what was signed, up to where, and by which keys
@@ -46,7 +46,7 @@ pub enum SignerCommand {
 
 /// A ledger, and how to name its keys.
 #[derive(Args, Debug)]
-pub struct ShowArgs {
+pub(crate) struct ShowArgs {
     /// Directory of the ledger, such as data/lathe_0/ledger
     #[arg(value_name = "LEDGER_DIR")]
     ledger: PathBuf,
@@ -57,7 +57,7 @@ pub struct ShowArgs {
 
 /// Arguments of `lathe signer verify`.
 #[derive(Args, Debug)]
-pub struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     /// Directory of the ledger
     #[arg(value_name = "LEDGER_DIR")]
     ledger: PathBuf,
@@ -68,7 +68,7 @@ pub struct VerifyArgs {
 
 /// Arguments of `lathe signer export`.
 #[derive(Args, Debug)]
-pub struct ExportArgs {
+pub(crate) struct ExportArgs {
     /// Directory of the ledger
     #[arg(value_name = "LEDGER_DIR")]
     ledger: PathBuf,
@@ -79,7 +79,7 @@ pub struct ExportArgs {
 
 /// Arguments of `lathe signer import`.
 #[derive(Args, Debug)]
-pub struct ImportArgs {
+pub(crate) struct ImportArgs {
     /// Directory of the ledger; one is started where there is none
     #[arg(value_name = "LEDGER_DIR")]
     ledger: PathBuf,
@@ -90,7 +90,7 @@ pub struct ImportArgs {
 
 /// Arguments of `lathe signer resume`.
 #[derive(Args, Debug)]
-pub struct ResumeArgs {
+pub(crate) struct ResumeArgs {
     /// Directory of the ledger
     #[arg(value_name = "LEDGER_DIR")]
     ledger: PathBuf,
@@ -100,7 +100,7 @@ pub struct ResumeArgs {
 }
 
 /// Runs a `lathe signer` command.
-pub fn run(command: &SignerCommand) -> eyre::Result<()> {
+pub(crate) fn run(command: &SignerCommand) -> eyre::Result<()> {
     match command {
         SignerCommand::Serve(args) => serve::run(args),
         SignerCommand::Show(args) => ledger::show(args),
@@ -112,7 +112,7 @@ pub fn run(command: &SignerCommand) -> eyre::Result<()> {
 }
 
 /// Whose the keys of a network are, in words.
-pub fn owners(config: Option<&Path>) -> eyre::Result<HashMap<KeyId, String>> {
+pub(crate) fn owners(config: Option<&Path>) -> eyre::Result<HashMap<KeyId, String>> {
     let Some(path) = config else { return Ok(HashMap::new()) };
     let config = NetworkConfig::read(path)?;
     let mut owners = HashMap::new();
@@ -124,7 +124,7 @@ pub fn owners(config: Option<&Path>) -> eyre::Result<HashMap<KeyId, String>> {
 }
 
 /// The current slot by the system clock; `None` before genesis.
-pub fn current_slot(genesis_time: u64) -> Option<u64> {
+pub(crate) fn current_slot(genesis_time: u64) -> Option<u64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     Some(now.checked_sub(genesis_time)? / SECONDS_PER_SLOT)
 }

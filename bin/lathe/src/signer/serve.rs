@@ -34,7 +34,7 @@ const MAX_TOKEN_BYTES: u64 = 1024;
 /// Arguments of `lathe signer serve`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     /// Network directory with config.yaml, the validators' file and hash-sig-keys/
     #[arg(long, value_name = "DIR")]
     network_dir: PathBuf,
@@ -59,7 +59,7 @@ pub struct ServeArgs {
 }
 
 /// Serves until it is stopped.
-pub fn run(args: &ServeArgs) -> eyre::Result<()> {
+pub(super) fn run(args: &ServeArgs) -> eyre::Result<()> {
     // Each secret key file stays open as long as it is locked.
     surroundings::raise_file_limit();
     // What is on disk is made for an end at any moment.
@@ -129,7 +129,7 @@ fn open(args: &ServeArgs, duties: Duties, config: &NetworkConfig) -> eyre::Resul
 }
 
 /// The word of a token file, without the line end.
-pub fn token(address: &SignerAddress, file: Option<&Path>) -> eyre::Result<Zeroizing<String>> {
+pub(crate) fn token(address: &SignerAddress, file: Option<&Path>) -> eyre::Result<Zeroizing<String>> {
     let Some(path) = file else {
         if matches!(address, SignerAddress::Tcp(_)) {
             bail!(

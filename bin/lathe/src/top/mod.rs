@@ -10,8 +10,8 @@ use clap::Args;
 use eyre::{WrapErr as _, bail};
 use lathe_types::MILLISECONDS_PER_INTERVAL;
 
-pub use screen::{Dashboard, Key};
-pub use view::{Picture, short};
+pub(crate) use screen::{Dashboard, Key};
+pub(crate) use view::{Picture, short};
 
 use crate::nodes::{Endpoint, NetworkServer, PagePort, Poller, Sample};
 use crate::output::say;
@@ -31,7 +31,7 @@ Examples:
 /// Watch one node or many in the terminal
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub struct TopArgs {
+pub(crate) struct TopArgs {
     /// URLs of the nodes' APIs
     #[arg(value_name = "URL", default_value = "http://127.0.0.1:5052", value_parser = Endpoint::parse)]
     nodes: Vec<Endpoint>,
@@ -39,7 +39,7 @@ pub struct TopArgs {
 
 /// Serve a page that shows a whole network, nodes of other clients included
 #[derive(Args, Debug)]
-pub struct WatchArgs {
+pub(crate) struct WatchArgs {
     /// URLs of the nodes' APIs
     #[arg(value_name = "URL", required = true, value_parser = Endpoint::parse)]
     nodes: Vec<Endpoint>,
@@ -49,7 +49,7 @@ pub struct WatchArgs {
 }
 
 /// Runs the dashboard until a key or a signal ends it.
-pub fn run(args: TopArgs) -> eyre::Result<()> {
+pub(crate) fn run(args: TopArgs) -> eyre::Result<()> {
     if !std::io::stdout().is_terminal() {
         bail!("lathe top draws on a terminal, and this is none; `lathe watch URL...` serves a page instead");
     }
@@ -64,7 +64,7 @@ pub fn run(args: TopArgs) -> eyre::Result<()> {
 }
 
 /// Serves the page until a signal ends it.
-pub fn watch(args: WatchArgs) -> eyre::Result<()> {
+pub(crate) fn watch(args: WatchArgs) -> eyre::Result<()> {
     block_on(async {
         let mut nodes = Nodes::new(args.nodes);
         let server = NetworkServer::start(args.port.map_or(PagePort::Usual, PagePort::Exactly)).await?;
@@ -186,7 +186,7 @@ fn clock_ms(samples: &[Option<Sample>]) -> Option<i64> {
 }
 
 /// A line per node: where it was when it was last seen.
-pub fn how_it_ended<'a>(nodes: impl Iterator<Item = (&'a str, Option<&'a Sample>)>) -> Vec<String> {
+pub(crate) fn how_it_ended<'a>(nodes: impl Iterator<Item = (&'a str, Option<&'a Sample>)>) -> Vec<String> {
     let line = |(name, sample): (&str, Option<&Sample>)| match sample {
         None => format!("{name}: silent"),
         Some(sample) => {

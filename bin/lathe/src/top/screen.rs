@@ -16,7 +16,7 @@ const KEY_POLL: Duration = Duration::from_millis(250);
 
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
+pub(crate) enum Key {
     /// To end.
     End,
     /// Another picture: the nodes were scrolled, or the terminal has another size.
@@ -24,7 +24,7 @@ pub enum Key {
 }
 
 /// The dashboard on a terminal. Dropping it gives the terminal back.
-pub struct Dashboard {
+pub(crate) struct Dashboard {
     terminal: DefaultTerminal,
     events: mpsc::UnboundedReceiver<Event>,
     is_over: Arc<AtomicBool>,
@@ -34,7 +34,7 @@ pub struct Dashboard {
 
 impl Dashboard {
     /// Takes the terminal.
-    pub fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         let terminal = ratatui::try_init()?;
         let (sender, events) = mpsc::unbounded_channel();
         let is_over = Arc::new(AtomicBool::new(false));
@@ -57,14 +57,14 @@ impl Dashboard {
     }
 
     /// Draws, at the place to which the nodes are scrolled.
-    pub fn draw(&mut self, mut picture: Picture<'_>) -> io::Result<()> {
+    pub(crate) fn draw(&mut self, mut picture: Picture<'_>) -> io::Result<()> {
         self.nodes = picture.nodes.len();
         picture.skip = self.skip;
         self.terminal.draw(|frame| draw(frame, &picture)).map(drop)
     }
 
     /// The next key that means something. A terminal that is gone has none. Safe to cancel.
-    pub async fn key(&mut self) -> Key {
+    pub(crate) async fn key(&mut self) -> Key {
         loop {
             let Some(event) = self.events.recv().await else { return std::future::pending().await };
             match event {

@@ -29,7 +29,7 @@ const WIDE: u16 = 110;
 const VERY_WIDE: u16 = 160;
 
 /// What is shown.
-pub struct Picture<'a> {
+pub(crate) struct Picture<'a> {
     /// What is watched.
     pub title: &'a str,
     /// Milliseconds since genesis, if that is known.
@@ -45,7 +45,7 @@ pub struct Picture<'a> {
 }
 
 /// Draws the picture.
-pub fn draw(frame: &mut Frame<'_>, picture: &Picture<'_>) {
+pub(super) fn draw(frame: &mut Frame<'_>, picture: &Picture<'_>) {
     let area = frame.area();
     let news = u16::try_from(picture.news.len()).unwrap_or(MAX_NEWS).min(MAX_NEWS);
     let wanted = u16::try_from(picture.nodes.len()).unwrap_or(u16::MAX).saturating_add(2);
@@ -374,7 +374,7 @@ fn spread(arrivals: &[Option<Option<i64>>]) -> String {
 }
 
 /// The first digits of a root.
-pub fn short(root: &str) -> String {
+pub(crate) fn short(root: &str) -> String {
     root.trim_start_matches("0x").chars().take(8).collect()
 }
 

@@ -8,7 +8,7 @@
     reason = "a test fails by panicking, helpers included"
 )]
 
-pub mod single;
+pub(crate) mod single;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -20,21 +20,21 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Milliseconds of a slot.
-pub const SLOT: Duration = Duration::from_secs(4);
+pub(crate) const SLOT: Duration = Duration::from_secs(4);
 
 /// The binary under test.
-pub fn lathe() -> Command {
+pub(crate) fn lathe() -> Command {
     Command::new(env!("CARGO_BIN_EXE_lathe"))
 }
 
 /// libfaketime, with which a process has a clock of its own, where it is installed.
-pub fn faketime() -> Option<PathBuf> {
+pub(crate) fn faketime() -> Option<PathBuf> {
     let lib = format!("/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1", std::env::consts::ARCH);
     Some(PathBuf::from(lib)).filter(|lib| lib.exists())
 }
 
 /// Sends a signal to a process.
-pub fn signal(name: &str, process: &str) -> bool {
+pub(crate) fn signal(name: &str, process: &str) -> bool {
     Command::new("kill").args([name, process]).status().is_ok_and(|status| status.success())
 }
 
@@ -43,7 +43,7 @@ pub fn signal(name: &str, process: &str) -> bool {
 const PORTS: std::ops::Range<u16> = 12_000..32_000;
 
 /// First of `count` consecutive ports that are free for UDP and TCP alike.
-pub fn free_ports(count: u16) -> u16 {
+pub(crate) fn free_ports(count: u16) -> u16 {
     for _ in 0..100 {
         let probe = rand::random_range(PORTS);
         let last = probe + count;
@@ -58,7 +58,7 @@ pub fn free_ports(count: u16) -> u16 {
 }
 
 /// Nodes of one network, each a process of its own; all are killed when this is dropped.
-pub struct Network {
+pub(crate) struct Network {
     dir: tempfile::TempDir,
     api_port: u16,
     metrics_port: u16,
@@ -70,12 +70,12 @@ pub struct Network {
 
 impl Network {
     /// Makes keys and genesis, starts every node, and returns before genesis.
-    pub fn start(nodes: usize, validators: u64, slots: u64) -> Self {
+    pub(crate) fn start(nodes: usize, validators: u64, slots: u64) -> Self {
         Self::start_with(nodes, validators, slots, &[])
     }
 
     /// The same with options that the network and its nodes have in common.
-    pub fn start_with(nodes: usize, validators: u64, slots: u64, options: &[&str]) -> Self {
+    pub(crate) fn start_with(nodes: usize, validators: u64, slots: u64, options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let count = u16::try_from(nodes).unwrap();
         let base = free_ports(3 * count);
@@ -112,12 +112,12 @@ impl Network {
     }
 
     /// Starts a node that is not running.
-    pub fn start_node(&mut self, index: usize) {
+    pub(crate) fn start_node(&mut self, index: usize) {
         self.start_node_with(index, &[]);
     }
 
     /// Starts a node that is not running with further options.
-    pub fn start_node_with(&mut self, index: usize, options: &[&str]) {
+    pub(crate) fn start_node_with(&mut self, index: usize, options: &[&str]) {
         assert!(self.nodes[index].is_none(), "node {index} runs already");
         let log = File::options().create(true).append(true).open(self.log(index)).unwrap();
         let mut command = lathe();
@@ -145,7 +145,7 @@ impl Network {
 
     /// Puts a node's system clock ahead of the real time by some seconds: at once if it runs with a clock of its own,
     /// else from its next start on.
-    pub fn set_clock(&self, index: usize, ahead_s: u64) {
+    pub(crate) fn set_clock(&self, index: usize, ahead_s: u64) {
         let new = self.clock(index).with_extension("new");
         std::fs::write(&new, format!("+{ahead_s}")).unwrap();
         std::fs::rename(new, self.clock(index)).unwrap();
@@ -156,24 +156,24 @@ impl Network {
     }
 
     /// `kill -9`.
-    pub fn kill(&mut self, index: usize) {
+    pub(crate) fn kill(&mut self, index: usize) {
         let mut child = self.nodes[index].take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// The files of the network.
-    pub fn net(&self) -> PathBuf {
+    pub(crate) fn net(&self) -> PathBuf {
         self.dir.path().join("net")
     }
 
     /// Where a node keeps its chain and its ledger.
-    pub fn data_dir(&self, index: usize) -> PathBuf {
+    pub(crate) fn data_dir(&self, index: usize) -> PathBuf {
         self.dir.path().join(format!("data-{index}"))
     }
 
     /// What a node has logged.
-    pub fn log_of(&self, index: usize) -> String {
+    pub(crate) fn log_of(&self, index: usize) -> String {
         std::fs::read_to_string(self.log(index)).unwrap_or_default()
     }
 
@@ -182,18 +182,18 @@ impl Network {
     }
 
     /// Time since genesis; zero before it.
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         now.saturating_sub(Duration::from_secs(self.genesis_time))
     }
 
     /// Slot by the clock.
-    pub fn slot(&self) -> u64 {
+    pub(crate) fn slot(&self) -> u64 {
         self.elapsed().as_secs() / SLOT.as_secs()
     }
 
     /// Sleeps until the last interval of `slot`, when head and finality of the slot are settled.
-    pub fn wait_for(&self, slot: u64) {
+    pub(crate) fn wait_for(&self, slot: u64) {
         let genesis = std::time::UNIX_EPOCH + Duration::from_secs(self.genesis_time);
         let moment = genesis + SLOT * u32::try_from(slot).unwrap() + Duration::from_millis(2700);
         if let Ok(rest) = moment.duration_since(std::time::SystemTime::now()) {
@@ -202,23 +202,23 @@ impl Network {
     }
 
     /// Where a node's API answers.
-    pub fn url(&self, index: usize) -> String {
+    pub(crate) fn url(&self, index: usize) -> String {
         format!("http://127.0.0.1:{}", self.api_port + u16::try_from(index).unwrap())
     }
 
     /// A JSON answer of a node's API, or `None` if it does not answer.
-    pub fn api(&self, index: usize, path: &str) -> Option<Value> {
+    pub(crate) fn api(&self, index: usize, path: &str) -> Option<Value> {
         let body = get(&format!("{}/lean/v0/{path}", self.url(index)))?;
         serde_json::from_str(&body).ok()
     }
 
     /// A plain or labelled metric of a node, summed over its labels.
-    pub fn metric(&self, index: usize, name: &str) -> Option<f64> {
+    pub(crate) fn metric(&self, index: usize, name: &str) -> Option<f64> {
         self.labelled(index, name, &[])
     }
 
     /// The same, of the values that have these labels only.
-    pub fn labelled(&self, index: usize, name: &str, labels: &[&str]) -> Option<f64> {
+    pub(crate) fn labelled(&self, index: usize, name: &str, labels: &[&str]) -> Option<f64> {
         let port = self.metrics_port + u16::try_from(index).unwrap();
         let body = get(&format!("http://127.0.0.1:{port}/metrics"))?;
         let values: Vec<f64> = body
@@ -231,12 +231,12 @@ impl Network {
     }
 
     /// Slot that a node has finalized.
-    pub fn finalized(&self, index: usize) -> Option<u64> {
+    pub(crate) fn finalized(&self, index: usize) -> Option<u64> {
         self.api(index, "fork_choice")?["finalized"]["slot"].as_u64()
     }
 
     /// Slot and root of a node's head.
-    pub fn head(&self, index: usize) -> Option<(u64, String)> {
+    pub(crate) fn head(&self, index: usize) -> Option<(u64, String)> {
         let view = self.api(index, "fork_choice")?;
         let head = view["head"].as_str()?.to_owned();
         let node = view["nodes"].as_array()?.iter().find(|node| node["root"] == head.as_str())?;
@@ -244,12 +244,12 @@ impl Network {
     }
 
     /// Whether a node says that it is in sync.
-    pub fn in_sync(&self, index: usize) -> bool {
+    pub(crate) fn in_sync(&self, index: usize) -> bool {
         self.api(index, "node/syncing").is_some_and(|status| status["is_syncing"] == false)
     }
 
     /// Polls until `reached` holds, at most `patience`.
-    pub fn wait_until(&self, what: &str, patience: Duration, mut reached: impl FnMut(&Self) -> bool) {
+    pub(crate) fn wait_until(&self, what: &str, patience: Duration, mut reached: impl FnMut(&Self) -> bool) {
         let start = Instant::now();
         while !reached(self) {
             assert!(start.elapsed() < patience, "{what}: not within {patience:?}\n{}", self.logs());
@@ -258,7 +258,7 @@ impl Network {
     }
 
     /// Last lines of every node's log, for a failure's message.
-    pub fn logs(&self) -> String {
+    pub(crate) fn logs(&self) -> String {
         (0..self.nodes.len())
             .map(|index| {
                 let log = std::fs::read_to_string(self.log(index)).unwrap_or_default();
@@ -287,13 +287,13 @@ fn get(url: &str) -> Option<String> {
 }
 
 /// Slots that a node's ledger has signing records for.
-pub fn signed_slots(data_dir: &Path) -> BTreeSet<u64> {
+pub(crate) fn signed_slots(data_dir: &Path) -> BTreeSet<u64> {
     ledger_records(&data_dir.join("ledger")).into_iter().map(|((_, slot), _)| slot).collect()
 }
 
 /// Signing records in the ledgers of a node that hold a second message for one key and slot, and how many records there
 /// are.
-pub fn ledger_conflicts(data_dirs: &[&Path]) -> (usize, usize) {
+pub(crate) fn ledger_conflicts(data_dirs: &[&Path]) -> (usize, usize) {
     let mut seen = HashMap::new();
     let (mut conflicts, mut count) = (0, 0);
     for data_dir in data_dirs {
@@ -308,11 +308,11 @@ pub fn ledger_conflicts(data_dirs: &[&Path]) -> (usize, usize) {
 }
 
 /// A key's id and a slot, and the message that was signed there.
-pub type Signed = (([u8; 32], u64), [u8; 32]);
+pub(crate) type Signed = (([u8; 32], u64), [u8; 32]);
 
 /// What a ledger says was signed: the key's id and the slot, and the message. Reads the file's bytes, so that it does
 /// not rely on the code under test.
-pub fn ledger_records(ledger_dir: &Path) -> Vec<Signed> {
+pub(crate) fn ledger_records(ledger_dir: &Path) -> Vec<Signed> {
     const HEADER: usize = 36;
     const RECORD: usize = 81;
     const SIGNED: u8 = 1;

@@ -12,17 +12,17 @@ use tempfile::TempDir;
 use super::{free_ports, lathe};
 
 /// Longest wait; only reached when something hangs.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One node with one validator, whose network begins in a moment.
-pub struct Net {
+pub(crate) struct Net {
     dir: TempDir,
     /// The first of six free ones.
     pub ports: u16,
 }
 
 /// A process that does not outlive its test, and what it says.
-pub struct Node {
+pub(crate) struct Node {
     pub child: Child,
     log: PathBuf,
 }
@@ -35,11 +35,11 @@ impl Drop for Node {
 }
 
 impl Node {
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    pub fn wait_for_line(&mut self, text: &str) -> String {
+    pub(crate) fn wait_for_line(&mut self, text: &str) -> String {
         let started = Instant::now();
         loop {
             let said = self.said();
@@ -52,7 +52,7 @@ impl Node {
         }
     }
 
-    pub fn wait_for_end(&mut self) -> ExitStatus {
+    pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -64,7 +64,7 @@ impl Node {
     }
 
     /// The one line of a node that ends by itself.
-    pub fn refusal(mut self) -> String {
+    pub(crate) fn refusal(mut self) -> String {
         let status = self.wait_for_end();
         let said = self.said();
         assert_eq!(status.code(), Some(1), "{said}");
@@ -75,7 +75,7 @@ impl Node {
 }
 
 impl Net {
-    pub fn new(slots: u64) -> Self {
+    pub(crate) fn new(slots: u64) -> Self {
         let net = Self { dir: tempfile::tempdir().unwrap(), ports: free_ports(6) };
         let [quic, api, metrics] = [0, 1, 2].map(|at| (net.ports + at).to_string());
         let made = lathe()
@@ -90,43 +90,43 @@ impl Net {
         net
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn command(&self, data: &str, options: &[&str]) -> Command {
+    pub(crate) fn command(&self, data: &str, options: &[&str]) -> Command {
         let mut command = lathe();
         command.args(["node", "--node-id", "lathe_0", "--aggregation-backend", "raw", "--network-dir"]);
         command.arg(self.path("net")).arg("--data-dir").arg(self.path(data)).args(options);
         command
     }
 
-    pub fn spawn(&self, mut command: Command, name: &str) -> Node {
+    pub(crate) fn spawn(&self, mut command: Command, name: &str) -> Node {
         let log = self.path(name);
         let file = File::create(&log).unwrap();
         command.env_remove("RUST_LOG").stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
         Node { child: command.spawn().unwrap(), log }
     }
 
-    pub fn start(&self, data: &str, options: &[&str]) -> Node {
+    pub(crate) fn start(&self, data: &str, options: &[&str]) -> Node {
         self.spawn(self.command(data, options), "log")
     }
 
     /// A second node beside the first.
-    pub fn start_other(&self, data: &str) -> Node {
+    pub(crate) fn start_other(&self, data: &str) -> Node {
         let ports = [3, 4, 5].map(|at| (self.ports + at).to_string());
         let options = ["--gossipsub-port", &ports[0], "--api-port", &ports[1], "--metrics-port", &ports[2]];
         self.spawn(self.command(data, &[&options[..], &["--bootnodes", "none"]].concat()), "other.log")
     }
 
     /// What the keys have signed, by their marks: the newest slot of the attestation key.
-    pub fn newest(&self) -> Option<u64> {
+    pub(crate) fn newest(&self) -> Option<u64> {
         let inspected = self.inspect(&["--json"]);
         let keys = inspected.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         keys.filter_map(|key| key["used"]["newest_slot"].as_u64()).max()
     }
 
-    pub fn inspect(&self, options: &[&str]) -> String {
+    pub(crate) fn inspect(&self, options: &[&str]) -> String {
         success(
             &lathe()
                 .args(["keys", "inspect"])
@@ -138,7 +138,7 @@ impl Net {
     }
 
     /// Id in the ledger of the only validator's attester or proposer key.
-    pub fn key_id(&self, role: &str) -> [u8; 32] {
+    pub(crate) fn key_id(&self, role: &str) -> [u8; 32] {
         let inspected = self.inspect(&["--json"]);
         let keys = inspected.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let mut ours = keys.filter(|key| key["file"].as_str().unwrap().contains(role));
@@ -146,7 +146,7 @@ impl Net {
         hex::decode(id.trim_start_matches("0x")).unwrap().try_into().unwrap()
     }
 
-    pub fn wait_for_signature(&self, node: &Node, slot: u64) -> u64 {
+    pub(crate) fn wait_for_signature(&self, node: &Node, slot: u64) -> u64 {
         let started = Instant::now();
         loop {
             match self.newest() {
@@ -158,14 +158,14 @@ impl Net {
     }
 
     /// The current slot; the network has begun.
-    pub fn slot(&self) -> u64 {
+    pub(crate) fn slot(&self) -> u64 {
         let text = fs::read_to_string(self.path("net/config.yaml")).unwrap();
         let genesis = text.lines().find_map(|line| line.strip_prefix("GENESIS_TIME:")).unwrap();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         (now - genesis.trim().parse::<u64>().unwrap()) / super::SLOT.as_secs()
     }
 
-    pub fn set_genesis(&self, seconds_from_now: u64) {
+    pub(crate) fn set_genesis(&self, seconds_from_now: u64) {
         let path = self.path("net/config.yaml");
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let text = fs::read_to_string(&path).unwrap();
@@ -175,17 +175,17 @@ impl Net {
     }
 }
 
-pub fn success(output: &Output) -> String {
+pub(crate) fn success(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-pub fn failure(output: &Output) -> String {
+pub(crate) fn failure(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-pub fn copy_ledger(from: &Path, to: &Path) {
+pub(crate) fn copy_ledger(from: &Path, to: &Path) {
     fs::create_dir_all(to.join("ledger")).unwrap();
     fs::copy(from.join("ledger/signing.ledger"), to.join("ledger/signing.ledger")).unwrap();
 }

@@ -11,13 +11,13 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 /// The library that keeps the journal.
-pub struct Shim {
+pub(crate) struct Shim {
     library: PathBuf,
 }
 
 impl Shim {
     /// Compiles it into a directory.
-    pub fn compile(into: &Path) -> Self {
+    pub(crate) fn compile(into: &Path) -> Self {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/torture/unsynced.c");
         let library = into.join("unsynced.so");
         let status =
@@ -27,7 +27,7 @@ impl Shim {
     }
 
     /// Has a process keep a journal of what it does below `directory`.
-    pub fn watch(&self, command: &mut Command, directory: &Path, journal: &Path) {
+    pub(crate) fn watch(&self, command: &mut Command, directory: &Path, journal: &Path) {
         command
             .env("LD_PRELOAD", &self.library)
             .env("UNSYNCED_DIR", directory)
@@ -69,7 +69,7 @@ enum Entry {
 }
 
 /// Every file below a directory: as processes see it, and as it is on the disk for certain.
-pub struct Disk {
+pub(crate) struct Disk {
     root: PathBuf,
     inodes: Vec<Inode>,
     current: BTreeMap<PathBuf, Entry>,
@@ -80,7 +80,7 @@ pub struct Disk {
 
 impl Disk {
     /// Everything that lies there now is durable.
-    pub fn read(root: &Path) -> Self {
+    pub(crate) fn read(root: &Path) -> Self {
         let mut disk = Self {
             root: root.to_owned(),
             inodes: Vec::new(),
@@ -108,7 +108,7 @@ impl Disk {
     }
 
     /// Does again what the journal says.
-    pub fn replay(&mut self, journal: &[u8]) {
+    pub(crate) fn replay(&mut self, journal: &[u8]) {
         let mut rest = journal;
         // The last entry may be cut short: the process was killed.
         while let Some((kind, path, number, data, tail)) = entry(rest) {
@@ -168,7 +168,7 @@ impl Disk {
     }
 
     /// The power fails: puts on the disk what is durable and, of the rest, what chance brings.
-    pub fn lose_power(&self, seed: u64) {
+    pub(crate) fn lose_power(&self, seed: u64) {
         let mut random = StdRng::seed_from_u64(seed);
         let mut names = self.durable.clone();
         // Names that were changed and not synced: each as before, or as after.

@@ -22,7 +22,7 @@ const ATTACKERS: u8 = 6;
 
 /// Runs the calling test in a network namespace of its own, where routes can be changed. Returns whether this is the
 /// run inside: outside, everything has happened when this returns.
-pub fn is_inside(test: &str) -> bool {
+pub(crate) fn is_inside(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
@@ -45,7 +45,7 @@ pub fn is_inside(test: &str) -> bool {
 }
 
 /// A network of real processes.
-pub struct Lab {
+pub(crate) struct Lab {
     dir: tempfile::TempDir,
     /// Second and third byte of every address.
     place: (u8, u8),
@@ -59,7 +59,7 @@ pub struct Lab {
 
 impl Lab {
     /// Makes keys for `validators`, of which the last ones may belong to nobody, and starts `nodes`.
-    pub fn start(nodes: usize, validators: usize, slots: u64, options: &[&str]) -> Self {
+    pub(crate) fn start(nodes: usize, validators: usize, slots: u64, options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let made = lathe()
             .args(["genesis", "--genesis-delay", "8", "--nodes", &(nodes.max(validators) + 2).to_string()])
@@ -90,19 +90,19 @@ impl Lab {
     }
 
     /// A node without validators, which is not started yet; there can be two beside those of the start.
-    pub fn add_observer(&mut self) -> usize {
+    pub(crate) fn add_observer(&mut self) -> usize {
         self.nodes.push(None);
         self.nodes.len() - 1
     }
 
     /// Starts a node that is not running, after `change` to its command. It knows all others.
-    pub fn start_node(&mut self, node: usize, change: impl FnOnce(&mut Command)) {
+    pub(crate) fn start_node(&mut self, node: usize, change: impl FnOnce(&mut Command)) {
         let all: Vec<usize> = (0..self.nodes.len()).collect();
         self.start_knowing(node, &all, change);
     }
 
     /// The same for a node that knows these only.
-    pub fn start_knowing(&mut self, node: usize, known: &[usize], change: impl FnOnce(&mut Command)) {
+    pub(crate) fn start_knowing(&mut self, node: usize, known: &[usize], change: impl FnOnce(&mut Command)) {
         assert!(self.nodes[node].is_none(), "node {node} runs already");
         let log = File::options().create(true).append(true).open(self.log(node)).unwrap();
         let known: Vec<String> = known.iter().map(|other| self.address(*other).to_string()).collect();
@@ -125,66 +125,66 @@ impl Lab {
     }
 
     /// Tells a node to stop, and waits for its good end.
-    pub fn stop_node(&mut self, node: usize) {
+    pub(crate) fn stop_node(&mut self, node: usize) {
         let mut child = self.nodes[node].take().unwrap();
         assert!(signal("-TERM", &child.id().to_string()));
         assert!(child.wait().unwrap().success(), "{}", self.tail(node));
     }
 
     /// A path in the directory of this run.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.nodes.len()
     }
 
     /// The process of a node.
-    pub fn process(&self, node: usize) -> Option<u32> {
+    pub(crate) fn process(&self, node: usize) -> Option<u32> {
         self.nodes[node].as_ref().map(Child::id)
     }
 
-    pub fn ip(&self, node: usize) -> IpAddr {
+    pub(crate) fn ip(&self, node: usize) -> IpAddr {
         let (a, b) = self.place;
         Ipv4Addr::new(127, a, b, 10 + u8::try_from(node).unwrap()).into()
     }
 
     /// Where a node listens.
-    pub fn address(&self, node: usize) -> Multiaddr {
+    pub(crate) fn address(&self, node: usize) -> Multiaddr {
         format!("/ip4/{}/udp/9000/quic-v1", self.ip(node)).parse().unwrap()
     }
 
-    pub fn api(&self, node: usize) -> String {
+    pub(crate) fn api(&self, node: usize) -> String {
         format!("http://{}:{API_PORT}", self.ip(node))
     }
 
-    pub fn metrics(&self, node: usize) -> String {
+    pub(crate) fn metrics(&self, node: usize) -> String {
         format!("http://{}:{METRICS_PORT}/metrics", self.ip(node))
     }
 
     /// The files of the network.
-    pub fn net(&self) -> PathBuf {
+    pub(crate) fn net(&self) -> PathBuf {
         self.dir.path().join("net")
     }
 
-    pub fn data_dir(&self, node: usize) -> PathBuf {
+    pub(crate) fn data_dir(&self, node: usize) -> PathBuf {
         self.dir.path().join(format!("data-{node}"))
     }
 
-    pub fn log(&self, node: usize) -> PathBuf {
+    pub(crate) fn log(&self, node: usize) -> PathBuf {
         self.dir.path().join(format!("node-{node}.log"))
     }
 
     /// The last lines that a node logged.
-    pub fn tail(&self, node: usize) -> String {
+    pub(crate) fn tail(&self, node: usize) -> String {
         let log = std::fs::read_to_string(self.log(node)).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(25)..].join("\n")
     }
 
     /// What an attack needs to know; the view is filled in by who looks at the nodes.
-    pub fn target(&self) -> Target {
+    pub(crate) fn target(&self) -> Target {
         let (a, b) = self.place;
         Target {
             nodes: (0..self.count()).map(|node| self.address(node)).collect(),
@@ -197,18 +197,18 @@ impl Lab {
     }
 
     /// Slot by the clock.
-    pub fn slot(&self) -> u64 {
+    pub(crate) fn slot(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         now.saturating_sub(self.genesis_time) / SLOT.as_secs()
     }
 
     /// Nothing passes between a node of one side and one of the other any more; nobody is told.
-    pub fn cut(&self, one: &[usize], other: &[usize]) {
+    pub(crate) fn cut(&self, one: &[usize], other: &[usize]) {
         self.rules("add", one, other);
     }
 
     /// Takes a cut back.
-    pub fn heal(&self, one: &[usize], other: &[usize]) {
+    pub(crate) fn heal(&self, one: &[usize], other: &[usize]) {
         self.rules("del", one, other);
     }
 
@@ -224,7 +224,12 @@ impl Lab {
     }
 
     /// Polls until `reached` holds, at most `patience`; says how long it took.
-    pub fn wait_until(&self, what: &str, patience: Duration, mut reached: impl FnMut() -> bool) -> Duration {
+    pub(crate) fn wait_until(
+        &self,
+        what: &str,
+        patience: Duration,
+        mut reached: impl FnMut() -> bool,
+    ) -> Duration {
         let started = Instant::now();
         while !reached() {
             let tails = || (0..self.count()).map(|node| self.tail(node)).collect::<Vec<_>>().join("\n---\n");

@@ -19,7 +19,7 @@ const PATHS: [&str; 4] =
 type Seen = (Vec<f64>, usize);
 
 /// Requests that go on until they are ended.
-pub struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Seen>>,
     slow: JoinHandle<()>,
@@ -27,7 +27,7 @@ pub struct Load {
 }
 
 impl Load {
-    pub fn start(api: &str) -> Self {
+    pub(crate) fn start(api: &str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let clients = (0..CLIENTS).map(|_| {
             let (api, stop) = (api.to_owned(), Arc::clone(&stop));
@@ -40,7 +40,7 @@ impl Load {
     }
 
     /// Answers in a second, the time in milliseconds that all but one in a hundred stay below, and the refusals.
-    pub fn end(self) -> (f64, f64, usize) {
+    pub(crate) fn end(self) -> (f64, f64, usize) {
         self.stop.store(true, Ordering::Relaxed);
         let seconds = self.started.elapsed().as_secs_f64();
         let seen: Vec<Seen> = self.clients.into_iter().map(|client| client.join().unwrap()).collect();

@@ -11,10 +11,10 @@ use serde_json::Value;
 use crate::lab::Lab;
 
 /// Head, justified and finalized block of a node.
-pub type View = [Checkpoint; 3];
+pub(crate) type View = [Checkpoint; 3];
 
 /// The body of a good answer.
-pub fn get(url: &str) -> Option<String> {
+pub(crate) fn get(url: &str) -> Option<String> {
     let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(2))).build();
     ureq::Agent::new_with_config(config).get(url).call().ok()?.body_mut().read_to_string().ok()
 }
@@ -24,7 +24,7 @@ fn root(value: &Value) -> Option<Root> {
 }
 
 /// What a node takes for its chain, or `None` if it does not answer.
-pub fn view(api: &str) -> Option<View> {
+pub(crate) fn view(api: &str) -> Option<View> {
     let view: Value = serde_json::from_str(&get(&format!("{api}/lean/v0/fork_choice"))?).ok()?;
     let head = root(&view["head"])?;
     let nodes = view["nodes"].as_array()?;
@@ -39,17 +39,17 @@ pub fn view(api: &str) -> Option<View> {
 }
 
 /// Finalized slot of a node.
-pub fn finalized(api: &str) -> Option<u64> {
+pub(crate) fn finalized(api: &str) -> Option<u64> {
     Some(view(api)?[2].slot.0)
 }
 
 /// The metrics of a node at one moment.
 #[derive(Clone, Default)]
-pub struct Metrics(String);
+pub(crate) struct Metrics(String);
 
 impl Metrics {
     /// Asks until the node answers.
-    pub fn of(lab: &Lab, node: usize) -> Self {
+    pub(crate) fn of(lab: &Lab, node: usize) -> Self {
         let mut found = None;
         lab.wait_until("the metrics", Duration::from_secs(30), || {
             found = get(&lab.metrics(node));
@@ -59,7 +59,7 @@ impl Metrics {
     }
 
     /// The sum of a metric over all its labels.
-    pub fn sum(&self, name: &str) -> f64 {
+    pub(crate) fn sum(&self, name: &str) -> f64 {
         let lines = self.0.lines();
         let values =
             lines.filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])));
@@ -67,7 +67,7 @@ impl Metrics {
     }
 
     /// The lines of a metric that changed since.
-    pub fn changes(&self, name: &str, since: &Self) -> Vec<String> {
+    pub(crate) fn changes(&self, name: &str, since: &Self) -> Vec<String> {
         let ours = self.0.lines().filter(|line| line.starts_with(name));
         ours.filter(|line| !since.0.lines().any(|before| before == *line)).map(str::to_owned).collect()
     }
@@ -82,7 +82,7 @@ impl Metrics {
     }
 
     /// The bound under which a share of what was observed since lies; zero if there was nothing.
-    pub fn quantile(&self, name: &str, since: &Self, share: f64) -> f64 {
+    pub(crate) fn quantile(&self, name: &str, since: &Self, share: f64) -> f64 {
         let before = since.buckets(name);
         let now = self.buckets(name);
         let gained = |at: usize| now[at].1 - before.get(at).map_or(0.0, |(_, count)| *count);
@@ -92,12 +92,12 @@ impl Metrics {
 }
 
 /// A single value of a node's metrics.
-pub fn gauge(lab: &Lab, node: usize, name: &str) -> f64 {
+pub(crate) fn gauge(lab: &Lab, node: usize, name: &str) -> f64 {
     Metrics::of(lab, node).sum(name)
 }
 
 /// Resident memory of a process in mebibytes.
-pub fn resident_mib(process: u32) -> f64 {
+pub(crate) fn resident_mib(process: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().split(' ').next()?.parse::<f64>().ok()).unwrap_or_default() / 1024.0
@@ -105,7 +105,7 @@ pub fn resident_mib(process: u32) -> f64 {
 
 /// The worst of what was seen while a watch went on.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Worst {
+pub(crate) struct Worst {
     /// Slots between the clock and the last finalized block.
     pub lag_slots: u64,
     /// Of one node.
@@ -113,13 +113,13 @@ pub struct Worst {
 }
 
 /// Looks at all nodes once a second, and tells an attack what it would see for itself.
-pub struct Watch {
+pub(crate) struct Watch {
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<Worst>>,
 }
 
 impl Watch {
-    pub fn start(lab: &Lab, target: &Target) -> Self {
+    pub(crate) fn start(lab: &Lab, target: &Target) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let (target, count) = (target.clone(), lab.count());
@@ -147,7 +147,7 @@ impl Watch {
     }
 
     /// Ends the watch.
-    pub fn end(mut self) -> Worst {
+    pub(crate) fn end(mut self) -> Worst {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap()
     }

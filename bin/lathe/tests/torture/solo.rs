@@ -19,7 +19,7 @@ use crate::support::{SLOT, free_ports, lathe, ledger_records};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The network, its files in one directory, and what was heard of it.
-pub struct Solo {
+pub(crate) struct Solo {
     dir: tempfile::TempDir,
     port: u16,
     genesis_time: u64,
@@ -30,7 +30,7 @@ pub struct Solo {
 
 impl Solo {
     /// Makes keys and files; starts nothing.
-    pub fn new(slots: u64) -> Self {
+    pub(crate) fn new(slots: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let port = free_ports(3);
         let root = dir.path().join("root");
@@ -56,46 +56,46 @@ impl Solo {
     }
 
     /// What a fault may touch: network files, keys and data.
-    pub fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.dir.path().join("root")
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.root().join("data")
     }
 
     /// A path that no fault touches.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = lathe();
         command.args(["node", "--node-id", "lathe_0", "--network-dir"]).arg(self.root().join("net"));
         command.arg("--data-dir").arg(self.data());
         command
     }
 
-    pub fn start(&mut self, mut command: Command) {
+    pub(crate) fn start(&mut self, mut command: Command) {
         assert!(self.node.is_none());
         let log = std::fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
         command.env_remove("RUST_LOG").stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.node = Some(command.spawn().unwrap());
     }
 
-    pub fn process(&self) -> String {
+    pub(crate) fn process(&self) -> String {
         self.node.as_ref().unwrap().id().to_string()
     }
 
     /// `kill -9`.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut node = self.node.take().unwrap();
         node.kill().unwrap();
         node.wait().unwrap();
     }
 
     /// Waits for the node to end by itself; `None` if it does not within a time.
-    pub fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
+    pub(crate) fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
         let started = Instant::now();
         while started.elapsed() < within {
             self.listen();
@@ -109,7 +109,7 @@ impl Solo {
     }
 
     /// Lets time go by, and listens.
-    pub fn run_for(&mut self, time: Duration) {
+    pub(crate) fn run_for(&mut self, time: Duration) {
         let until = Instant::now() + time;
         while Instant::now() < until {
             self.listen();
@@ -123,12 +123,12 @@ impl Solo {
         self.runtime.block_on(self.heard.follow(&address));
     }
 
-    pub fn view(&self) -> Option<View> {
+    pub(crate) fn view(&self) -> Option<View> {
         view(&format!("http://127.0.0.1:{}", self.port + 1))
     }
 
     /// Waits until the node answers.
-    pub fn wait_up(&mut self) -> View {
+    pub(crate) fn wait_up(&mut self) -> View {
         let started = Instant::now();
         loop {
             self.listen();
@@ -143,13 +143,13 @@ impl Solo {
     }
 
     /// Slot by the clock.
-    pub fn slot(&self) -> u64 {
+    pub(crate) fn slot(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         now.saturating_sub(self.genesis_time) / SLOT.as_secs()
     }
 
     /// Waits until something is signed for a slot after this one; says for which.
-    pub fn wait_for_duty(&mut self, after: u64) -> u64 {
+    pub(crate) fn wait_for_duty(&mut self, after: u64) -> u64 {
         let started = Instant::now();
         loop {
             self.listen();
@@ -162,14 +162,14 @@ impl Solo {
         }
     }
 
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         let log = std::fs::read_to_string(self.path("log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
     /// How many slots and roles were signed for as far as was heard, and those for which two roots were.
-    pub fn reuse(&self) -> (usize, Vec<String>) {
+    pub(crate) fn reuse(&self) -> (usize, Vec<String>) {
         let signed = self.heard.signed();
         let twice = signed.iter().filter(|(_, roots)| roots.len() > 1);
         let lines = twice.map(|(signing, roots)| format!("{signing:?} {roots:?}")).collect();
@@ -177,7 +177,7 @@ impl Solo {
     }
 
     /// What was heard and is not in the ledger, by slot and root.
-    pub fn unrecorded(&self) -> BTreeSet<(u64, Root)> {
+    pub(crate) fn unrecorded(&self) -> BTreeSet<(u64, Root)> {
         let ledger = self.data().join("ledger");
         let recorded: BTreeSet<(u64, Root)> = if ledger.join("signing.ledger").exists() {
             ledger_records(&ledger).into_iter().map(|((_, slot), root)| (slot, Root::from(root))).collect()
@@ -191,7 +191,7 @@ impl Solo {
     }
 
     /// The ledger's own judgement, marks beside the keys included.
-    pub fn verify_ledger(&self) {
+    pub(crate) fn verify_ledger(&self) {
         let output = lathe()
             .args(["signer", "verify"])
             .arg(self.data().join("ledger"))
@@ -203,7 +203,7 @@ impl Solo {
     }
 
     /// Whether the canonical chain of the running node has this block at this slot.
-    pub fn has_block(&self, slot: u64, root: Root) -> bool {
+    pub(crate) fn has_block(&self, slot: u64, root: Root) -> bool {
         let header = |id: &str| get(&format!("http://127.0.0.1:{}/lean/v0/headers/{id}", self.port + 1));
         let by_root = header(&root.to_string());
         by_root.is_some() && by_root == header(&slot.to_string())

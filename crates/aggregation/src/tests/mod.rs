@@ -18,7 +18,7 @@ use crate::{Backend, Cancellation, Message, RawBackend, Registry, SignatureCheck
 
 /// A scheme in which a signature is a hash of key, slot and message, in the encoding of a real one.
 #[derive(Clone, Copy, Debug)]
-pub struct Toy(pub SignatureShape);
+pub(crate) struct Toy(pub SignatureShape);
 
 impl Verifier for Toy {
     fn shape(&self) -> SignatureShape {
@@ -33,7 +33,7 @@ impl Verifier for Toy {
 }
 
 impl Toy {
-    pub fn sign(self, key: &PublicKey, message: Message) -> Signature {
+    pub(crate) fn sign(self, key: &PublicKey, message: Message) -> Signature {
         let mut hasher = DefaultHasher::new();
         (key, message).hash(&mut hasher);
         let limb = ((hasher.finish() >> 34) as u32).to_le_bytes();
@@ -46,17 +46,17 @@ impl Toy {
     }
 }
 
-pub const MESSAGE: Message = Message { root: Root::repeat_byte(7), slot: Slot(3) };
+pub(crate) const MESSAGE: Message = Message { root: Root::repeat_byte(7), slot: Slot(3) };
 
 /// A registry with distinct keys, a backend over it, and the means to sign.
-pub struct World {
+pub(crate) struct World {
     pub toy: Toy,
     pub backend: RawBackend<Toy>,
     pub registry: Registry,
 }
 
 impl World {
-    pub fn new(validators: u64, shape: SignatureShape) -> Self {
+    pub(crate) fn new(validators: u64, shape: SignatureShape) -> Self {
         let key = |index: u64, role: u8| {
             let mut key = [0; PublicKey::LEN];
             key[..8].copy_from_slice(&index.to_le_bytes());
@@ -74,30 +74,34 @@ impl World {
         Self { toy, backend: RawBackend::new(toy), registry: Registry::new(registry).unwrap() }
     }
 
-    pub fn small() -> Self {
+    pub(crate) fn small() -> Self {
         Self::new(32, SignatureShape::TEST)
     }
 
-    pub fn vote(&self, index: u64, message: Message) -> (ValidatorIndex, Signature) {
+    pub(crate) fn vote(&self, index: u64, message: Message) -> (ValidatorIndex, Signature) {
         let key = &self.registry.get(index as usize).unwrap().attestation_public_key;
         (ValidatorIndex(index), self.toy.sign(key, message))
     }
 
-    pub fn votes(&self, indices: impl IntoIterator<Item = u64>) -> Vec<(ValidatorIndex, Signature)> {
+    pub(crate) fn votes(&self, indices: impl IntoIterator<Item = u64>) -> Vec<(ValidatorIndex, Signature)> {
         indices.into_iter().map(|index| self.vote(index, MESSAGE)).collect()
     }
 
-    pub fn prove(&self, indices: impl IntoIterator<Item = u64>, message: Message) -> SingleMessageAggregate {
+    pub(crate) fn prove(
+        &self,
+        indices: impl IntoIterator<Item = u64>,
+        message: Message,
+    ) -> SingleMessageAggregate {
         let raw: Vec<_> = indices.into_iter().map(|index| self.vote(index, message)).collect();
         self.backend.aggregate(&self.registry, &[], &raw, message, &Cancellation::default()).unwrap()
     }
 }
 
-pub fn bits(indices: impl IntoIterator<Item = u64>) -> AggregationBits {
+pub(crate) fn bits(indices: impl IntoIterator<Item = u64>) -> AggregationBits {
     AggregationBits::from_indices(indices.into_iter().map(ValidatorIndex)).unwrap()
 }
 
 /// An aggregate that claims `participants` and carries these bytes.
-pub fn claim(participants: impl IntoIterator<Item = u64>, bytes: Vec<u8>) -> SingleMessageAggregate {
+pub(crate) fn claim(participants: impl IntoIterator<Item = u64>, bytes: Vec<u8>) -> SingleMessageAggregate {
     SingleMessageAggregate { participants: bits(participants), proof: ProofBytes::new(bytes).unwrap() }
 }

@@ -21,12 +21,12 @@ use lathe_types::{
 };
 
 /// A genesis with so many validators.
-pub fn anchor(validators: u64) -> Anchor {
+pub(crate) fn anchor(validators: u64) -> Anchor {
     anchor_of(validators, None)
 }
 
 /// The same on a chain that is paired with the execution layer of that genesis.
-pub fn anchor_of(validators: u64, execution_genesis: Option<Root>) -> Anchor {
+pub(crate) fn anchor_of(validators: u64, execution_genesis: Option<Root>) -> Anchor {
     let validator = |index: u64| Validator {
         attestation_public_key: PublicKey::from([1; PublicKey::LEN]),
         proposal_public_key: PublicKey::from([2; PublicKey::LEN]),
@@ -43,7 +43,7 @@ pub fn anchor_of(validators: u64, execution_genesis: Option<Root>) -> Anchor {
 }
 
 /// Any signature.
-pub fn signature() -> Signature {
+pub(crate) fn signature() -> Signature {
     let shape = SignatureShape::TEST;
     let mut bytes = vec![0; shape.encoded_len()];
     bytes[0..4].copy_from_slice(&36_u32.to_le_bytes());
@@ -54,7 +54,7 @@ pub fn signature() -> Signature {
 }
 
 /// A proof of these participants.
-pub fn proof(participants: &[u64]) -> SingleMessageAggregate {
+pub(crate) fn proof(participants: &[u64]) -> SingleMessageAggregate {
     let participants =
         AggregationBits::from_indices(participants.iter().copied().map(ValidatorIndex)).unwrap();
     SingleMessageAggregate { participants, proof: ProofBytes::new(vec![7; 8]).unwrap() }
@@ -62,14 +62,14 @@ pub fn proof(participants: &[u64]) -> SingleMessageAggregate {
 
 /// A block with its post-state, as a test makes it.
 #[derive(Clone)]
-pub struct Made {
+pub(crate) struct Made {
     pub root: Root,
     pub block: Arc<SignedBlock>,
     pub state: Arc<State>,
 }
 
 impl Made {
-    pub fn genesis(anchor: &Anchor) -> Self {
+    pub(crate) fn genesis(anchor: &Anchor) -> Self {
         let block = lathe_transition::genesis_block(&anchor.state);
         Self {
             root: block.tree_hash_root(),
@@ -78,12 +78,12 @@ impl Made {
         }
     }
 
-    pub fn checkpoint(&self) -> Checkpoint {
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
         Checkpoint { root: self.root, slot: self.block.block.slot }
     }
 
     /// A child of this block with the given votes.
-    pub fn child(&self, slot: u64, votes: &[(AttestationData, &[u64])]) -> Self {
+    pub(crate) fn child(&self, slot: u64, votes: &[(AttestationData, &[u64])]) -> Self {
         let request = PrepareRequest {
             slot: Slot(slot),
             proposer_index: ValidatorIndex(slot % self.state.validators.len() as u64),
@@ -104,7 +104,7 @@ impl Made {
     }
 
     /// A child on an execution-paired chain, with a payload whose hash repeats `name`.
-    pub fn paired_child(&self, slot: u64, name: u8) -> Self {
+    pub(crate) fn paired_child(&self, slot: u64, name: u8) -> Self {
         let plain = self.child(slot, &[]);
         let execution = payload(&self.state, slot, name);
         let (block, state) = attach_payload(&self.state, plain.block.block.clone(), execution).unwrap();
@@ -116,14 +116,14 @@ impl Made {
     }
 
     /// The same block with another proof.
-    pub fn with_proof(&self, byte: u8) -> Arc<SignedBlock> {
+    pub(crate) fn with_proof(&self, byte: u8) -> Arc<SignedBlock> {
         let proof = MultiMessageAggregate { proof: ProofBytes::new(vec![byte; 8]).unwrap() };
         Arc::new(SignedBlock { block: self.block.block.clone(), proof })
     }
 }
 
 /// A payload that fits a block on `parent`.
-pub fn payload(parent: &State, slot: u64, name: u8) -> Arc<ExecutionBody> {
+pub(crate) fn payload(parent: &State, slot: u64, name: u8) -> Arc<ExecutionBody> {
     let payload = ExecutionPayloadV3 {
         parent_hash: parent.latest_execution_payload_header.as_ref().unwrap().block_hash,
         block_hash: Root::repeat_byte(name),
@@ -134,7 +134,7 @@ pub fn payload(parent: &State, slot: u64, name: u8) -> Arc<ExecutionBody> {
 }
 
 /// What a worker does with a request to prepare.
-pub fn prepare(request: &PrepareRequest) -> PreparedBlock {
+pub(crate) fn prepare(request: &PrepareRequest) -> PreparedBlock {
     let inputs = BlockInputs {
         slot: request.slot,
         proposer_index: request.proposer_index,
@@ -178,7 +178,7 @@ impl ProofWork for Union {
 }
 
 /// An engine and its clock.
-pub struct Hand {
+pub(crate) struct Hand {
     pub engine: Engine,
     pub now: i64,
     /// The effects of the last turn, as they were.
@@ -191,12 +191,12 @@ pub struct Hand {
 
 impl Hand {
     /// An engine that starts at `now` with these validators of its own.
-    pub fn new(now: i64, local: &[u64], is_aggregator: bool, anchor: Anchor) -> Self {
+    pub(crate) fn new(now: i64, local: &[u64], is_aggregator: bool, anchor: Anchor) -> Self {
         Self::with(now, anchor, EngineConfig { is_aggregator, ..Self::config(local) })
     }
 
     /// The settings of a node with these validators that does nothing else.
-    pub fn config(local: &[u64]) -> EngineConfig {
+    pub(crate) fn config(local: &[u64]) -> EngineConfig {
         EngineConfig {
             local_validators: local.iter().copied().map(ValidatorIndex).collect(),
             subnets: vec![SubnetId(0)],
@@ -205,7 +205,7 @@ impl Hand {
     }
 
     /// An engine that starts at `now` with these settings.
-    pub fn with(now: i64, anchor: Anchor, config: EngineConfig) -> Self {
+    pub(crate) fn with(now: i64, anchor: Anchor, config: EngineConfig) -> Self {
         let mut hand = Self {
             engine: Engine::new(config, anchor).unwrap(),
             now,
@@ -218,7 +218,7 @@ impl Hand {
     }
 
     /// One turn at the current time; says what came of it, without the events.
-    pub fn input(&mut self, input: Input) -> Vec<String> {
+    pub(crate) fn input(&mut self, input: Input) -> Vec<String> {
         self.engine.handle(Millis(self.now), input);
         self.effects.clear();
         while let Some(effect) = self.engine.poll_effect() {
@@ -234,7 +234,7 @@ impl Hand {
     }
 
     /// The events of the last turn.
-    pub fn events(&self) -> Vec<String> {
+    pub(crate) fn events(&self) -> Vec<String> {
         let event = |effect: &Effect| match effect {
             Effect::Announce(event) => Some(format!("{event:?}")),
             _ => None,
@@ -243,13 +243,13 @@ impl Hand {
     }
 
     /// Time jumps to `now`.
-    pub fn tick(&mut self, now: i64) -> Vec<String> {
+    pub(crate) fn tick(&mut self, now: i64) -> Vec<String> {
         self.now = now;
         self.input(Input::Tick)
     }
 
     /// Time runs to `now`, stopping wherever the engine asks for it. All that came of it.
-    pub fn run_to(&mut self, now: i64) -> Vec<String> {
+    pub(crate) fn run_to(&mut self, now: i64) -> Vec<String> {
         let mut all = Vec::new();
         let mut effects = Vec::new();
         while let Some(Millis(timeout)) = self.engine.next_timeout().filter(|Millis(timeout)| *timeout <= now)
@@ -264,22 +264,22 @@ impl Hand {
         all
     }
 
-    pub fn gossip_block(&mut self, id: u8, block: &Arc<SignedBlock>) -> Vec<String> {
+    pub(crate) fn gossip_block(&mut self, id: u8, block: &Arc<SignedBlock>) -> Vec<String> {
         self.input(Input::Block { block: block.clone(), origin: gossip(id) })
     }
 
-    pub fn gossip_vote(&mut self, id: u8, validator: u64, data: AttestationData) -> Vec<String> {
+    pub(crate) fn gossip_vote(&mut self, id: u8, validator: u64, data: AttestationData) -> Vec<String> {
         let attestation =
             SignedAttestation { validator_index: ValidatorIndex(validator), data, signature: signature() };
         self.input(Input::Attestation { attestation, origin: gossip(id) })
     }
 
-    pub fn gossip_aggregate(&mut self, id: u8, voters: &[u64], data: AttestationData) -> Vec<String> {
+    pub(crate) fn gossip_aggregate(&mut self, id: u8, voters: &[u64], data: AttestationData) -> Vec<String> {
         let aggregate = Arc::new(SignedAggregatedAttestation { data, proof: proof(voters) });
         self.input(Input::Aggregate { aggregate, origin: gossip(id) })
     }
 
-    pub fn verified(&mut self, job: u64, verdicts: &[bool]) -> Vec<String> {
+    pub(crate) fn verified(&mut self, job: u64, verdicts: &[bool]) -> Vec<String> {
         let answer = match self.checks.get(&JobId(job)).unwrap() {
             VerifyRequest::Attestations(_) => VerifyAnswer::Attestations(verdicts.to_vec()),
             VerifyRequest::Aggregate { .. } => VerifyAnswer::Aggregate(verdicts[0]),
@@ -289,34 +289,34 @@ impl Hand {
     }
 
     /// A block that passes on the way from gossip to the store.
-    pub fn import(&mut self, id: u8, made: &Made) {
+    pub(crate) fn import(&mut self, id: u8, made: &Made) {
         let effects = self.gossip_block(id, &made.block);
         let job = job_of(&effects);
         self.verified(job, &[true]);
         assert_eq!(self.engine.view().nodes.iter().filter(|node| node.root == made.root).count(), 1);
     }
 
-    pub fn respond(&mut self, request: u64, peer: u64, block: &Arc<SignedBlock>) -> Vec<String> {
+    pub(crate) fn respond(&mut self, request: u64, peer: u64, block: &Arc<SignedBlock>) -> Vec<String> {
         let origin = Origin::Response { request: RequestId(request), peer: Peer(peer) };
         self.input(Input::Block { block: block.clone(), origin })
     }
 
-    pub fn last_prepare(&self) -> (JobId, Arc<PrepareRequest>) {
+    pub(crate) fn last_prepare(&self) -> (JobId, Arc<PrepareRequest>) {
         self.last_prepare.clone().unwrap()
     }
 
-    pub fn status(&mut self, peer: u64, finalized: u64, head: Checkpoint) -> Vec<String> {
+    pub(crate) fn status(&mut self, peer: u64, finalized: u64, head: Checkpoint) -> Vec<String> {
         let finalized = Checkpoint { root: Root::repeat_byte(0xf0), slot: Slot(finalized) };
         self.input(Input::PeerStatus { peer: Peer(peer), status: Status { finalized, head } })
     }
 }
 
-pub fn gossip(id: u8) -> Origin {
+pub(crate) fn gossip(id: u8) -> Origin {
     Origin::Gossip { id: MessageId([id; 20]), peer: Peer(u64::from(id)) }
 }
 
 /// The job that stands last in a list of effects.
-pub fn job_of(effects: &[String]) -> u64 {
+pub(crate) fn job_of(effects: &[String]) -> u64 {
     let number = |effect: &String| effect.split_once("job ")?.1.split([' ', ':']).next()?.parse().ok();
     effects.iter().rev().find_map(number).unwrap_or_else(|| panic!("no job in {effects:?}"))
 }
@@ -374,7 +374,7 @@ fn describe_publication(message: &Publication) -> String {
 }
 
 /// An effect in a few words.
-pub fn describe(effect: &Effect) -> String {
+pub(crate) fn describe(effect: &Effect) -> String {
     match effect {
         Effect::Verify { job, request: VerifyRequest::Attestations(checks) } => {
             format!("verify job {}: {} votes", job.0, checks.len())

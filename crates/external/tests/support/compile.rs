@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Compiles the test library into `dir`, with these macros defined.
-pub fn compile(dir: &Path, macros: &[&str]) -> PathBuf {
+pub(crate) fn compile(dir: &Path, macros: &[&str]) -> PathBuf {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|dir| dir.join("crates/external"));
     let sources = sources.into_iter().find(|dir| dir.is_dir()).expect("the workspace has crates/external");
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
@@ -24,7 +24,7 @@ pub fn compile(dir: &Path, macros: &[&str]) -> PathBuf {
 }
 
 /// Makes the library misbehave from now on: "<function> <behaviour> [once]". Without a word it behaves again.
-pub fn behave(library: &Path, behaviour: &str) {
+pub(crate) fn behave(library: &Path, behaviour: &str) {
     let file = PathBuf::from(format!("{}.behaviour", library.display()));
     if behaviour.is_empty() {
         // It removes the file itself where it is to misbehave once.

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-pub mod compile;
+pub(crate) mod compile;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
@@ -20,12 +20,12 @@ use lathe_types::{
 
 /// Longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
-pub const VOTE: Message = Message { root: Root::repeat_byte(7), slot: Slot(3) };
-pub const BLOCK: Message = Message { root: Root::repeat_byte(8), slot: Slot(4) };
-pub const PROPOSER: ValidatorIndex = ValidatorIndex(5);
+pub(crate) const VOTE: Message = Message { root: Root::repeat_byte(7), slot: Slot(3) };
+pub(crate) const BLOCK: Message = Message { root: Root::repeat_byte(8), slot: Slot(4) };
+pub(crate) const PROPOSER: ValidatorIndex = ValidatorIndex(5);
 
 /// A backend over a library of its own.
-pub struct World {
+pub(crate) struct World {
     pub backend: ExternalBackend,
     pub registry: Registry,
     pub incidents: Incidents,
@@ -35,24 +35,24 @@ pub struct World {
 
 /// What happened to the workers so far.
 #[derive(Clone, Default)]
-pub struct Incidents(Arc<(Mutex<Vec<Incident>>, Condvar)>);
+pub(crate) struct Incidents(Arc<(Mutex<Vec<Incident>>, Condvar)>);
 
 impl Incidents {
-    pub fn note(&self, incident: &Incident) {
+    pub(crate) fn note(&self, incident: &Incident) {
         self.0.0.lock().unwrap().push(incident.clone());
         self.0.1.notify_all();
     }
 
-    pub fn all(&self) -> Vec<(Purpose, IncidentKind)> {
+    pub(crate) fn all(&self) -> Vec<(Purpose, IncidentKind)> {
         self.0.0.lock().unwrap().iter().map(|incident| (incident.purpose, incident.kind)).collect()
     }
 
-    pub fn details(&self) -> Vec<String> {
+    pub(crate) fn details(&self) -> Vec<String> {
         self.0.0.lock().unwrap().iter().map(|incident| incident.detail.clone()).collect()
     }
 
     /// Waits until so many incidents of the kind have happened.
-    pub fn wait_for(&self, kind: IncidentKind, count: usize) {
+    pub(crate) fn wait_for(&self, kind: IncidentKind, count: usize) {
         let reached = |incidents: &mut Vec<Incident>| {
             incidents.iter().filter(|incident| incident.kind == kind).count() < count
         };
@@ -63,7 +63,7 @@ impl Incidents {
 }
 
 /// Waits until something holds.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < PATIENCE, "{what}");
@@ -71,17 +71,17 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-pub fn worker() -> PathBuf {
+pub(crate) fn worker() -> PathBuf {
     env!("CARGO_BIN_EXE_lathe-external-worker").into()
 }
 
 /// What a library with these macros leads to.
-pub fn start(macros: &[&str]) -> Result<World, ExternalError> {
+pub(crate) fn start(macros: &[&str]) -> Result<World, ExternalError> {
     start_with(macros, "")
 }
 
 /// The same, misbehaving from the start.
-pub fn start_with(macros: &[&str], behaviour: &str) -> Result<World, ExternalError> {
+pub(crate) fn start_with(macros: &[&str], behaviour: &str) -> Result<World, ExternalError> {
     let dir = tempfile::tempdir().unwrap();
     let library = compile::compile(dir.path(), macros);
     compile::behave(&library, behaviour);
@@ -94,7 +94,7 @@ pub fn start_with(macros: &[&str], behaviour: &str) -> Result<World, ExternalErr
 }
 
 /// Eight validators.
-pub fn registry() -> Registry {
+pub(crate) fn registry() -> Registry {
     let key = |index: u64, role: u8| {
         let mut key = [0; PublicKey::LEN];
         // Not in the order of the indices, as keys of real validators are not.
@@ -111,7 +111,7 @@ pub fn registry() -> Registry {
 }
 
 /// Bytes that decode as a signature of the production scheme.
-pub fn signature() -> Signature {
+pub(crate) fn signature() -> Signature {
     let shape = SignatureShape::PROD;
     let mut bytes = vec![0; shape.encoded_len()];
     bytes[..4].copy_from_slice(&36u32.to_le_bytes());
@@ -120,11 +120,11 @@ pub fn signature() -> Signature {
     Signature::from_ssz_bytes(&bytes).unwrap()
 }
 
-pub fn bits(indices: &[u64]) -> AggregationBits {
+pub(crate) fn bits(indices: &[u64]) -> AggregationBits {
     AggregationBits::from_indices(indices.iter().map(|index| ValidatorIndex(*index))).unwrap()
 }
 
-pub fn statements(voters: &[u64]) -> [Statement; 2] {
+pub(crate) fn statements(voters: &[u64]) -> [Statement; 2] {
     [
         Statement { message: VOTE, role: KeyRole::Attestation, participants: bits(voters) },
         Statement { message: BLOCK, role: KeyRole::Proposal, participants: bits(&[PROPOSER.0]) },
@@ -132,11 +132,11 @@ pub fn statements(voters: &[u64]) -> [Statement; 2] {
 }
 
 impl World {
-    pub fn behave(&self, behaviour: &str) {
+    pub(crate) fn behave(&self, behaviour: &str) {
         compile::behave(&self.library, behaviour);
     }
 
-    pub fn fold(
+    pub(crate) fn fold(
         &self,
         children: &[&SingleMessageAggregate],
         raw: &[u64],
@@ -145,12 +145,12 @@ impl World {
         self.backend.aggregate(&self.registry, children, &raw, VOTE, &Cancellation::default())
     }
 
-    pub fn verify(&self, aggregate: &SingleMessageAggregate) -> Result<(), AggregationError> {
+    pub(crate) fn verify(&self, aggregate: &SingleMessageAggregate) -> Result<(), AggregationError> {
         self.backend.verify_single(&self.registry, aggregate, VOTE)
     }
 
     /// Merges a vote's proof and the proposer's signature.
-    pub fn seal(
+    pub(crate) fn seal(
         &self,
         vote: &SingleMessageAggregate,
         cancellation: &Cancellation,
@@ -162,7 +162,7 @@ impl World {
         self.backend.merge(&self.registry, &[vote, block], cancellation)
     }
 
-    pub fn verify_block(
+    pub(crate) fn verify_block(
         &self,
         voters: &[u64],
         proof: &MultiMessageAggregate,
@@ -171,13 +171,13 @@ impl World {
     }
 
     /// Process ids of the workers.
-    pub fn processes(&self) -> Vec<String> {
+    pub(crate) fn processes(&self) -> Vec<String> {
         processes_with(&self.library.canonicalize().unwrap().to_string_lossy())
     }
 }
 
 /// Process ids by a word on their command line, on Linux.
-pub fn processes_with(word: &str) -> Vec<String> {
+pub(crate) fn processes_with(word: &str) -> Vec<String> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let matching = processes.filter(|process| {
         let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
@@ -187,6 +187,6 @@ pub fn processes_with(word: &str) -> Vec<String> {
 }
 
 /// `kill -9`.
-pub fn kill(process: &str) {
+pub(crate) fn kill(process: &str) {
     assert!(std::process::Command::new("kill").args(["-9", process]).status().unwrap().success());
 }

@@ -20,11 +20,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// Longest wait for the server to close a connection. Shorter than the half minute that the HTTP library would grant.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Answers of a node at genesis, or none at all.
 #[derive(Default)]
-pub struct Node {
+pub(crate) struct Node {
     pub aggregator: AtomicBool,
     pub failure: Option<ApiError>,
     pub ailment: Option<&'static str>,
@@ -35,7 +35,7 @@ pub struct Node {
 
 /// A log that knows two levels.
 #[derive(Default)]
-pub struct Level(Mutex<String>);
+pub(crate) struct Level(Mutex<String>);
 
 impl LogSwitch for Level {
     fn level(&self) -> String {
@@ -52,7 +52,7 @@ impl LogSwitch for Level {
 }
 
 impl Node {
-    pub fn state_at_genesis(&self) -> State {
+    pub(crate) fn state_at_genesis(&self) -> State {
         State {
             config: GenesisConfig { genesis_time: 7 },
             slot: Slot(9),
@@ -177,23 +177,23 @@ impl Api for Node {
 }
 
 /// A server on ports of the system's choice.
-pub struct Running {
+pub(crate) struct Running {
     pub api: SocketAddr,
     pub metrics: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
-pub fn loopback() -> SocketAddr {
+pub(crate) fn loopback() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
 impl Running {
-    pub async fn start(node: Node, limits: Limits) -> Self {
+    pub(crate) async fn start(node: Node, limits: Limits) -> Self {
         Self::start_with(node, limits, Options::default()).await
     }
 
-    pub async fn start_with(node: Node, limits: Limits, options: Options) -> Self {
+    pub(crate) async fn start_with(node: Node, limits: Limits, options: Options) -> Self {
         let addresses = Addresses { api: Some(loopback()), metrics: Some(loopback()), admin: None };
         let server = Server::bind(addresses, Arc::new(node), limits, options).await.unwrap();
         let (api, metrics) = (server.api_address().unwrap(), server.metrics_address().unwrap());
@@ -202,18 +202,24 @@ impl Running {
         Self { api, metrics, stop, task }
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         self.task.await.unwrap();
     }
 
     /// Sends a request that closes its connection and returns status, content type and body.
-    pub async fn get(&self, path: &str) -> (u16, String, Vec<u8>) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, String, Vec<u8>) {
         request(self.api, &format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"))
             .await
     }
 
-    pub async fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String, Vec<u8>) {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> (u16, String, Vec<u8>) {
         let length = body.len();
         let text = format!(
             "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
@@ -223,16 +229,16 @@ impl Running {
 }
 
 /// Headers of a body in JSON.
-pub const AS_JSON: &str = "content-type: application/json\r\n";
+pub(crate) const AS_JSON: &str = "content-type: application/json\r\n";
 
-pub async fn request(address: SocketAddr, text: &str) -> (u16, String, Vec<u8>) {
+pub(crate) async fn request(address: SocketAddr, text: &str) -> (u16, String, Vec<u8>) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();
     parse(&read_all(&mut stream).await)
 }
 
 /// Everything until the other side closes; fails rather than waiting for ever.
-pub async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
     let mut answer = Vec::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
     // A reset ends the answer as well as a close does.
@@ -240,7 +246,7 @@ pub async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
     answer
 }
 
-pub fn parse(answer: &[u8]) -> (u16, String, Vec<u8>) {
+pub(crate) fn parse(answer: &[u8]) -> (u16, String, Vec<u8>) {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a complete head");
     let head = String::from_utf8(answer[..end].to_vec()).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 /// A directory of the shared material, or a note that it is not there.
-pub fn shared(path: &str) -> Option<PathBuf> {
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let found = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(path);
     if found.exists() {
         return Some(found);
@@ -23,7 +23,7 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 }
 
 /// The leanSpec fixtures, or a note that they are not there.
-pub fn fixtures(path: &str) -> Option<PathBuf> {
+pub(crate) fn fixtures(path: &str) -> Option<PathBuf> {
     let Some(root) = std::env::var_os("LATHE_SPEC_FIXTURES") else {
         return shared(&format!("leanspec-fixtures/{path}"));
     };
@@ -36,12 +36,12 @@ pub fn fixtures(path: &str) -> Option<PathBuf> {
 }
 
 /// The bytes of a hex string, with or without 0x.
-pub fn bytes(text: &str) -> Vec<u8> {
+pub(crate) fn bytes(text: &str) -> Vec<u8> {
     hex::decode(text.trim_start_matches("0x")).unwrap()
 }
 
 /// What a validator signs: the hash tree root of a slot and the checkpoints head, target and source.
-pub fn vote_root(slot: u64, checkpoints: [(&[u8], u64); 3]) -> [u8; 32] {
+pub(crate) fn vote_root(slot: u64, checkpoints: [(&[u8], u64); 3]) -> [u8; 32] {
     let number = |value: u64| {
         let mut chunk = [0; 32];
         chunk[..8].copy_from_slice(&value.to_le_bytes());

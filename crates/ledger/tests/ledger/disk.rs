@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 use lathe_ledger::{Entry, Error, KeyId, Ledger, Mark, Medium, Terms};
 use lathe_types::Root;
 
-pub const GENESIS_TIME: u64 = 1_700_000_000;
+pub(crate) const GENESIS_TIME: u64 = 1_700_000_000;
 
-pub fn entry(key: u8, slot: u64, message: u8) -> Entry {
+pub(crate) fn entry(key: u8, slot: u64, message: u8) -> Entry {
     Entry { key: KeyId([key; 32]), slot, root: Root::repeat_byte(message) }
 }
 
 /// What a failing call leaves behind. The caller sees an error either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     Nothing,
     Half,
     Everything,
@@ -32,44 +32,44 @@ struct State {
 
 /// Clones are the same disk.
 #[derive(Clone, Default)]
-pub struct Disk(Arc<Mutex<State>>);
+pub(crate) struct Disk(Arc<Mutex<State>>);
 
 impl Disk {
-    pub fn holding(bytes: Option<Vec<u8>>) -> Self {
+    pub(crate) fn holding(bytes: Option<Vec<u8>>) -> Self {
         let state = State { visible: bytes.clone(), durable: bytes, ..State::default() };
         Self(Arc::new(Mutex::new(state)))
     }
 
-    pub fn open(&self, current_slot: Option<u64>) -> Result<Ledger<Disk>, Error> {
+    pub(crate) fn open(&self, current_slot: Option<u64>) -> Result<Ledger<Disk>, Error> {
         self.open_with(current_slot, &[])
     }
 
-    pub fn open_with(&self, current_slot: Option<u64>, marks: &[Mark]) -> Result<Ledger<Disk>, Error> {
+    pub(crate) fn open_with(&self, current_slot: Option<u64>, marks: &[Mark]) -> Result<Ledger<Disk>, Error> {
         let terms = Terms { genesis_time: GENESIS_TIME, current_slot, marks, ..Terms::default() };
         Ledger::open(self.clone(), &terms)
     }
 
-    pub fn contents(&self) -> Vec<u8> {
+    pub(crate) fn contents(&self) -> Vec<u8> {
         self.0.lock().unwrap().visible.clone().unwrap()
     }
 
     /// Lets the call after `successes` more fail.
-    pub fn fail_after(&self, successes: u64, fault: Fault) {
+    pub(crate) fn fail_after(&self, successes: u64, fault: Fault) {
         let mut state = self.0.lock().unwrap();
         state.fault = Some((state.calls + successes, fault));
     }
 
-    pub fn syncs(&self) -> u64 {
+    pub(crate) fn syncs(&self) -> u64 {
         self.0.lock().unwrap().syncs
     }
 
-    pub fn calls(&self) -> u64 {
+    pub(crate) fn calls(&self) -> u64 {
         self.0.lock().unwrap().calls
     }
 
     /// Everything that a restart may find after a power loss now: of the writes that were not synced nothing, all, any
     /// beginning, or any end.
-    pub fn after_power_loss(&self) -> Vec<Option<Vec<u8>>> {
+    pub(crate) fn after_power_loss(&self) -> Vec<Option<Vec<u8>>> {
         let state = self.0.lock().unwrap();
         let total: usize = state.unsynced.iter().map(|(_, bytes)| bytes.len()).sum();
         // Blank space is long and every cut of it is alike.

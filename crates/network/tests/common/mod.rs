@@ -15,12 +15,12 @@ use lathe_types::{
 use tokio::sync::{mpsc, oneshot};
 
 /// Far above what anything here takes; a test that gets there has failed.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 type Command = Box<dyn FnOnce(&mut Service) + Send>;
 
 /// A service in a task of its own.
-pub struct Node {
+pub(crate) struct Node {
     pub key: NodeKey,
     pub address: Multiaddr,
     commands: mpsc::UnboundedSender<Command>,
@@ -30,11 +30,11 @@ pub struct Node {
 
 impl Node {
     /// Starts a service that knows `bootnodes`.
-    pub async fn start(bootnodes: Vec<Bootnode>) -> Self {
+    pub(crate) async fn start(bootnodes: Vec<Bootnode>) -> Self {
         Self::with_config(Config { bootnodes, ..Config::new(NodeKey::generate()) }).await
     }
 
-    pub async fn with_config(config: Config) -> Self {
+    pub(crate) async fn with_config(config: Config) -> Self {
         let key = config.key.clone();
         let mut service = bind(config).await;
         let (commands, mut inbox) = mpsc::unbounded_channel::<Command>();
@@ -60,21 +60,24 @@ impl Node {
     }
 
     /// Stops at once, without a farewell.
-    pub async fn kill(self) {
+    pub(crate) async fn kill(self) {
         self.task.abort();
         let _ = self.task.await;
     }
 
-    pub fn id(&self) -> PeerId {
+    pub(crate) fn id(&self) -> PeerId {
         self.key.peer_id()
     }
 
-    pub fn bootnode(&self) -> Bootnode {
+    pub(crate) fn bootnode(&self) -> Bootnode {
         Bootnode { peer_id: Some(self.id()), address: self.address.clone() }
     }
 
     /// Runs `work` on the service.
-    pub async fn with<T: Send + 'static>(&self, work: impl FnOnce(&mut Service) -> T + Send + 'static) -> T {
+    pub(crate) async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Service) -> T + Send + 'static,
+    ) -> T {
         let (sender, receiver) = oneshot::channel();
         let command = move |service: &mut Service| {
             let _ = sender.send(work(service));
@@ -84,7 +87,7 @@ impl Node {
     }
 
     /// Waits for the first event that `pick` takes; drops those before it.
-    pub async fn wait<T>(&mut self, mut pick: impl FnMut(NetworkEvent) -> Option<T>) -> T {
+    pub(crate) async fn wait<T>(&mut self, mut pick: impl FnMut(NetworkEvent) -> Option<T>) -> T {
         let picked = async {
             loop {
                 let event = self.events.recv().await.expect("the service runs");
@@ -96,7 +99,7 @@ impl Node {
         tokio::time::timeout(DEADLINE, picked).await.expect("no such event in time")
     }
 
-    pub async fn wait_connected(&mut self, peer: PeerId) {
+    pub(crate) async fn wait_connected(&mut self, peer: PeerId) {
         self.wait(|event| {
             matches!(event, NetworkEvent::PeerConnected { peer: connected, .. } if connected == peer)
                 .then_some(())
@@ -105,7 +108,7 @@ impl Node {
     }
 
     /// Polls `check` until it holds.
-    pub async fn until(&self, check: impl Fn(&mut Service) -> bool + Send + Clone + 'static) {
+    pub(crate) async fn until(&self, check: impl Fn(&mut Service) -> bool + Send + Clone + 'static) {
         let polling = async {
             loop {
                 let check = check.clone();
@@ -133,18 +136,18 @@ async fn bind(config: Config) -> Service {
 }
 
 /// A status with `slot` as its head.
-pub fn status(slot: u64) -> Status {
+pub(crate) fn status(slot: u64) -> Status {
     Status { head: Checkpoint { root: Root::repeat_byte(9), slot: Slot(slot) }, ..Status::default() }
 }
 
 /// A small block, different for every slot.
-pub fn block(slot: u64) -> Arc<SignedBlock> {
+pub(crate) fn block(slot: u64) -> Arc<SignedBlock> {
     let block = Block { slot: Slot(slot), ..Block::default() };
     Arc::new(SignedBlock { block, proof: MultiMessageAggregate { proof: vec![7; 100].try_into().unwrap() } })
 }
 
 /// A block of more than a mebibyte.
-pub fn heavy_block(slot: u64) -> Arc<SignedBlock> {
+pub(crate) fn heavy_block(slot: u64) -> Arc<SignedBlock> {
     let bits = AggregationBits::from_indices([ValidatorIndex(4095)]).unwrap();
     let vote = AggregatedAttestation { aggregation_bits: bits, data: AttestationData::default() };
     let body = BlockBody { attestations: vec![vote; 1000].try_into().unwrap(), execution: None };
@@ -156,7 +159,7 @@ pub fn heavy_block(slot: u64) -> Arc<SignedBlock> {
 }
 
 /// A block of half a mebibyte that does not compress.
-pub fn noisy_block(slot: u64) -> Arc<SignedBlock> {
+pub(crate) fn noisy_block(slot: u64) -> Arc<SignedBlock> {
     let mut state = 1_u32;
     let noise = std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -168,7 +171,7 @@ pub fn noisy_block(slot: u64) -> Arc<SignedBlock> {
 }
 
 /// A well-formed vote with a signature of zeros.
-pub fn attestation(validator: u64, slot: u64) -> SignedAttestation {
+pub(crate) fn attestation(validator: u64, slot: u64) -> SignedAttestation {
     let shape = SignatureShape::PROD;
     let mut signature = vec![0; shape.encoded_len()];
     signature[0..4].copy_from_slice(&36_u32.to_le_bytes());

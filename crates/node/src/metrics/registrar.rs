@@ -16,35 +16,41 @@ impl Registrar<'_> {
         Ok(collector)
     }
 
-    pub fn counter(&self, name: &str, help: &str) -> Made<IntCounter> {
+    pub(super) fn counter(&self, name: &str, help: &str) -> Made<IntCounter> {
         self.keep(IntCounter::new(name, help)?)
     }
 
-    pub fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntCounterVec> {
+    pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntCounterVec> {
         self.keep(IntCounterVec::new(Opts::new(name, help), labels)?)
     }
 
-    pub fn gauge(&self, name: &str, help: &str) -> Made<IntGauge> {
+    pub(super) fn gauge(&self, name: &str, help: &str) -> Made<IntGauge> {
         self.keep(IntGauge::new(name, help)?)
     }
 
-    pub fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntGaugeVec> {
+    pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntGaugeVec> {
         self.keep(IntGaugeVec::new(Opts::new(name, help), labels)?)
     }
 
-    pub fn float_counter(&self, name: &str, help: &str) -> Made<Counter> {
+    pub(super) fn float_counter(&self, name: &str, help: &str) -> Made<Counter> {
         self.keep(Counter::new(name, help)?)
     }
 
-    pub fn float_gauge(&self, name: &str, help: &str) -> Made<Gauge> {
+    pub(super) fn float_gauge(&self, name: &str, help: &str) -> Made<Gauge> {
         self.keep(Gauge::new(name, help)?)
     }
 
-    pub fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Made<Histogram> {
+    pub(super) fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Made<Histogram> {
         self.keep(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
     }
 
-    pub fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Made<HistogramVec> {
+    pub(super) fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> Made<HistogramVec> {
         self.keep(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?)
     }
 }

@@ -15,9 +15,9 @@ const NODES: usize = 2;
 /// From the making of the files to genesis; meshes form in the meantime.
 const GENESIS_DELAY: Duration = Duration::from_secs(6);
 /// A network that has not got there by then hangs.
-pub const LIMIT: Duration = Duration::from_secs(180);
+pub(crate) const LIMIT: Duration = Duration::from_secs(180);
 
-pub fn make_network(dir: &Path, execution_genesis: Root, slots: u64) {
+pub(crate) fn make_network(dir: &Path, execution_genesis: Root, slots: u64) {
     let plan = NetworkPlan {
         nodes: NODES,
         validators: NODES as u64,
@@ -40,7 +40,7 @@ pub fn make_network(dir: &Path, execution_genesis: Root, slots: u64) {
     create_network(dir, &plan, &environment).unwrap();
 }
 
-pub fn options(
+pub(crate) fn options(
     dir: &Path,
     node: usize,
     endpoint: &str,
@@ -87,23 +87,23 @@ pub fn options(
 }
 
 /// A node that runs.
-pub struct Running {
+pub(crate) struct Running {
     pub node: Node,
     peer_id: PeerId,
 }
 
 impl Running {
-    pub async fn start(options: NodeOptions) -> Self {
+    pub(crate) async fn start(options: NodeOptions) -> Self {
         let peer_id = options.node_key.peer_id();
         Self { node: Node::start(options).await.unwrap(), peer_id }
     }
 
-    pub fn bootnode(&self) -> Bootnode {
+    pub(crate) fn bootnode(&self) -> Bootnode {
         let address = self.node.quic_address();
         Bootnode { peer_id: Some(self.peer_id), address: quic_multiaddr(address.ip(), address.port()) }
     }
 
-    pub async fn until(&self, what: &str, condition: impl FnMut(&Arc<View>) -> bool) -> Arc<View> {
+    pub(crate) async fn until(&self, what: &str, condition: impl FnMut(&Arc<View>) -> bool) -> Arc<View> {
         let mut view = self.node.view();
         match tokio::time::timeout(LIMIT, view.wait_for(condition)).await {
             Ok(reached) => Arc::clone(&reached.unwrap()),
@@ -111,13 +111,13 @@ impl Running {
         }
     }
 
-    pub fn missed(&self, reason: &str) -> u64 {
+    pub(crate) fn missed(&self, reason: &str) -> u64 {
         let missed = &self.node.metrics().chain.missed_duties;
         ["proposal", "attestation"].iter().map(|duty| missed.with_label_values(&[duty, reason]).get()).sum()
     }
 
     /// Bound in seconds below which all but one in a hundred turns of the chain's loop lie.
-    pub fn turn_p99(&self) -> String {
+    pub(crate) fn turn_p99(&self) -> String {
         let text = self.node.metrics().render().unwrap();
         let buckets: Vec<(&str, f64)> = text
             .lines()
@@ -128,14 +128,14 @@ impl Running {
         buckets.iter().find(|(_, count)| *count >= 0.99 * all).unwrap().0.to_owned()
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.node.stopper().stop("the test is over");
         assert_eq!(tokio::time::timeout(LIMIT, self.node.wait()).await.unwrap(), Stopped::Orderly);
     }
 }
 
 /// Runs a test on two threads, and does not wait for what hangs at its end.
-pub fn on_a_runtime(test: impl Future<Output = ()>) {
+pub(crate) fn on_a_runtime(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(test);
     runtime.shutdown_background();

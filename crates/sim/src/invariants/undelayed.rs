@@ -17,7 +17,7 @@ use crate::network::NodeId;
 
 /// The engine holds claims against its head for eight slots while that does not move, whoever makes them; a node that
 /// was away needs four more to catch up with what there is, during which its head moves.
-pub const MAX_SLOTS: usize = 12;
+pub(super) const MAX_SLOTS: usize = 12;
 
 #[derive(Default)]
 pub(super) struct Undelayed {

@@ -11,28 +11,28 @@ use crate::ring::{LANES, Ring};
 use crate::system::F;
 
 /// The value before the step.
-pub const VALUE: usize = 0;
+pub(crate) const VALUE: usize = 0;
 /// Parameter of the key.
-pub const PARAMETER: usize = 8;
+pub(crate) const PARAMETER: usize = 8;
 /// Tweak of the value after the step.
-pub const TWEAK: usize = 13;
+pub(crate) const TWEAK: usize = 13;
 /// Number of the signature, from 1.
-pub const SIGNATURE: usize = 15;
+pub(crate) const SIGNATURE: usize = 15;
 /// Number of its slot, from 1.
-pub const GROUP: usize = 16;
+pub(crate) const GROUP: usize = 16;
 /// Position of the value before the step: 8 times the chain, plus the step.
-pub const POSITION: usize = 17;
+pub(crate) const POSITION: usize = 17;
 /// 1 in rows that count, 0 in padding.
-pub const ON: usize = 18;
+pub(crate) const ON: usize = 18;
 /// What the permutation commits to.
-pub const CELLS: usize = 19;
+pub(crate) const CELLS: usize = 19;
 /// Columns.
-pub const WIDTH: usize = CELLS + CHAIN_CELLS;
+pub(crate) const WIDTH: usize = CELLS + CHAIN_CELLS;
 
 const OUTPUT: usize = WIDTH - CHAIN_OUTPUTS;
 
 /// The constraints, and the messages.
-pub fn eval<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(builder: &mut AB) {
+pub(crate) fn eval<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(builder: &mut AB) {
     let cells = row(builder);
     let on = cells[ON].clone();
     builder.assert_bool(on.clone());
@@ -64,7 +64,7 @@ pub fn eval<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(builder: &mu
 
 /// One step to prove.
 #[derive(Clone, Copy, Debug)]
-pub struct Step {
+pub(crate) struct Step {
     /// Value, parameter and tweak; the last element is zero.
     pub input: [F; 16],
     /// Number of the signature.
@@ -76,7 +76,7 @@ pub struct Step {
 }
 
 /// Fills some rows, one for each lane; without a step, a row of padding.
-pub fn fill(rows: &mut [F], steps: &[Option<&Step>; LANES]) {
+pub(crate) fn fill(rows: &mut [F], steps: &[Option<&Step>; LANES]) {
     let inputs = steps.map(|step| step.map_or([F::ZERO; 16], |step| step.input));
     for ((row, step), input) in rows.chunks_exact_mut(WIDTH).zip(steps).zip(&inputs) {
         row[..SIGNATURE].copy_from_slice(&input[..SIGNATURE]);

@@ -10,41 +10,41 @@ use crate::layout::ELEMENTS;
 use crate::system::F;
 
 /// Number of the signature, from 1.
-pub const SIGNATURE: usize = 0;
+pub(crate) const SIGNATURE: usize = 0;
 /// Number of its slot, from 1.
-pub const GROUP: usize = 1;
+pub(crate) const GROUP: usize = 1;
 /// Number of the element, from 0.
-pub const COUNTER: usize = 2;
+pub(crate) const COUNTER: usize = 2;
 /// Sum of the digits of the elements before.
-pub const SUM: usize = 3;
+pub(crate) const SUM: usize = 3;
 /// Elements still to be read; the first is this row's.
-pub const ELEMENT: usize = 4;
+pub(crate) const ELEMENT: usize = 4;
 /// Parameter of the key.
-pub const PARAMETER: usize = ELEMENT + ELEMENTS;
+pub(crate) const PARAMETER: usize = ELEMENT + ELEMENTS;
 /// 1 in rows that count, 0 in padding.
-pub const ON: usize = PARAMETER + 5;
+pub(crate) const ON: usize = PARAMETER + 5;
 /// Whether only six of the digits belong to the codeword.
-pub const SHORT: usize = ON + 1;
+pub(crate) const SHORT: usize = ON + 1;
 /// Inverse of 127 less the remainder.
-pub const INVERSE: usize = SHORT + 1;
+pub(crate) const INVERSE: usize = SHORT + 1;
 /// Bits of the remainder, least significant first.
-pub const REMAINDER: usize = INVERSE + 1;
+pub(crate) const REMAINDER: usize = INVERSE + 1;
 /// Bits of the digits, least significant first.
-pub const BITS: usize = REMAINDER + 7;
+pub(crate) const BITS: usize = REMAINDER + 7;
 /// Values of the signature, eight elements each.
-pub const VALUES: usize = BITS + 24;
+pub(crate) const VALUES: usize = BITS + 24;
 /// Columns.
-pub const WIDTH: usize = VALUES + 64;
+pub(crate) const WIDTH: usize = VALUES + 64;
 
 /// Digits in one element.
-pub const DIGITS: usize = 8;
+pub(crate) const DIGITS: usize = 8;
 /// Digits of the last element that belong to the codeword: 46 = 5 * 8 + 6.
-pub const SHORT_DIGITS: usize = 6;
+pub(crate) const SHORT_DIGITS: usize = 6;
 /// P - 1 is this times 8^8.
 const QUOTIENT: u32 = 127;
 
 /// The constraints, and the messages.
-pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB) {
+pub(crate) fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB) {
     let cells = row(builder);
     let [on, short] = [ON, SHORT].map(|column| cells[column].clone());
     for flag in [on.clone(), short.clone()].into_iter().chain(take(&cells, REMAINDER..VALUES)) {
@@ -89,7 +89,7 @@ pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB) {
 
 /// One element to read.
 #[derive(Clone, Debug)]
-pub struct Element {
+pub(crate) struct Element {
     /// Number of the signature.
     pub signature: u32,
     /// Number of its slot.
@@ -109,7 +109,7 @@ pub struct Element {
 }
 
 /// Fills a row that was all zero, which is how padding stays.
-pub fn fill(row: &mut [F], element: &Element) {
+pub(crate) fn fill(row: &mut [F], element: &Element) {
     row[SIGNATURE] = F::new(element.signature);
     row[GROUP] = F::new(element.group);
     row[COUNTER] = F::new(element.counter);

@@ -10,27 +10,27 @@ use crate::buses;
 use crate::system::F;
 
 /// Ends of the chains, eight elements each.
-pub const ENDS: usize = 0;
+pub(crate) const ENDS: usize = 0;
 /// Number of the signature, from 1.
-pub const SIGNATURE: usize = 120;
+pub(crate) const SIGNATURE: usize = 120;
 /// Number of its slot, from 1.
-pub const GROUP: usize = 121;
+pub(crate) const GROUP: usize = 121;
 /// Number of the row, from 0.
-pub const COUNTER: usize = 122;
+pub(crate) const COUNTER: usize = 122;
 /// 1 in rows that count, 0 in padding.
-pub const ON: usize = 123;
+pub(crate) const ON: usize = 123;
 /// Parameter of the key.
-pub const PARAMETER: usize = 124;
+pub(crate) const PARAMETER: usize = 124;
 /// Columns.
-pub const WIDTH: usize = 129;
+pub(crate) const WIDTH: usize = 129;
 
 /// Chains of one row.
-pub const CHAINS: usize = 15;
+pub(crate) const CHAINS: usize = 15;
 /// Blocks of one row.
-pub const BLOCKS: usize = 8;
+pub(crate) const BLOCKS: usize = 8;
 
 /// The constraint, and the messages.
-pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB) {
+pub(crate) fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB) {
     let cells = row(builder);
     let on = cells[ON].clone();
     builder.assert_bool(on.clone());
@@ -52,7 +52,7 @@ pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB) {
 }
 
 /// Fills a row that was all zero, which is how padding stays.
-pub fn fill(row: &mut [F], ids: [u32; 3], parameter: &[F; 5], ends: &[[F; 8]]) {
+pub(crate) fn fill(row: &mut [F], ids: [u32; 3], parameter: &[F; 5], ends: &[[F; 8]]) {
     row[ENDS..SIGNATURE].copy_from_slice(ends.as_flattened());
     row[SIGNATURE..ON].copy_from_slice(&ids.map(F::new));
     row[ON] = F::ONE;

@@ -3,13 +3,13 @@
 //! No constraint reads a second row: rows are tied to each other by the buses alone, so they may stand in any order
 //! and a signature needs no aligned block of rows.
 
-pub mod chain;
-pub mod digits;
-pub mod leaf;
-pub mod node;
-pub mod signature;
-pub mod symbols;
-pub mod tweak;
+pub(crate) mod chain;
+pub(crate) mod digits;
+pub(crate) mod leaf;
+pub(crate) mod node;
+pub(crate) mod signature;
+pub(crate) mod symbols;
+pub(crate) mod tweak;
 
 use std::borrow::Cow;
 
@@ -26,11 +26,11 @@ use crate::system::{Challenge, F};
 use symbols::Symbols;
 
 /// Widths of all tables, in the order of [`Layout::log_heights`].
-pub const WIDTHS: [usize; TABLES] =
+pub(crate) const WIDTHS: [usize; TABLES] =
     [chain::WIDTH, node::WIDTH, digits::WIDTH, leaf::WIDTH, signature::WIDTH, tweak::WIDTH];
 
 /// One of the tables, as the proof system sees it.
-pub struct Table {
+pub(crate) struct Table {
     kind: Kind,
     /// What the prover of a test claims to have put on the buses beside what its rows say.
     #[cfg(test)]
@@ -58,7 +58,7 @@ impl Table {
     ///
     /// # Errors
     /// A public key is malformed.
-    pub fn all(statement: &Statement, layout: &Layout) -> Result<[Self; TABLES], crate::Error> {
+    pub(crate) fn all(statement: &Statement, layout: &Layout) -> Result<[Self; TABLES], crate::Error> {
         let [.., signature_height, tweak_height] = layout.log_heights.map(|log_height| 1 << log_height);
         let kinds = [
             Kind::Chain,
@@ -76,7 +76,7 @@ impl Table {
     }
 
     /// Columns that the verifier computes itself.
-    pub fn public(&self) -> &[Vec<F>] {
+    pub(crate) fn public(&self) -> &[Vec<F>] {
         match &self.kind {
             Kind::Signature(columns) | Kind::Tweak(columns) => columns,
             _ => &[],
@@ -85,7 +85,7 @@ impl Table {
 
     /// Loses the last column that the verifier computes.
     #[cfg(test)]
-    pub fn forget_column(&mut self) {
+    pub(crate) fn forget_column(&mut self) {
         if let Kind::Signature(columns) | Kind::Tweak(columns) = &mut self.kind {
             columns.pop();
         }
@@ -119,7 +119,7 @@ impl BaseAir<F> for Table {
 
 impl Table {
     /// The constraints, and the messages.
-    pub fn state<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(&self, builder: &mut AB) {
+    pub(crate) fn state<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(&self, builder: &mut AB) {
         match self.kind {
             Kind::Chain => chain::eval(builder),
             Kind::Node => node::eval(builder),

@@ -13,32 +13,32 @@ use crate::tables::tweak;
 
 /// Input of the permutation. Message: message 9, parameter 5, tweak 2, randomness 7, zero. Block: capacity 9, rate 15.
 /// Node: parameter 5, tweak 2, left 8, right 8, zero.
-pub const INPUT: usize = 0;
+pub(crate) const INPUT: usize = 0;
 /// Number of the signature, from 1.
-pub const SIGNATURE: usize = 24;
+pub(crate) const SIGNATURE: usize = 24;
 /// Number of its slot, from 1.
-pub const GROUP: usize = 25;
+pub(crate) const GROUP: usize = 25;
 /// Message: 0. Block: its number, from 1. Node: the level of its children.
-pub const COUNTER: usize = 26;
+pub(crate) const COUNTER: usize = 26;
 /// Whether the row hashes the message.
-pub const IS_MESSAGE: usize = 27;
+pub(crate) const IS_MESSAGE: usize = 27;
 /// Whether it absorbs a block that is not the last.
-pub const IS_BLOCK: usize = 28;
+pub(crate) const IS_BLOCK: usize = 28;
 /// Whether it absorbs the last block.
-pub const IS_LAST: usize = 29;
+pub(crate) const IS_LAST: usize = 29;
 /// Whether it hashes two children.
-pub const IS_NODE: usize = 30;
+pub(crate) const IS_NODE: usize = 30;
 /// Node: whether the path comes from the right child.
-pub const RIGHT: usize = 31;
+pub(crate) const RIGHT: usize = 31;
 /// What the permutation commits to.
-pub const CELLS: usize = 32;
+pub(crate) const CELLS: usize = 32;
 /// Columns.
-pub const WIDTH: usize = CELLS + NODE_CELLS;
+pub(crate) const WIDTH: usize = CELLS + NODE_CELLS;
 
 const OUTPUT: usize = WIDTH - NODE_OUTPUTS;
 
 /// The constraints, and the messages.
-pub fn eval<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(builder: &mut AB) {
+pub(crate) fn eval<AB: AirBuilder<F = F, Expr: Ring> + InteractionBuilder>(builder: &mut AB) {
     let cells = row(builder);
     let input = |i: usize| cells[INPUT + i].clone();
     let [message, block, last, node, right] =
@@ -128,7 +128,7 @@ where
 
 /// What a row is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// The hash of the message.
     Message,
     /// A block that is not the last.
@@ -141,7 +141,7 @@ pub enum Role {
 
 /// One permutation to prove.
 #[derive(Clone, Copy, Debug)]
-pub struct Hash {
+pub(crate) struct Hash {
     /// Input of the permutation.
     pub input: [F; 24],
     /// Number of the signature.
@@ -155,7 +155,7 @@ pub struct Hash {
 }
 
 /// Fills some rows, one for each lane; without a hash, a row of padding.
-pub fn fill(rows: &mut [F], hashes: &[Option<&Hash>; LANES]) {
+pub(crate) fn fill(rows: &mut [F], hashes: &[Option<&Hash>; LANES]) {
     let inputs = hashes.map(|hash| hash.map_or([F::ZERO; 24], |hash| hash.input));
     for ((row, hash), input) in rows.chunks_exact_mut(WIDTH).zip(hashes).zip(&inputs) {
         row[INPUT..SIGNATURE].copy_from_slice(input);

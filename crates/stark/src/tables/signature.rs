@@ -15,32 +15,32 @@ use crate::statement::Statement;
 use crate::system::F;
 
 /// Number of the signature, from 1; 0 in padding.
-pub const SIGNATURE: usize = 0;
+pub(crate) const SIGNATURE: usize = 0;
 /// Number of its slot, from 1.
-pub const GROUP: usize = 1;
+pub(crate) const GROUP: usize = 1;
 /// Parameter of the key.
-pub const PARAMETER: usize = 2;
+pub(crate) const PARAMETER: usize = 2;
 /// Root of the key.
-pub const ROOT: usize = 7;
+pub(crate) const ROOT: usize = 7;
 /// Limbs of the message.
-pub const MESSAGE: usize = 15;
+pub(crate) const MESSAGE: usize = 15;
 /// Tweak of the message.
-pub const MESSAGE_TWEAK: usize = 24;
+pub(crate) const MESSAGE_TWEAK: usize = 24;
 /// Tweak of the leaf.
-pub const LEAF_TWEAK: usize = 26;
+pub(crate) const LEAF_TWEAK: usize = 26;
 /// 1 for every signature of the statement, 0 in padding.
-pub const ON: usize = 28;
+pub(crate) const ON: usize = 28;
 /// Columns up to here are the verifier's own.
-pub const PUBLIC: usize = 29;
+pub(crate) const PUBLIC: usize = 29;
 /// End of the first chain.
-pub const END: usize = 29;
+pub(crate) const END: usize = 29;
 /// The leaf.
-pub const LEAF: usize = 37;
+pub(crate) const LEAF: usize = 37;
 /// Columns.
-pub const WIDTH: usize = 45;
+pub(crate) const WIDTH: usize = 45;
 
 /// The constraints, and the messages.
-pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB) {
+pub(crate) fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB) {
     let cells = row(builder);
     assert_public(builder, &cells[..PUBLIC]);
     let on = cells[ON].clone();
@@ -85,7 +85,7 @@ pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB) {
 ///
 /// # Errors
 /// A public key is malformed.
-pub fn public_columns(statement: &Statement, height: usize) -> Result<Vec<Vec<F>>, Error> {
+pub(crate) fn public_columns(statement: &Statement, height: usize) -> Result<Vec<Vec<F>>, Error> {
     let mut columns = vec![vec![F::ZERO; height]; PUBLIC];
     for (index, claim) in statement.claims().iter().enumerate() {
         let (root, parameter) = key(&claim.public_key).ok_or(Error::MalformedKey { index })?;
@@ -105,7 +105,7 @@ pub fn public_columns(statement: &Statement, height: usize) -> Result<Vec<Vec<F>
 }
 
 /// Root and parameter of an encoded key; `None` if a limb is not canonical.
-pub fn key(bytes: &[u8; PUBLIC_KEY_BYTES]) -> Option<([F; 8], [F; 5])> {
+pub(crate) fn key(bytes: &[u8; PUBLIC_KEY_BYTES]) -> Option<([F; 8], [F; 5])> {
     let mut elements = [F::ZERO; 13];
     for (element, limb) in elements.iter_mut().zip(bytes.as_chunks::<4>().0) {
         *element = from_limb(u32::from_le_bytes(*limb))?;
@@ -115,7 +115,7 @@ pub fn key(bytes: &[u8; PUBLIC_KEY_BYTES]) -> Option<([F; 8], [F; 5])> {
 }
 
 /// Fills what the verifier does not compute.
-pub fn fill(row: &mut [F], end: &[F; 8], leaf: &[F; 8]) {
+pub(crate) fn fill(row: &mut [F], end: &[F; 8], leaf: &[F; 8]) {
     row[END..LEAF].copy_from_slice(end);
     row[LEAF..WIDTH].copy_from_slice(leaf);
 }

@@ -18,14 +18,14 @@ use crate::system::{Challenge, F};
 
 /// What a table states.
 #[derive(Clone)]
-pub struct Symbols {
+pub(crate) struct Symbols {
     constraints: Vec<SymbolicExpression<F>>,
     messages: Vec<SymbolicInteraction<F>>,
 }
 
 impl Symbols {
     /// Those of a table.
-    pub fn of(table: &Table) -> Self {
+    pub(crate) fn of(table: &Table) -> Self {
         static ALL: [OnceLock<Symbols>; TABLES] = [const { OnceLock::new() }; TABLES];
         #[cfg(test)]
         if !table.lies.is_empty() {
@@ -38,7 +38,7 @@ impl Symbols {
     ///
     /// # Errors
     /// It states something that cannot be.
-    pub fn relation(table: &Table) -> Result<(&'static Relation, AirDegrees), Error> {
+    pub(crate) fn relation(table: &Table) -> Result<(&'static Relation, AirDegrees), Error> {
         type Taken = Result<(Relation, AirDegrees), Error>;
         static ALL: [OnceLock<Taken>; TABLES] = [const { OnceLock::new() }; TABLES];
         let taken = ALL[index(table)].get_or_init(|| {
@@ -70,7 +70,7 @@ impl Symbols {
     }
 
     /// States it all again.
-    pub fn state(self, builder: &mut InteractionSymbolicBuilder<F, Challenge>) {
+    pub(crate) fn state(self, builder: &mut InteractionSymbolicBuilder<F, Challenge>) {
         for constraint in self.constraints {
             builder.assert_zero(constraint);
         }

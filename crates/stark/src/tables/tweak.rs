@@ -16,28 +16,28 @@ use crate::system::F;
 // lookup; position on a chain, or `TREE` plus the level of a node; the tweak, two limbs; whether the path to the node
 // comes from its right child.
 /// Columns up to here are the verifier's own.
-pub const PUBLIC: usize = 5;
+pub(crate) const PUBLIC: usize = 5;
 /// How many lookups the row answers.
-pub const LOOKUPS: usize = 5;
+pub(crate) const LOOKUPS: usize = 5;
 /// Columns.
-pub const WIDTH: usize = 6;
+pub(crate) const WIDTH: usize = 6;
 
 /// Rows per slot: steps 1 to 7 of every chain, levels 1 to 32 of the path.
-pub const ROWS: usize = CHAINS * STEPS + LEVELS;
+pub(crate) const ROWS: usize = CHAINS * STEPS + LEVELS;
 /// Positions of nodes begin above those of chains.
-pub const TREE: u32 = 512;
+pub(crate) const TREE: u32 = 512;
 
 const STEPS: usize = BASE as usize - 1;
 
 /// The constraints, and the messages.
-pub fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB) {
+pub(crate) fn eval<AB: AirBuilder<F = F> + InteractionBuilder>(builder: &mut AB) {
     let cells = row(builder);
     assert_public(builder, &cells[..PUBLIC]);
     buses::provide(builder, buses::TWEAK, cells[..PUBLIC].to_vec(), cells[LOOKUPS].clone());
 }
 
 /// The columns that the verifier computes itself, from the statement alone.
-pub fn public_columns(statement: &Statement, height: usize) -> Vec<Vec<F>> {
+pub(crate) fn public_columns(statement: &Statement, height: usize) -> Vec<Vec<F>> {
     let mut columns = vec![vec![F::ZERO; height]; PUBLIC];
     let mut index = 0;
     let mut push = |group: usize, position: u32, tweak: [F; 2], right: bool| {
@@ -65,12 +65,12 @@ pub fn public_columns(statement: &Statement, height: usize) -> Vec<Vec<F>> {
 }
 
 /// Row of the tweak for `position` on a chain, within the rows of its slot.
-pub fn chain_row(position: u32) -> usize {
+pub(crate) fn chain_row(position: u32) -> usize {
     let [chain, step] = [position / 8, position % 8].map(|part| part as usize);
     chain * STEPS + step - 1
 }
 
 /// Row of the tweak for a node at `level`, within the rows of its slot.
-pub fn node_row(level: usize) -> usize {
+pub(crate) fn node_row(level: usize) -> usize {
     CHAINS * STEPS + level - 1
 }

@@ -15,11 +15,11 @@ use crate::tables::{Table, WIDTHS};
 use crate::trace::Trace;
 
 /// Messages by bus and limbs, each with how much more often it is sent than received.
-pub type Messages = BTreeMap<(String, Vec<u32>), F>;
+pub(super) type Messages = BTreeMap<(String, Vec<u32>), F>;
 
 /// What does not hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Broken {
+pub(super) struct Broken {
     /// Constraints, by table and by their number in the order of the table.
     pub constraints: BTreeSet<(usize, usize)>,
     /// Buses.
@@ -27,7 +27,7 @@ pub struct Broken {
 }
 
 /// What one row says.
-pub struct Said {
+pub(super) struct Said {
     /// Numbers of the constraints that it breaks.
     pub broken: Vec<usize>,
     /// How many constraints there are.
@@ -106,7 +106,7 @@ fn add(messages: &mut Messages, message: (String, Vec<u32>), count: F) {
 }
 
 /// What the row at `index` of a table says.
-pub fn row(table: &Table, row: &[F], index: usize) -> Said {
+pub(super) fn row(table: &Table, row: &[F], index: usize) -> Said {
     let public = table.public().iter().map(|column| column[index]).collect();
     let said = Said { broken: Vec::new(), constraints: 0, messages: Messages::new() };
     let mut evaluation = Evaluation { row, public, said };
@@ -116,7 +116,7 @@ pub fn row(table: &Table, row: &[F], index: usize) -> Said {
 }
 
 /// All that does not hold, and the messages that are not received as often as they are sent.
-pub fn check(statement: &Statement, trace: &Trace) -> (Broken, Messages) {
+pub(super) fn check(statement: &Statement, trace: &Trace) -> (Broken, Messages) {
     let tables = Table::all(statement, &Layout::of(statement)).unwrap();
     let (mut broken, mut messages) = (Broken::default(), Messages::new());
     for (number, table) in tables.iter().enumerate() {

@@ -16,19 +16,19 @@ use crate::trace::{self, Trace};
 use crate::{Error, Statement, verify};
 
 /// A statement and the rows that prove it, until something is done to them.
-pub struct Forgery {
+pub(super) struct Forgery {
     pub statement: Statement,
     pub trace: Trace,
 }
 
 impl Forgery {
     /// The rows of one valid signature.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::of(Signed::one())
     }
 
     /// The rows of some valid signatures.
-    pub fn of(signed: &Signed) -> Self {
+    pub(super) fn of(signed: &Signed) -> Self {
         let statement = signed.statement();
         let layout = Layout::of(&statement);
         let tables = Table::all(&statement, &layout).unwrap();
@@ -36,22 +36,22 @@ impl Forgery {
         Self { statement, trace }
     }
 
-    pub fn row(&mut self, table: usize, row: usize) -> &mut [F] {
+    pub(super) fn row(&mut self, table: usize, row: usize) -> &mut [F] {
         let width = WIDTHS[table];
         &mut self.trace.tables[table][row * width..(row + 1) * width]
     }
 
-    pub fn cell(&mut self, table: usize, row: usize, column: usize) -> &mut F {
+    pub(super) fn cell(&mut self, table: usize, row: usize, column: usize) -> &mut F {
         &mut self.row(table, row)[column]
     }
 
     /// The last row of a table: padding in all of them.
-    pub fn padding(&self, table: usize) -> usize {
+    pub(super) fn padding(&self, table: usize) -> usize {
         self.trace.tables[table].len() / WIDTHS[table] - 1
     }
 
     /// Counts a row twice, and once less in the last row of the table, which becomes its copy. The buses stay balanced.
-    pub fn count_twice(&mut self, table: usize, row: usize, flag: usize) {
+    pub(super) fn count_twice(&mut self, table: usize, row: usize, flag: usize) {
         let mut copy = self.row(table, row).to_vec();
         *self.cell(table, row, flag) = F::TWO;
         copy[flag] = F::NEG_ONE;
@@ -61,7 +61,7 @@ impl Forgery {
 
     /// Computes sponge and path again from the inputs of their rows, and gives the statement the key that they end in.
     /// Whatever was done to those inputs then fits everything but the relation that it breaks.
-    pub fn repair(&mut self) {
+    pub(super) fn repair(&mut self) {
         let output =
             |row: &[F]| -> [F; NODE_OUTPUTS] { row[node::WIDTH - NODE_OUTPUTS..].try_into().unwrap() };
         let permute = |row: &mut [F]| {
@@ -98,19 +98,19 @@ impl Forgery {
     }
 
     /// What does not hold.
-    pub fn broken(&self) -> Broken {
+    pub(super) fn broken(&self) -> Broken {
         check(&self.statement, &self.trace).0
     }
 
     /// What the verifier says about a proof of these rows, by a prover that lies about its buses where they do not
     /// balance.
-    pub fn verdict(self) -> Result<(), Error> {
+    pub(super) fn verdict(self) -> Result<(), Error> {
         let (_, messages) = check(&self.statement, &self.trace);
         self.verdict_with(&Lie::about(&messages))
     }
 
     /// The same, with these lies.
-    pub fn verdict_with(mut self, lies: &[Lie]) -> Result<(), Error> {
+    pub(super) fn verdict_with(mut self, lies: &[Lie]) -> Result<(), Error> {
         let layout = Layout::of(&self.statement);
         let mut tables = Table::all(&self.statement, &layout).unwrap();
         for lie in lies {

@@ -19,7 +19,7 @@ type Expr = SymbolicExpression<F>;
 
 /// What one row of padding claims to have put on a bus.
 #[derive(Clone, Debug)]
-pub struct Lie {
+pub(crate) struct Lie {
     /// The table that the row is in.
     pub table: usize,
     /// Number of the row among the rows of the table that lie, from 1; its third cell below says it.
@@ -43,7 +43,7 @@ fn cells(table: usize) -> [usize; 3] {
 
 impl Lie {
     /// Lies that make up for these messages.
-    pub fn about(messages: &Messages) -> Vec<Self> {
+    pub(crate) fn about(messages: &Messages) -> Vec<Self> {
         let table = |bus: &str| if bus == buses::CHAIN { trace::CHAIN } else { trace::NODE };
         let among = |wanted| messages.keys().filter(|(bus, _)| table(bus) == wanted).count() as u32;
         let mut told = [0; 2];
@@ -63,12 +63,12 @@ impl Lie {
     }
 
     /// A row of the table whose fractions are another expression of its cells, with the values that they have anyway.
-    pub fn about_nothing(table: usize, bus: &str, message: Vec<F>) -> Self {
+    pub(crate) fn about_nothing(table: usize, bus: &str, message: Vec<F>) -> Self {
         Self { table, number: 1, among: 1, bus: bus.to_owned(), message, count: F::ZERO }
     }
 
     /// The row that lies, and what to write into it.
-    pub fn mark(&self) -> (usize, [(usize, F); 3]) {
+    pub(crate) fn mark(&self) -> (usize, [(usize, F); 3]) {
         let used = if self.table == trace::CHAIN { CHAIN_STEPS } else { NODE_ROWS };
         let [signature, group, number] = cells(self.table);
         let values = [(signature, F::ZERO), (group, F::ONE), (number, F::new(self.number))];
@@ -76,7 +76,7 @@ impl Lie {
     }
 
     /// Puts the lie into the messages of its table.
-    pub fn tell(&self, messages: &mut [SymbolicInteraction<F>]) {
+    pub(crate) fn tell(&self, messages: &mut [SymbolicInteraction<F>]) {
         let cell = |column| Expr::from(SymbolicVariable::new(BaseEntry::Main { offset: 0 }, column));
         let [signature, group, number] = cells(self.table).map(cell);
         // 1 in the row that lies, 0 in all others.

@@ -4,7 +4,7 @@ mod bytes;
 mod cells;
 mod checker;
 mod forge;
-pub mod liar;
+pub(crate) mod liar;
 mod mutants;
 mod relations;
 mod round_trip;
@@ -19,20 +19,20 @@ use rand_chacha::rand_core::SeedableRng;
 use crate::{Claim, Statement};
 
 /// Slots whose chains never carry, carry from the first step on, and carry within one chain.
-pub const SLOTS: [u64; 3] = [5, 254, 127 * 983_940];
+pub(crate) const SLOTS: [u64; 3] = [5, 254, 127 * 983_940];
 
 /// Claims and their signatures.
-pub struct Signed {
+pub(crate) struct Signed {
     pub claims: Vec<Claim>,
     pub signatures: Vec<Vec<u8>>,
 }
 
 impl Signed {
-    pub fn statement(&self) -> Statement {
+    pub(crate) fn statement(&self) -> Statement {
         Statement::new(self.claims.clone()).unwrap()
     }
 
-    pub fn bytes(&self) -> Vec<&[u8]> {
+    pub(crate) fn bytes(&self) -> Vec<&[u8]> {
         self.signatures.iter().map(Vec::as_slice).collect()
     }
 
@@ -51,13 +51,13 @@ impl Signed {
     }
 
     /// One signature.
-    pub fn one() -> &'static Self {
+    pub(crate) fn one() -> &'static Self {
         static SIGNED: OnceLock<Signed> = OnceLock::new();
         SIGNED.get_or_init(|| Self::new(&SLOTS[..1]))
     }
 
     /// A signature for each of [`SLOTS`].
-    pub fn some() -> &'static Self {
+    pub(crate) fn some() -> &'static Self {
         static SIGNED: OnceLock<Signed> = OnceLock::new();
         SIGNED.get_or_init(|| Self::new(&SLOTS))
     }

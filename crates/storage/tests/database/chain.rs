@@ -9,7 +9,7 @@ use lathe_types::{
     ValidatorIndex, Validators,
 };
 
-pub fn network() -> NetworkId {
+pub(crate) fn network() -> NetworkId {
     NetworkId { genesis: Root::repeat_byte(0xaa), variant: "raw".into() }
 }
 
@@ -49,12 +49,12 @@ fn imported(state: State, parent_root: Root, proposer: u64) -> ImportedBlock {
     }
 }
 
-pub fn genesis() -> ImportedBlock {
+pub(crate) fn genesis() -> ImportedBlock {
     imported(genesis_state(), Root::ZERO, 0)
 }
 
 /// A child of `parent` at `slot`; `proposer` tells siblings apart.
-pub fn child(parent: &ImportedBlock, slot: u64, proposer: u64) -> ImportedBlock {
+pub(crate) fn child(parent: &ImportedBlock, slot: u64, proposer: u64) -> ImportedBlock {
     let mut state = (*parent.state).clone();
     state.historical_block_hashes.push(parent.root).unwrap();
     for _ in parent.state.slot.0 + 1..slot {
@@ -68,7 +68,7 @@ pub fn child(parent: &ImportedBlock, slot: u64, proposer: u64) -> ImportedBlock 
 }
 
 /// A child at each of `slots`, in line.
-pub fn line(parent: &ImportedBlock, slots: impl IntoIterator<Item = u64>) -> Vec<ImportedBlock> {
+pub(crate) fn line(parent: &ImportedBlock, slots: impl IntoIterator<Item = u64>) -> Vec<ImportedBlock> {
     let mut blocks: Vec<ImportedBlock> = Vec::new();
     for slot in slots {
         blocks.push(child(blocks.last().unwrap_or(parent), slot, 0));
@@ -76,18 +76,18 @@ pub fn line(parent: &ImportedBlock, slots: impl IntoIterator<Item = u64>) -> Vec
     blocks
 }
 
-pub fn checkpoint(block: &ImportedBlock) -> Checkpoint {
+pub(crate) fn checkpoint(block: &ImportedBlock) -> Checkpoint {
     Checkpoint { root: block.root, slot: block.state.slot }
 }
 
 /// The batch that starts a database from `anchor`.
-pub fn anchor_batch(anchor: &ImportedBlock) -> Batch {
+pub(crate) fn anchor_batch(anchor: &ImportedBlock) -> Batch {
     let at = Some(checkpoint(anchor));
     Batch { finalized: at, justified: at, ..import(anchor) }
 }
 
 /// The batch that imports a block as the new head.
-pub fn import(block: &ImportedBlock) -> Batch {
+pub(crate) fn import(block: &ImportedBlock) -> Batch {
     Batch {
         blocks: vec![block.clone()],
         canonical: vec![(block.state.slot, Some(block.root))],
@@ -96,22 +96,22 @@ pub fn import(block: &ImportedBlock) -> Batch {
     }
 }
 
-pub fn finalize(block: &ImportedBlock) -> Batch {
+pub(crate) fn finalize(block: &ImportedBlock) -> Batch {
     Batch { finalized: Some(checkpoint(block)), ..Batch::default() }
 }
 
-pub fn write_all(db: &dyn Database, batches: impl IntoIterator<Item = Batch>) {
+pub(crate) fn write_all(db: &dyn Database, batches: impl IntoIterator<Item = Batch>) {
     for batch in batches {
         db.write(&batch).unwrap();
     }
 }
 
-pub fn unfinalized(db: &dyn Database) -> Vec<ImportedBlock> {
+pub(crate) fn unfinalized(db: &dyn Database) -> Vec<ImportedBlock> {
     db.unfinalized().unwrap().map(Result::unwrap).collect()
 }
 
 /// Sorted as the database yields them.
-pub fn in_order(mut blocks: Vec<ImportedBlock>) -> Vec<ImportedBlock> {
+pub(crate) fn in_order(mut blocks: Vec<ImportedBlock>) -> Vec<ImportedBlock> {
     blocks.sort_by_key(|block| (block.state.slot, block.root));
     blocks
 }

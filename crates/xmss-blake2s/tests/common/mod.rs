@@ -15,7 +15,7 @@ use blake2::{Blake2s256, Digest as _};
 use lathe_xmss_blake2s::Layout;
 
 /// A directory of the shared material, or a note that it is not there.
-pub fn shared(path: &str) -> Option<PathBuf> {
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let found = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(path);
     if found.exists() {
         return Some(found);
@@ -25,14 +25,14 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 }
 
 /// The bytes of a hex string, with or without 0x.
-pub fn bytes(text: &str) -> Vec<u8> {
+pub(crate) fn bytes(text: &str) -> Vec<u8> {
     hex::decode(text.trim_start_matches("0x")).unwrap()
 }
 
 type Node = [u8; 16];
 
 /// A key by the definitions.
-pub struct Literal {
+pub(crate) struct Literal {
     pub layout: Layout,
     pub seed: [u8; 32],
     pub first: u32,
@@ -53,7 +53,7 @@ fn th(parameter: &Node, kind: u8, sub: u32, index: u32, payload: &[u8]) -> Vec<u
     Blake2s256::digest(input).to_vec()
 }
 
-pub fn digits(digest: &Node) -> Option<[u8; 42]> {
+pub(crate) fn digits(digest: &Node) -> Option<[u8; 42]> {
     let half = |at: usize| u64::from_le_bytes(first_bytes(&digest[at..]));
     let (d0, d1) = (half(0), half(8));
     let digits: [u8; 42] =
@@ -62,7 +62,7 @@ pub fn digits(digest: &Node) -> Option<[u8; 42]> {
     (d0 >> 63 == 0 && d1 >> 63 == 0 && sum == 195).then_some(digits)
 }
 
-pub fn encode(parameter: &Node, epoch: u32, message: &[u8; 32], randomizer: &[u8]) -> Node {
+pub(crate) fn encode(parameter: &Node, epoch: u32, message: &[u8; 32], randomizer: &[u8]) -> Node {
     first_bytes(&th(parameter, 4, 0, epoch, &[message, randomizer, &[0; 8]].concat()))
 }
 
@@ -72,11 +72,11 @@ impl Literal {
         if self.layout == Layout::L4 { [10, 11, 12] } else { [5, 6, 7] }
     }
 
-    pub fn parameter(&self) -> Node {
+    pub(crate) fn parameter(&self) -> Node {
         first_bytes(&th(&[0; 16], self.types()[0], 0, 0, &self.seed))
     }
 
-    pub fn chain(&self, epoch: u32, chain: u32, to: u32) -> Node {
+    pub(crate) fn chain(&self, epoch: u32, chain: u32, to: u32) -> Node {
         let parameter = self.parameter();
         let start = first_bytes(&th(&parameter, 0, chain, epoch, &self.seed));
         (0..to).fold(start, |value: Node, position| {
@@ -90,7 +90,7 @@ impl Literal {
         })
     }
 
-    pub fn node(&self, level: u32, index: u64) -> Node {
+    pub(crate) fn node(&self, level: u32, index: u64) -> Node {
         let parameter = self.parameter();
         let covers =
             |index: u64| u64::from(self.first) >> level <= index && index <= u64::from(self.last) >> level;
@@ -106,11 +106,11 @@ impl Literal {
         first_bytes(&hash)
     }
 
-    pub fn public_key(&self) -> Vec<u8> {
+    pub(crate) fn public_key(&self) -> Vec<u8> {
         [self.node(32, 0), self.parameter()].concat()
     }
 
-    pub fn sign(&self, epoch: u32, message: &[u8; 32]) -> Vec<u8> {
+    pub(crate) fn sign(&self, epoch: u32, message: &[u8; 32]) -> Vec<u8> {
         let parameter = self.parameter();
         let (randomizer, digits) = (0..u32::MAX)
             .find_map(|trial| {

@@ -29,7 +29,7 @@ fn check<T: PartialEq + Debug>(what: &str, expected: Option<T>, found: T) -> Res
 }
 
 impl Context<'_> {
-    pub fn validate(&self, checks: &Checks) -> Result<(), Failure> {
+    pub(super) fn validate(&self, checks: &Checks) -> Result<(), Failure> {
         self.validate_checkpoints(checks)?;
         self.validate_pools(checks)?;
         self.validate_block(checks)?;

@@ -27,7 +27,7 @@ pub(super) struct Arrivals(BTreeMap<Root, usize>);
 
 impl Arrivals {
     /// Notes that `data_root` was seen, unless it was before.
-    pub fn note(&mut self, data_root: Root) {
+    pub(super) fn note(&mut self, data_root: Root) {
         let next = self.0.len();
         self.0.entry(data_root).or_insert(next);
     }

@@ -47,14 +47,18 @@ pub(super) struct Session {
 
 impl Session {
     /// A store that starts at an anchor.
-    pub fn open(anchor_state: State, anchor_block: &Block, opaque: OpaqueProofs) -> Result<Self, Rejection> {
+    pub(super) fn open(
+        anchor_state: State,
+        anchor_block: &Block,
+        opaque: OpaqueProofs,
+    ) -> Result<Self, Rejection> {
         let store = Store::create_store(Arc::new(anchor_state), anchor_block)?;
         let blocks = BTreeMap::from([(ANCHOR_LABEL.to_owned(), anchor_block.tree_hash_root())]);
         Ok(Self { store, blocks, opaque })
     }
 
     /// Lets an event happen.
-    pub fn apply(&mut self, event: Event) -> Result<(), Refusal> {
+    pub(super) fn apply(&mut self, event: Event) -> Result<(), Refusal> {
         match event {
             Event::Tick { time, interval, has_proposal } => {
                 let clock = SlotClock { genesis_time: self.store.config().genesis_time };

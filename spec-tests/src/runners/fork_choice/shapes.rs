@@ -104,11 +104,11 @@ impl Step {
 
 impl Expectation {
     /// A fixture describes the store after every step.
-    pub fn complete(self) -> Result<Self, Failure> {
+    pub(super) fn complete(self) -> Result<Self, Failure> {
         if self.snapshot.is_some() { Ok(self) } else { Err(Failure::new("a storeSnapshot", "none")) }
     }
 
-    pub fn check_outcome(&self, outcome: Result<(), Rejection>) -> Result<(), Failure> {
+    pub(super) fn check_outcome(&self, outcome: Result<(), Rejection>) -> Result<(), Failure> {
         let expected = self.rejection.as_deref();
         match outcome {
             Ok(()) if expected.is_none() => Ok(()),

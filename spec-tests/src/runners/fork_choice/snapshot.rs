@@ -48,7 +48,7 @@ pub(super) struct ProofCoverage {
 
 impl Snapshot {
     /// Whether these are the weights; a block without an entry has none.
-    pub fn has_weights(&self, weights: &BTreeMap<Root, u64>) -> bool {
+    pub(super) fn has_weights(&self, weights: &BTreeMap<Root, u64>) -> bool {
         self.block_weights
             .iter()
             .all(|block| block.weight == weights.get(&block.root).copied().unwrap_or_default())

@@ -13,7 +13,7 @@ const BLOCKS_PER_ROUND: u64 = 64;
 
 /// One execution client at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Tip {
+pub(crate) struct Tip {
     /// Number of its newest block.
     pub latest: u64,
     /// Hash of its newest block.
@@ -39,7 +39,7 @@ impl Tip {
 
 /// The execution layer's part in a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ExecutionSummary {
+pub(crate) struct ExecutionSummary {
     /// The newest fork.
     pub fork: String,
     /// Whether all clients have the same newest block.
@@ -61,7 +61,7 @@ pub struct ExecutionSummary {
 }
 
 /// Watches the execution clients.
-pub struct Account {
+pub(super) struct Account {
     rpc: Rpc,
     clients: Vec<(String, SocketAddr)>,
     fork: String,
@@ -72,13 +72,13 @@ pub struct Account {
 
 impl Account {
     /// An account of these clients.
-    pub fn new(clients: Vec<(String, SocketAddr)>, fork: String) -> Self {
+    pub(super) fn new(clients: Vec<(String, SocketAddr)>, fork: String) -> Self {
         let tips = vec![None; clients.len()];
         Self { rpc: Rpc::new(), clients, fork, tips, blocks: BTreeMap::new() }
     }
 
     /// Asks every client for its newest blocks, and the one that is furthest for what is in them.
-    pub fn update(&mut self) {
+    pub(super) fn update(&mut self) {
         self.tips = std::thread::scope(|scope| {
             let rpc = &self.rpc;
             let asked: Vec<_> =
@@ -104,12 +104,12 @@ impl Account {
     }
 
     /// What each client said last.
-    pub fn tips(&self) -> &[Option<Tip>] {
+    pub(super) fn tips(&self) -> &[Option<Tip>] {
         &self.tips
     }
 
     /// The account so far.
-    pub fn summary(&self, transactions_sent: u64) -> ExecutionSummary {
+    pub(super) fn summary(&self, transactions_sent: u64) -> ExecutionSummary {
         let first = self.tips.first().cloned().flatten();
         let agreed =
             first.is_some() && self.tips.iter().all(|tip| tip.as_ref().map(hash) == first.as_ref().map(hash));
@@ -164,7 +164,7 @@ impl fmt::Display for ExecutionSummary {
 impl ExecutionSummary {
     /// What is wrong with the execution layer, if anything, after a run that could finalize: justified and finalized
     /// lag by these numbers of slots.
-    pub fn complaint(&self, justified_lag: u64, finalized_lag: u64) -> Option<String> {
+    pub(crate) fn complaint(&self, justified_lag: u64, finalized_lag: u64) -> Option<String> {
         if !self.agreed {
             return Some(
                 "the execution clients do not have the same newest block, or not all of them answer".into(),

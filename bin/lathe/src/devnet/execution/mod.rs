@@ -21,7 +21,7 @@ use traffic::Traffic;
 
 use crate::nodes::Sample;
 
-pub use account::{ExecutionSummary, Tip};
+pub(crate) use account::{ExecutionSummary, Tip};
 
 /// Directory of the execution clients inside that of the network.
 const DIRECTORY: &str = "execution";
@@ -34,7 +34,7 @@ const TRAFFIC_INTERVAL: u64 = 2;
 
 /// Which execution clients a network gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub(super) enum Kind {
     /// ethrex beside every node
     Ethrex,
     /// EthereumJS beside every node
@@ -74,14 +74,14 @@ impl Kind {
 }
 
 /// The execution clients, in the order of the nodes. Dropping them stops them.
-pub struct Clients {
+pub(super) struct Clients {
     clients: Vec<DevClient>,
     fork: Fork,
 }
 
 impl Clients {
     /// Starts one for each of `nodes` nodes of the network in `dir`, and waits until all listen.
-    pub fn start(kind: Kind, fork: Fork, nodes: usize, dir: &Path) -> eyre::Result<Self> {
+    pub(super) fn start(kind: Kind, fork: Fork, nodes: usize, dir: &Path) -> eyre::Result<Self> {
         let mut clients = Vec::new();
         for node in 0..nodes {
             let program = kind.program(node);
@@ -99,7 +99,7 @@ impl Clients {
     }
 
     /// The options by which a node finds its execution client.
-    pub fn options(&self, node: usize) -> eyre::Result<Vec<String>> {
+    pub(super) fn options(&self, node: usize) -> eyre::Result<Vec<String>> {
         let client = self.clients.get(node).ok_or_else(|| eyre!("there is no execution client {node}"))?;
         let secret: PathBuf = std::path::absolute(client.secret_file())?;
         Ok(vec![
@@ -111,7 +111,7 @@ impl Clients {
     }
 
     /// Hash of block 0, which all of them share.
-    pub fn genesis(&self) -> eyre::Result<Root> {
+    pub(super) fn genesis(&self) -> eyre::Result<Root> {
         let rpc = Rpc::new();
         let first = self.clients.first().ok_or_else(|| eyre!("there is no execution client"))?;
         let deadline = Instant::now() + START_LIMIT;
@@ -125,7 +125,7 @@ impl Clients {
     }
 
     /// How each that ended did so; each is told once and not started again.
-    pub fn ended(&mut self) -> Vec<String> {
+    pub(super) fn ended(&mut self) -> Vec<String> {
         let ended = self.clients.iter_mut().filter(|client| client.process_id().is_some());
         let mut told = Vec::new();
         for client in ended {
@@ -139,14 +139,14 @@ impl Clients {
 }
 
 /// Watches the execution clients and keeps them busy.
-pub struct Watch {
+pub(super) struct Watch {
     account: Account,
     traffic: Traffic,
 }
 
 impl Watch {
     /// A watch over these clients.
-    pub fn new(clients: &Clients) -> Self {
+    pub(super) fn new(clients: &Clients) -> Self {
         let addresses: Vec<SocketAddr> = clients.clients.iter().map(DevClient::rpc).collect();
         let named = clients.clients.iter().map(|client| (client.name().to_owned(), client.rpc())).collect();
         let fork = format!("{:?}", clients.fork).to_lowercase();
@@ -154,7 +154,7 @@ impl Watch {
     }
 
     /// One round: sends what the slot is due, asks every client, and adds what they say to the nodes' samples.
-    pub async fn round(
+    pub(super) async fn round(
         mut self,
         slot: u64,
         interval: u64,
@@ -177,7 +177,7 @@ impl Watch {
     }
 
     /// The account of the run.
-    pub fn summary(&self) -> ExecutionSummary {
+    pub(super) fn summary(&self) -> ExecutionSummary {
         self.account.summary(self.traffic.sent())
     }
 }

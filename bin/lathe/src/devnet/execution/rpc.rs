@@ -15,7 +15,7 @@ const MAX_ANSWER_BYTES: u64 = 4 << 20;
 /// A block of the execution chain.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Block {
+pub(super) struct Block {
     /// Its hash.
     pub hash: String,
     #[serde(rename = "number", deserialize_with = "quantity")]
@@ -31,7 +31,7 @@ pub struct Block {
 
 impl Block {
     /// Whether it makes requests to the consensus layer.
-    pub fn has_requests(&self) -> bool {
+    pub(super) fn has_requests(&self) -> bool {
         self.requests_hash.as_deref().is_some_and(|hash| hash != NO_REQUESTS)
     }
 }
@@ -41,27 +41,27 @@ const NO_REQUESTS: &str = "0xe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49
 
 /// Asks one client after the other.
 #[derive(Clone, Debug)]
-pub struct Rpc(ureq::Agent);
+pub(super) struct Rpc(ureq::Agent);
 
 impl Rpc {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).proxy(None).build().into())
     }
 
     /// The block that `which` names: a number in hex, `latest`, `safe` or `finalized`. `None` if there is none, or no
     /// answer.
-    pub fn block(&self, address: SocketAddr, which: &str) -> Option<Block> {
+    pub(super) fn block(&self, address: SocketAddr, which: &str) -> Option<Block> {
         self.call(address, "eth_getBlockByNumber", &json!([which, false]))
     }
 
     /// Transactions of the account so far, those that wait included.
-    pub fn nonce(&self, address: SocketAddr, account: &str) -> Option<u64> {
+    pub(super) fn nonce(&self, address: SocketAddr, account: &str) -> Option<u64> {
         let nonce: String = self.call(address, "eth_getTransactionCount", &json!([account, "latest"]))?;
         parse(&nonce)
     }
 
     /// Whether the client took the transaction in.
-    pub fn send(&self, address: SocketAddr, transaction: &str) -> bool {
+    pub(super) fn send(&self, address: SocketAddr, transaction: &str) -> bool {
         self.call::<String>(address, "eth_sendRawTransaction", &json!([transaction])).is_some()
     }
 

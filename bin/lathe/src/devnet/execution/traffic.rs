@@ -14,7 +14,7 @@ use super::transactions::{Sender, to_hex};
 const SLOTS_PER_REQUEST: u64 = 6;
 
 /// Sends transactions and counts them.
-pub struct Traffic {
+pub(super) struct Traffic {
     rpc: Rpc,
     clients: Vec<SocketAddr>,
     sender: Option<Sender>,
@@ -25,7 +25,7 @@ pub struct Traffic {
 
 impl Traffic {
     /// Traffic for a chain of `fork` with these clients.
-    pub fn new(clients: Vec<SocketAddr>, fork: Fork) -> Self {
+    pub(super) fn new(clients: Vec<SocketAddr>, fork: Fork) -> Self {
         Self {
             rpc: Rpc::new(),
             clients,
@@ -37,12 +37,12 @@ impl Traffic {
     }
 
     /// Transactions that at least one client took in.
-    pub fn sent(&self) -> u64 {
+    pub(super) fn sent(&self) -> u64 {
         self.sent
     }
 
     /// Sends what belongs to `slot`. Without an answer nothing is sent, and the next slot tries again.
-    pub fn send(&mut self, slot: u64) {
+    pub(super) fn send(&mut self, slot: u64) {
         let Some(sender) = &self.sender else { return };
         let Some(nonce) = self.next_nonce.or_else(|| self.first_nonce(sender)) else { return };
         let is_request = self.has_requests && slot.is_multiple_of(SLOTS_PER_REQUEST);

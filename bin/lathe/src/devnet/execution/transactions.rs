@@ -24,7 +24,7 @@ const TIP: u64 = 1_000_000_000;
 const FEE_CAP: u64 = 20_000_000_000;
 
 /// Signs for one account.
-pub struct Sender {
+pub(super) struct Sender {
     key: SigningKey,
     chain_id: u64,
     address: Address,
@@ -32,7 +32,7 @@ pub struct Sender {
 
 impl Sender {
     /// The account of a secret key; `None` if it is not one.
-    pub fn new(secret: [u8; 32], chain_id: u64) -> Option<Self> {
+    pub(super) fn new(secret: [u8; 32], chain_id: u64) -> Option<Self> {
         let key = SigningKey::from_bytes(&secret.into()).ok()?;
         let point = key.verifying_key().to_sec1_point(false);
         let address = Address::from_raw_public_key(&point.as_bytes()[1..]);
@@ -40,17 +40,17 @@ impl Sender {
     }
 
     /// Its address.
-    pub fn address(&self) -> Address {
+    pub(super) fn address(&self) -> Address {
         self.address
     }
 
     /// A small transfer, ready to be sent.
-    pub fn transfer(&self, nonce: u64) -> Vec<u8> {
+    pub(super) fn transfer(&self, nonce: u64) -> Vec<u8> {
         self.sign(nonce, TRANSFER_GAS, RECIPIENT, AMOUNT, &[])
     }
 
     /// A request to withdraw a validator, ready to be sent. Its key is made up, so that nobody withdraws.
-    pub fn withdrawal_request(&self, nonce: u64) -> Vec<u8> {
+    pub(super) fn withdrawal_request(&self, nonce: u64) -> Vec<u8> {
         let mut data = [0x77; 48 + 8];
         data[48..].copy_from_slice(&nonce.to_be_bytes());
         self.sign(nonce, REQUEST_GAS, WITHDRAWAL_REQUESTS, REQUEST_FEE, &data)
@@ -84,7 +84,7 @@ fn typed_list(fields: &[u8]) -> Vec<u8> {
 }
 
 /// As `eth_sendRawTransaction` takes it.
-pub fn to_hex(transaction: &[u8]) -> String {
+pub(super) fn to_hex(transaction: &[u8]) -> String {
     hex::encode_prefixed(transaction)
 }
 
