@@ -193,7 +193,7 @@ fn bootnodes_that_cannot_be_used_are_warned_of_and_the_node_starts() {
     assert!(log.contains("a bootnode is left out: `enr:-bad`"), "{log}");
     assert!(log.contains("no usable bootnode beside this node itself"), "{log}");
     let log = network.log_of_a_start(&["--bootnodes", "none"]);
-    assert!(!log.contains("bootnode"), "{log}");
+    assert!(!log.contains("a bootnode is left out") && !log.contains("no usable bootnode"), "{log}");
     let log = network.log_of_a_start(&["--bootnodes", "/dns4/localhost/udp/9/quic-v1,'/ip4/10.0.0.1/tcp/1'"]);
     assert!(log.contains("a bootnode is left out: `/ip4/10.0.0.1/tcp/1`"), "{log}");
     assert!(!log.contains("no usable bootnode"), "{log}");
@@ -271,5 +271,6 @@ fn spoil(path: &Path) {
 fn both_families_are_listened_on() {
     let network = Network::new();
     let log = network.log_of_a_start(&["--listen-addr", "127.0.0.1,::1", "--gossipsub-port", "0"]);
-    assert!(log.contains("127.0.0.1:0, [::1]:0"), "{log}");
+    let listening = log.lines().find(|line| line.contains("listening")).unwrap();
+    assert!(listening.contains("127.0.0.1:") && listening.contains(", [::1]:"), "{log}");
 }

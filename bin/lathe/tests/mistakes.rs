@@ -208,7 +208,7 @@ const MISTAKES: &[Mistake] = &[
         "a proof system that there is not",
         Nothing,
         "NODE --aggregation-backend snark",
-        &["--aggregation-backend", "write raw, stark or external:"],
+        &["--aggregation-backend", "write raw, stark, lean-pq, external:"],
     ),
     (
         "that of another network",

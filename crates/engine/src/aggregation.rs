@@ -47,7 +47,7 @@ struct OpenProof {
 #[derive(Default)]
 pub(crate) struct Aggregation {
     open: BTreeMap<JobId, OpenProof>,
-    /// Data that a worker refused in this slot: there is less time left for them with every round.
+    /// Data that were too much for a worker in this slot: there is less time left for them with every round.
     refused: BTreeSet<Root>,
     /// Slot for which a missed duty was announced: one that is short of time misses many proofs for one reason.
     told: Option<Slot>,
@@ -192,7 +192,9 @@ impl Aggregation {
                 self.publish(core, data, proof);
             }
             Err(failure) => {
-                self.refused.insert(data_root);
+                if matches!(failure, JobFailure::Deadline | JobFailure::Refused) {
+                    self.refused.insert(data_root);
+                }
                 if self.told.replace(core.clock()) != Some(core.clock()) {
                     core.missed(Duty::Aggregation, None, data.slot, MissReason::Worker(failure));
                 }

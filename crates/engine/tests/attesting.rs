@@ -210,12 +210,24 @@ fn what_is_being_proven_is_not_proven_twice() {
 fn a_failed_proof_is_counted_and_tried_again() {
     let (mut hand, _) = aggregator_with_votes(&[0, 1]);
     hand.tick(5_600);
+    hand.input(Input::JobFailed { job: JobId(3), failure: JobFailure::Backend });
+    assert_eq!(
+        missed(&hand),
+        ["DutyMissed { duty: Aggregation, validator: None, slot: Slot(1), reason: Worker(Backend) }"]
+    );
+    assert_eq!(hand.run_to(6_200), ["aggregate job 4: slot 1, 0 children, [0, 1]"]);
+}
+
+#[test]
+fn a_proof_that_was_too_much_for_its_slot_is_not_tried_again_in_it() {
+    let (mut hand, _) = aggregator_with_votes(&[0, 1]);
+    hand.tick(5_600);
     hand.input(Input::JobFailed { job: JobId(3), failure: JobFailure::Deadline });
     assert_eq!(
         missed(&hand),
         ["DutyMissed { duty: Aggregation, validator: None, slot: Slot(1), reason: Worker(Deadline) }"]
     );
-    assert_eq!(hand.run_to(6_200), ["aggregate job 4: slot 1, 0 children, [0, 1]"]);
+    assert!(hand.run_to(7_999).is_empty());
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 mod support;
 
-use lathe_engine::{FetchFailure, Group, Input, JobFailure, JobId, Peer, RequestId};
-use lathe_types::{AttestationData, Checkpoint, Slot, TreeHash};
+use lathe_engine::{FetchFailure, Group, Input, JobFailure, JobId, Peer, RefusedBlock, RequestId};
+use lathe_types::{AttestationData, Checkpoint, Slot, TreeHash, ValidatorIndex};
 use support::{Hand, Made, anchor, job_of};
 
 fn hand() -> (Hand, Made) {
@@ -47,6 +47,9 @@ fn a_bad_proof_condemns_the_proof_and_not_the_block() {
     hand.gossip_block(1, &block.with_proof(0));
     assert_eq!(hand.verified(0, &[false]), ["reject 1"]);
     assert_eq!(hand.events(), ["Rejected { kind: Block, reason: \"INVALID_BLOCK_PROOF\" }"]);
+    let refused =
+        RefusedBlock { block: block.checkpoint(), proposer: ValidatorIndex(1), peer: Some(Peer(1)) };
+    assert_eq!(hand.refused_blocks(), [refused]);
     assert_eq!(hand.gossip_block(2, &block.with_proof(0)), ["reject 2"], "not checked twice");
     assert_eq!(hand.gossip_block(3, &block.block), ["verify job 1: block 1"]);
     assert_eq!(hand.verified(1, &[true])[0], "accept 3");

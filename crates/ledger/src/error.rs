@@ -26,6 +26,15 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// The marks were written before they knew messages.
+    #[error(
+        "{location}, which says what the keys beside it have signed, is of an earlier version of Lathe: refusing to \
+         sign; use new keys, or sign with the version that wrote it"
+    )]
+    EarlierMarks {
+        /// The marks.
+        location: String,
+    },
     /// Bytes of the marks are damaged beyond what a lost write explains.
     #[error(
         "{location}, which says what the keys beside it have signed, is damaged ({what}): refusing to sign; restore it \

@@ -29,6 +29,9 @@ use crate::record::{CHECK_LEN, KeyId, check, read_u64};
 
 /// Goes into the check, so that nothing else passes for a mark.
 const TITLE: &[u8] = b"lathe signing mark 2";
+/// What went into the check before marks knew messages: shorter places, which must not pass for the end of a file.
+const EARLIER_TITLE: &[u8] = b"lathe signing mark 1";
+const EARLIER_BODY_LEN: usize = BODY_LEN - MESSAGE_LEN;
 const BODY_LEN: usize = 32 + 4 * 8 + MESSAGE_LEN;
 /// Of the message that was signed last; enough to tell two of them apart.
 const MESSAGE_LEN: usize = 8;
@@ -100,6 +103,14 @@ impl Mark {
     }
 }
 
+/// Whether the file begins with a mark without a message.
+fn is_of_an_earlier_version(bytes: &[u8]) -> bool {
+    bytes.split_at_checked(EARLIER_BODY_LEN).is_some_and(|(body, rest)| {
+        let sum = check(&[EARLIER_TITLE, body].concat());
+        rest.starts_with(&sum)
+    })
+}
+
 /// As much of a message as a mark has.
 pub(crate) fn beginning(root: &Root) -> [u8; MESSAGE_LEN] {
     std::array::from_fn(|at| root.0[at])
@@ -129,6 +140,9 @@ impl<M: Medium> Marks<M> {
         let location = medium.location();
         let read = medium.read().map_err(|source| Error::Io { location: location.clone(), source })?;
         let bytes = read.unwrap_or_default();
+        if is_of_an_earlier_version(&bytes) {
+            return Err(Error::EarlierMarks { location });
+        }
         let corrupt = |what| Error::CorruptMarks { location: location.clone(), what };
         let mut places = HashMap::new();
         let mut used = 0;
@@ -240,5 +254,27 @@ impl<M: Medium> Marks<M> {
             "another process signs with a copy of key {}: two signers with the same keys destroy them, stop one",
             place.mark.key.short()
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FaultyMedium;
+
+    /// One key's place as it was before marks knew messages is shorter than one of today. Read as the beginning of a
+    /// place that was never used, it would forget what the key has signed.
+    #[test]
+    fn marks_of_an_earlier_version_are_refused_by_name() {
+        let body: Vec<u8> = [[7; 32].as_slice(), &[0; 31], &[9]].concat();
+        let sum = check(&[EARLIER_TITLE, &body].concat());
+        let place: Vec<u8> = [body.as_slice(), &sum, &[0; EARLIER_BODY_LEN + CHECK_LEN]].concat();
+        assert!(place.len() < PLACE_LEN);
+        for keys in [1, 2, 40] {
+            let mut medium = FaultyMedium::default();
+            medium.write_at(0, &place.repeat(keys)).unwrap();
+            let refused = Marks::open(medium).map(|_| ()).unwrap_err();
+            assert!(matches!(refused, Error::EarlierMarks { .. }), "{refused}");
+        }
     }
 }

@@ -19,6 +19,15 @@ pub const PLANTED_SLOTS: u64 = 60;
 /// Every bug.
 pub const PLANTED: &[Planted] = &[
     Planted {
+        path: "crates/driver/src/batch.rs",
+        flip: Flip {
+            rule: "of two batches in one write the earlier one's checkpoint counts where the later one has none",
+            old: "justified: second.justified.or(first.justified),",
+            new: "justified: second.justified,",
+        },
+        seeds: 40,
+    },
+    Planted {
         path: "crates/storage/src/chain.rs",
         flip: Flip {
             rule: "a slot that is not canonical any more leaves the index",

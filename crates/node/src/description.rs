@@ -35,11 +35,12 @@ impl Description {
     pub(crate) fn new(
         options: &NodeOptions,
         signer: &Hand,
-        sockets: (SocketAddr, Option<SocketAddr>, Option<SocketAddr>),
+        sockets: (SocketAddr, &[SocketAddr], Option<SocketAddr>, Option<SocketAddr>),
         known_peers: usize,
         chain: (Checkpoint, Checkpoint),
     ) -> Result<Self, NodeError> {
-        let (quic, api, metrics) = sockets;
+        let (quic, listening, api, metrics) = sockets;
+        let listening: Vec<String> = listening.iter().map(SocketAddr::to_string).collect();
         let url = |address: SocketAddr| format!("http://{}", reachable(address));
         let served = [
             api.map(|api| format!("API and page {}", url(api))),
@@ -47,7 +48,7 @@ impl Description {
         ];
         let mut found = vec![
             ("record", record(options, quic)),
-            ("listening", format!("{quic} (QUIC)")),
+            ("listening", format!("{} (QUIC)", listening.join(", "))),
             ("serving", served.into_iter().flatten().collect::<Vec<_>>().join(", ")),
             ("peers", format!("{}, {known_peers} known from before", bootnodes(options))),
         ];

@@ -82,7 +82,7 @@ impl Node {
             opening::open_chain(&options, &kit.backend, &time, &metrics, config).await?
         };
         let signer = signer::load(locked, &options, &metrics, time.now(), newest_block)?;
-        let (service, quic) = network::listen(&options).await?;
+        let (service, quic, listening) = network::listen(&options).await?;
 
         let shutdown = Shutdown::new();
         let mut supervisor = supervisor(&options, &shutdown);
@@ -141,7 +141,7 @@ impl Node {
             is_aggregator: options.is_aggregator.into(),
         };
         let server = http::bind(&options, api).await?;
-        let sockets = (quic, server.api_address(), server.metrics_address());
+        let sockets = (quic, listening.as_slice(), server.api_address(), server.metrics_address());
         let chain_now = (view.borrow().head, view.borrow().finalized);
         let known_peers = network::known_peers(&options).len();
         let description = Description::new(&options, &signer, sockets, known_peers, chain_now)?;

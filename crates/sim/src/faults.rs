@@ -27,6 +27,8 @@ pub enum Fault {
     RestartedInSlot,
     /// A write to the database failed, and ended the node.
     WriteFailed,
+    /// A process died right after one write of several batches: what merging loses no later batch has repeated.
+    DiedAfterMerge,
     /// A write to the ledger failed, and ended the node.
     LedgerFailed,
     /// A clock was set wrong, or right.

@@ -69,6 +69,8 @@ pub(crate) struct Running {
     /// Batches that wait for the one being written.
     pub(crate) unwritten: VecDeque<Persist>,
     pub(crate) writing: Option<Persist>,
+    /// Whether [`Self::writing`] is of several batches.
+    pub(crate) merges: bool,
     /// Groups to be signed; the first is under way.
     pub(crate) orders: VecDeque<(JobId, Vec<SignRequest>)>,
     /// When it is to be woken next, by the true clock.
@@ -148,6 +150,7 @@ impl Machine {
             immediate: VecDeque::new(),
             unwritten: VecDeque::new(),
             writing: None,
+            merges: false,
             orders: VecDeque::new(),
             wake_at: None,
             seen: BTreeSet::new(),

@@ -8,9 +8,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use lathe_engine::{
-    Anchor, Batch, Effect, Engine, EngineConfig, FetchWhat, GossipVerdict, Input, JobId, MessageId, Millis,
-    Origin, Peer, PrepareRequest, PreparedBlock, ProveRequest, Publication, RequestId, Sequence,
-    VerifyAnswer, VerifyRequest, VoteEvidence,
+    Anchor, Batch, Effect, Engine, EngineConfig, Event, FetchWhat, GossipVerdict, Input, JobId, MessageId,
+    Millis, Origin, Peer, PrepareRequest, PreparedBlock, ProveRequest, Publication, RefusedBlock, RequestId,
+    Sequence, VerifyAnswer, VerifyRequest, VoteEvidence,
 };
 use lathe_forkchoice::{BlockInputs, ProofWork, attach_payload, build_block};
 use lathe_types::{
@@ -236,10 +236,22 @@ impl Hand {
     /// The events of the last turn.
     pub(crate) fn events(&self) -> Vec<String> {
         let event = |effect: &Effect| match effect {
+            Effect::Announce(Event::Rejected { kind, reason, .. }) => {
+                Some(format!("Rejected {{ kind: {kind:?}, reason: {reason:?} }}"))
+            }
             Effect::Announce(event) => Some(format!("{event:?}")),
             _ => None,
         };
         self.effects.iter().filter_map(event).collect()
+    }
+
+    /// Blocks that the last input had refused, each with what is known of it.
+    pub(crate) fn refused_blocks(&self) -> Vec<RefusedBlock> {
+        let refused = |effect: &Effect| match effect {
+            Effect::Announce(Event::Rejected { block, .. }) => *block,
+            _ => None,
+        };
+        self.effects.iter().filter_map(refused).collect()
     }
 
     /// Time jumps to `now`.

@@ -40,8 +40,11 @@ pub(crate) fn known_peers(options: &NodeOptions) -> Vec<Bootnode> {
     book::read(&options.data_dir)
 }
 
-/// Opens the sockets and waits until all of them listen; returns the first address, with its port.
-pub(crate) async fn listen(options: &NodeOptions) -> Result<(Service, SocketAddr), NodeError> {
+/// Opens the sockets and waits until all of them listen; returns where the first one is reached, and all addresses as
+/// they were asked for, with their ports.
+pub(crate) async fn listen(
+    options: &NodeOptions,
+) -> Result<(Service, SocketAddr, Vec<SocketAddr>), NodeError> {
     let mut config = Config::new(options.node_key.clone());
     config.listen = options.listen.iter().map(|at| quic_multiaddr(at.ip(), at.port())).collect();
     config.bootnodes.clone_from(&options.bootnodes);
@@ -63,11 +66,16 @@ pub(crate) async fn listen(options: &NodeOptions) -> Result<(Service, SocketAddr
     })?;
     let mut silent = options.listen.clone();
     let mut first = None;
+    let mut bound = options.listen.clone();
     let all = tokio::time::timeout(LISTEN_TIMEOUT, async {
         while !silent.is_empty() {
             let NetworkEvent::Listening { address } = service.next_event().await else { continue };
             let Some(found) = socket(&address) else { continue };
             silent.retain(|wanted| !is_at(*wanted, found));
+            for (wanted, bound) in options.listen.iter().zip(&mut bound).filter(|(at, _)| is_at(**at, found))
+            {
+                *bound = SocketAddr::new(wanted.ip(), found.port());
+            }
             if options.listen.first().is_some_and(|wanted| is_at(*wanted, found)) {
                 first.get_or_insert(found);
             }
@@ -75,7 +83,7 @@ pub(crate) async fn listen(options: &NodeOptions) -> Result<(Service, SocketAddr
     });
     let outcome = all.await;
     match (outcome, first, silent.first()) {
-        (Ok(()), Some(first), _) => Ok((service, first)),
+        (Ok(()), Some(first), _) => Ok((service, first, bound)),
         (_, _, at) => {
             let address = at.or(options.listen.first()).copied();
             let address = address.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));

@@ -15,6 +15,8 @@ use crate::machine::key_id;
 
 /// Groups of signatures that may wait for a signer.
 const SIGNER_CAPACITY: usize = 16;
+/// Of a thousand writes of several batches, those after which the process dies, where writes are at fault.
+const DEATHS_AFTER_MERGE: u32 = 250;
 /// How long a node is away whose disk failed.
 const REPAIR_MS: std::ops::RangeInclusive<i64> = 200..=8_000;
 
@@ -44,6 +46,7 @@ impl World<'_> {
         let is_slow = self.strikes(Fault::WriteSlow, self.scenario.drivers.writes);
         let Some(running) = self.running(id).filter(|running| running.writing.is_none()) else { return };
         let Some(first) = running.unwritten.pop_front() else { return };
+        running.merges = !running.unwritten.is_empty();
         running.writing = Some(gather(first, || running.unwritten.pop_front()));
         let delay = self.rng.random_range(if is_slow { 400..=8_000 } else { 1..=400 });
         self.schedule(id, delay, Arrival::Written);
@@ -57,6 +60,7 @@ impl World<'_> {
         }
         let Some(running) = self.running(id) else { return Ok(()) };
         let Some(Persist { sequence, batch }) = running.writing.take() else { return Ok(()) };
+        let merged = running.merges;
         if let Err(error) = running.database.write(&batch) {
             if !self.nodes[id].disk.is_failing() {
                 return Err(self.violation("no write fails by itself", format!("node {id}: {error}")));
@@ -68,6 +72,12 @@ impl World<'_> {
         }
         if self.nodes[id].is_honest() {
             self.tell(&Fact::Durable { node: id, sequence })?;
+        }
+        let deaths = if merged && self.scenario.drivers.writes > 0 { DEATHS_AFTER_MERGE } else { 0 };
+        if self.strikes(Fault::DiedAfterMerge, deaths) {
+            let down_ms = self.rng.random_range(REPAIR_MS);
+            self.crash(id, down_ms, Fault::ProcessDied);
+            return Ok(());
         }
         self.write(id);
         self.turn(id, Input::Durable { sequence })
