@@ -21,7 +21,7 @@ const AHEAD_S: u64 = 600;
 const WRONG_FOR: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(60);
 const BEGINS: &str = "duties rest until it is corrected";
-const ENDS: &str = "duties go on";
+const ENDS: &str = "what others sign fits the clock again: duties go on";
 
 /// Three nodes of which one has a clock of its own, after the first finalized block.
 fn network() -> Option<Network> {
