@@ -363,6 +363,7 @@ mod tests {
             MissReason::NotSynced,
             MissReason::LateTick,
             MissReason::NotPrepared,
+            MissReason::ProverBusy,
             MissReason::HeadMoved,
             MissReason::ClockImplausible,
             MissReason::OutOfTime,

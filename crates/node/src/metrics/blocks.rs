@@ -17,6 +17,7 @@ pub(crate) const MISS_REASONS: &[&str] = &[
     "not_synced",
     "late_tick",
     "not_prepared",
+    "prover_busy",
     "signer_refused",
     "key_exhausted",
     "key_not_prepared",
